@@ -1,0 +1,18 @@
+/* CBOR (RFC 8949), equal byte for byte to cbor2.dumps of the same values:
+ * definite lengths, shortest heads, doubles always as 64 bits.
+ *
+ * Writers append to a kf_buffer; failure is in the buffer. */
+#ifndef KATO_FAST_CBOR_H
+#define KATO_FAST_CBOR_H
+
+#include "kato_fast/buffer.h"
+
+#include <stdint.h>
+
+void kf_cbor_uint(kf_buffer *buffer, uint64_t value);
+void kf_cbor_text(kf_buffer *buffer, const char *utf8, size_t size);
+void kf_cbor_array(kf_buffer *buffer, uint64_t count); /* items follow */
+void kf_cbor_map(kf_buffer *buffer, uint64_t count);   /* pairs follow */
+void kf_cbor_double(kf_buffer *buffer, double value);
+
+#endif

@@ -1,0 +1,20 @@
+/* Doubles and decimal digits, exactly as Python has them.
+ *
+ * Pure functions; they do not look at the locale and are safe from any
+ * thread. */
+#ifndef KATO_FAST_DECIMAL_H
+#define KATO_FAST_DECIMAL_H
+
+#include <stddef.h>
+
+#define KF_DECIMAL_MAX 25 /* longest text: -2.2250738585072014e-308, and room */
+
+/* Write Python's repr of a finite double (shortest digits that read back,
+ * "1.0", "1e+16", "1e-05" layout). Returns the number of bytes, no NUL. */
+size_t kf_decimal_write(double value, char out[KF_DECIMAL_MAX]);
+
+/* Python's round(value, 12): correctly rounded, ties to even on the exact
+ * binary value. Finite values only. */
+double kf_decimal_round12(double value);
+
+#endif

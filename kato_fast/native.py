@@ -1,0 +1,92 @@
+"""Chooses the engine: the C extension where it was built, else the twin in plain Python. Says which and why.
+
+``KATO_FAST_IMPL=c|python`` or ``implementation=`` forces one; a forced one that is missing raises with the reason.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+from types import ModuleType
+from typing import Optional
+
+log = logging.getLogger("kato_fast")
+
+IMPLEMENTATIONS = ("c", "python")
+VARIABLE = "KATO_FAST_IMPL"
+
+_core: Optional[ModuleType]
+_why_not: str
+try:
+    _core = importlib.import_module("kato_fast._core")
+    _why_not = ""
+except ImportError as error:
+    _core = None
+    _why_not = str(error)
+
+_told = False
+
+
+def load(implementation: Optional[str] = None) -> ModuleType:
+    """The module that holds the engine: ``_core`` or ``reference``.
+
+    Raises ValueError for an unknown name, ImportError with the reason where the forced one is missing.
+    """
+    forced, origin = _forced(implementation)
+    if forced == "python" or (forced is None and _core is None):
+        if forced is None:
+            _tell_once()
+        return importlib.import_module("kato_fast.reference")
+    if _core is None:
+        raise ImportError(f"{origin} asks for the C engine, which is not there: {_why_not}")
+    return _core
+
+
+def _forced(implementation: Optional[str]) -> tuple[Optional[str], str]:
+    if implementation is not None:
+        value, origin = implementation, "implementation='c'"
+        where = "implementation"
+    else:
+        value, origin = os.environ.get(VARIABLE) or None, f"{VARIABLE}=c"
+        where = VARIABLE
+    if value is not None and value not in IMPLEMENTATIONS:
+        raise ValueError(f"{where} must be one of {', '.join(IMPLEMENTATIONS)}, not {value!r}")
+    return value, origin
+
+
+def _tell_once() -> None:
+    global _told
+    if not _told:
+        _told = True
+        log.warning("the C engine is not there, the slower twin in Python answers: %s", _why_not)
+
+
+def status() -> dict:
+    """Which implementation answers by default, and why; the versions of the parts."""
+    from kato_fast._version import __version__
+
+    name, reason = _chosen()
+    return {
+        "version": __version__,
+        "implementation": name,
+        "reason": reason,
+        "core": {"available": _core is not None, "error": _why_not or None},
+        "cpu": _core.cpu_features() if _core is not None else [],
+    }
+
+
+def _chosen() -> tuple[str, str]:
+    forced, _ = _forced(None)
+    if forced == "python":
+        return "python", f"forced by {VARIABLE}"
+    if _core is None:
+        return "python", f"the C engine could not be imported: {_why_not}"
+    return "c", f"forced by {VARIABLE}" if forced else "built and importable"
+
+
+def explain() -> list[dict]:
+    """Every fallback that happened at import or since: {flag, reason, detail, count}."""
+    if _core is not None:
+        return []
+    return [{"flag": "native_matching", "reason": "core_missing", "detail": _why_not, "count": 1}]
