@@ -37,21 +37,15 @@ class OptionalBuild(build_ext):
         except (BaseError, CCompilerError, OSError) as error:
             if REQUIRE_C:
                 raise
-            remove_stale(self.get_ext_fullpath(ext.name))
+            self.remove_stale(ext)
             reason = " ".join(str(error).split())
             print(f"kato_fast: the C engine was not built, the slower Python twin serves: {reason}", file=sys.stderr)
 
-    def copy_extensions_to_source(self):
-        for ext in self.extensions:
-            if not os.path.exists(self.get_ext_fullpath(ext.name)):
-                remove_stale(self.get_ext_filename(ext.name))
-        super().copy_extensions_to_source()
-
-
-def remove_stale(path):
-    """An engine of an earlier build would answer for sources that it does not match."""
-    if os.path.exists(path):
-        os.remove(path)
+    def remove_stale(self, ext):
+        """An engine of an earlier build would answer for sources that it does not match."""
+        for path in (self.get_ext_fullpath(ext.name), self.get_ext_filename(ext.name)):
+            if os.path.exists(path):
+                os.remove(path)
 
 
 def files(*patterns):
