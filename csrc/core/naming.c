@@ -1,0 +1,338 @@
+#include "kato_fast/naming.h"
+
+#include "unicode_table.h"
+
+#include <string.h>
+
+static const char hex_digits[] = "0123456789abcdef";
+
+/* SHA-1, FIPS 180-4, section 6.1. */
+
+static inline uint32_t
+rotate_left(uint32_t x, int n)
+{
+    return (x << n) | (x >> (32 - n));
+}
+
+static inline uint32_t
+load_big_endian(const uint8_t *bytes)
+{
+    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 |
+           (uint32_t)bytes[2] << 8 | (uint32_t)bytes[3];
+}
+
+/* The message schedule in a ring of 16 words: w[t] from w[t-16], which it
+ * replaces. */
+static inline uint32_t
+schedule(uint32_t w[16], int t)
+{
+    uint32_t x = w[(t + 13) & 15] ^ w[(t + 8) & 15] ^ w[(t + 2) & 15] ^
+                 w[t & 15];
+    return w[t & 15] = rotate_left(x, 1);
+}
+
+#define ROUND(f, k, word)                              \
+    do {                                               \
+        uint32_t next = rotate_left(a, 5) + (f) + (k); \
+        next += e + (word);                            \
+        e = d;                                         \
+        d = c;                                         \
+        c = rotate_left(b, 30);                        \
+        b = a;                                         \
+        a = next;                                      \
+    } while (0)
+
+static void
+compress(uint32_t state[5], const uint8_t block[64])
+{
+    uint32_t a = state[0], b = state[1], c = state[2], d = state[3],
+             e = state[4];
+    uint32_t w[16];
+    int t;
+    for (t = 0; t < 16; t++) {
+        w[t] = load_big_endian(block + 4 * t);
+        ROUND((b & c) | (~b & d), 0x5a827999u, w[t]);
+    }
+    for (; t < 20; t++) {
+        ROUND((b & c) | (~b & d), 0x5a827999u, schedule(w, t));
+    }
+    for (; t < 40; t++) {
+        ROUND(b ^ c ^ d, 0x6ed9eba1u, schedule(w, t));
+    }
+    for (; t < 60; t++) {
+        ROUND((b & c) | (b & d) | (c & d), 0x8f1bbcdcu, schedule(w, t));
+    }
+    for (; t < 80; t++) {
+        ROUND(b ^ c ^ d, 0xca62c1d6u, schedule(w, t));
+    }
+    state[0] += a;
+    state[1] += b;
+    state[2] += c;
+    state[3] += d;
+    state[4] += e;
+}
+
+static void
+feed(kf_naming *naming, const void *bytes, size_t count)
+{
+    const uint8_t *next = bytes;
+    size_t used = naming->size & 63;
+    naming->size += count;
+    while (count >= 64 - used) {
+        size_t part = 64 - used;
+        memcpy(naming->block + used, next, part);
+        compress(naming->state, naming->block);
+        next += part;
+        count -= part;
+        used = 0;
+    }
+    memcpy(naming->block + used, next, count);
+}
+
+static inline void
+feed_byte(kf_naming *naming, char byte)
+{
+    naming->block[naming->size & 63] = (uint8_t)byte;
+    naming->size++;
+    if ((naming->size & 63) == 0) {
+        compress(naming->state, naming->block);
+    }
+}
+
+void
+kf_naming_start(kf_naming *naming, unsigned unicode)
+{
+    static const uint32_t initial[5] = {0x67452301u, 0xefcdab89u, 0x98badcfeu,
+                                        0x10325476u, 0xc3d2e1f0u};
+    memcpy(naming->state, initial, sizeof initial);
+    naming->size = 0;
+    naming->unicode = unicode;
+    naming->in_event = false;
+    naming->first_symbol = true;
+    feed_byte(naming, '[');
+}
+
+void
+kf_naming_event(kf_naming *naming)
+{
+    if (naming->in_event) {
+        feed(naming, "], ", 3);
+    }
+    feed_byte(naming, '[');
+    naming->in_event = true;
+    naming->first_symbol = true;
+}
+
+void
+kf_naming_finish(kf_naming *naming, uint8_t name[KF_NAME_SIZE])
+{
+    static const uint8_t padding[64] = {0x80};
+    uint8_t length[8];
+    uint64_t bits;
+    if (naming->in_event) {
+        feed_byte(naming, ']');
+    }
+    feed_byte(naming, ']');
+    bits = naming->size * 8;
+    for (int i = 0; i < 8; i++) {
+        length[i] = (uint8_t)(bits >> (56 - 8 * i));
+    }
+    feed(naming, padding, 1 + ((119 - (naming->size & 63)) & 63));
+    feed(naming, length, sizeof length);
+    for (int i = 0; i < KF_NAME_SIZE; i++) {
+        name[i] = (uint8_t)(naming->state[i / 4] >> (24 - 8 * (i % 4)));
+    }
+}
+
+/* repr of a str: unicode_repr in CPython's Objects/unicodeobject.c. */
+
+/* 0 for bytes that repr shows as they are, whatever is around them. */
+enum { PLAIN = 0, SINGLE = 1, DOUBLE = 2, SPECIAL = 4 };
+
+static inline unsigned
+byte_kind(uint8_t byte)
+{
+    return byte == '\'' ? SINGLE
+           : byte == '"' ? DOUBLE
+           : byte < 0x20 || byte == '\\' || byte >= 0x7f ? SPECIAL
+                                                         : PLAIN;
+}
+
+/* An escape of the given letter and number of hex digits. */
+static void
+feed_hex(kf_naming *naming, char letter, int digits, uint32_t code_point)
+{
+    feed_byte(naming, '\\');
+    feed_byte(naming, letter);
+    while (digits-- > 0) {
+        feed_byte(naming, hex_digits[(code_point >> (4 * digits)) & 15]);
+    }
+}
+
+static void
+feed_escaped(kf_naming *naming, uint32_t code_point)
+{
+    if (code_point < 0x100) {
+        feed_hex(naming, 'x', 2, code_point);
+    }
+    else if (code_point < 0x10000) {
+        feed_hex(naming, 'u', 4, code_point);
+    }
+    else {
+        feed_hex(naming, 'U', 8, code_point);
+    }
+}
+
+static void
+feed_ascii(kf_naming *naming, char byte, char quote)
+{
+    static const char from[] = "\n\r\t\\";
+    static const char to[] = "nrt\\";
+    const char *found = memchr(from, byte, sizeof from - 1);
+    if (found != NULL || byte == quote) {
+        feed_byte(naming, '\\');
+        feed_byte(naming, found != NULL ? to[found - from] : byte);
+    }
+    else if (byte < 0x20 || byte == 0x7f) {
+        feed_escaped(naming, (uint32_t)byte);
+    }
+    else {
+        feed_byte(naming, byte);
+    }
+}
+
+/* The code point at utf8, which is valid and not ASCII, and its size. */
+static inline size_t
+decode(const char *utf8, uint32_t *code_point)
+{
+    const uint8_t *b = (const uint8_t *)utf8;
+    if (b[0] < 0xe0) {
+        *code_point = (b[0] & 0x1fu) << 6 | (b[1] & 0x3fu);
+        return 2;
+    }
+    if (b[0] < 0xf0) {
+        *code_point = (b[0] & 0x0fu) << 12 | (b[1] & 0x3fu) << 6 |
+                      (b[2] & 0x3fu);
+        return 3;
+    }
+    *code_point = (b[0] & 0x07u) << 18 | (b[1] & 0x3fu) << 12 |
+                  (b[2] & 0x3fu) << 6 | (b[3] & 0x3fu);
+    return 4;
+}
+
+static size_t
+feed_wide(kf_naming *naming, const char *utf8)
+{
+    uint32_t code_point;
+    size_t size = decode(utf8, &code_point);
+    if (kf_unicode_is_printable(code_point, naming->unicode)) {
+        feed(naming, utf8, size);
+    }
+    else {
+        feed_escaped(naming, code_point);
+    }
+    return size;
+}
+
+static void
+feed_special(kf_naming *naming, const char *utf8, size_t size, char quote)
+{
+    size_t i = 0;
+    while (i < size) {
+        if ((uint8_t)utf8[i] < 0x80) {
+            feed_ascii(naming, utf8[i++], quote);
+        }
+        else {
+            i += feed_wide(naming, utf8 + i);
+        }
+    }
+}
+
+void
+kf_naming_symbol(kf_naming *naming, const char *utf8, size_t size)
+{
+    unsigned kinds = PLAIN;
+    char quote;
+    for (size_t i = 0; i < size; i++) {
+        kinds |= byte_kind((uint8_t)utf8[i]);
+    }
+    quote = (kinds & (SINGLE | DOUBLE)) == SINGLE ? '"' : '\'';
+    if (!naming->first_symbol) {
+        feed(naming, ", ", 2);
+    }
+    naming->first_symbol = false;
+    feed_byte(naming, quote);
+    if ((kinds & SPECIAL) != 0 || kinds == (SINGLE | DOUBLE)) {
+        feed_special(naming, utf8, size, quote);
+    }
+    else {
+        feed(naming, utf8, size);
+    }
+    feed_byte(naming, quote);
+}
+
+bool
+kf_unicode_is_printable(uint32_t code_point, unsigned unicode)
+{
+    const size_t count =
+        sizeof kf_unicode_printable / sizeof kf_unicode_printable[0];
+    const kf_unicode_range *range;
+    size_t low = 0;
+    size_t high = count;
+    if (code_point < 0x80) {
+        return code_point >= 0x20 && code_point != 0x7f;
+    }
+    /* Ends at the last range that begins at or before code_point, or at the
+     * first range, which then does not hold it. */
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (kf_unicode_printable[middle].first <= code_point) {
+            low = middle;
+        }
+        else {
+            high = middle;
+        }
+    }
+    range = &kf_unicode_printable[low];
+    return code_point >= range->first && code_point <= range->last &&
+           (range->since <= unicode || range->since == KF_UNICODE_OLDEST);
+}
+
+/* Names as text. */
+
+void
+kf_name_to_hex(const uint8_t name[KF_NAME_SIZE], char hex[KF_NAME_HEX_SIZE])
+{
+    for (int i = 0; i < KF_NAME_SIZE; i++) {
+        hex[2 * i] = hex_digits[name[i] >> 4];
+        hex[2 * i + 1] = hex_digits[name[i] & 15];
+    }
+}
+
+/* 0 to 15, or -1. */
+static inline int
+hex_value(char digit)
+{
+    return digit >= '0' && digit <= '9'   ? digit - '0'
+           : digit >= 'a' && digit <= 'f' ? digit - 'a' + 10
+                                          : -1;
+}
+
+bool
+kf_name_from_hex(const char *hex, size_t size, uint8_t name[KF_NAME_SIZE])
+{
+    uint8_t bytes[KF_NAME_SIZE];
+    if (size != KF_NAME_HEX_SIZE) {
+        return false;
+    }
+    for (int i = 0; i < KF_NAME_SIZE; i++) {
+        int high = hex_value(hex[2 * i]);
+        int low = hex_value(hex[2 * i + 1]);
+        if (high < 0 || low < 0) {
+            return false;
+        }
+        bytes[i] = (uint8_t)(high << 4 | low);
+    }
+    memcpy(name, bytes, sizeof bytes);
+    return true;
+}
