@@ -81,9 +81,8 @@ kf_grow(const kf_alloc *alloc, void **block, size_t *capacity, size_t needed,
     if (!kf_size_multiply(count, size, &bytes)) {
         return false;
     }
-    grown = *block == NULL
-                ? alloc->allocate(alloc->context, bytes)
-                : alloc->resize(alloc->context, *block, bytes);
+    grown = *block == NULL ? alloc->allocate(alloc->context, bytes)
+                           : alloc->resize(alloc->context, *block, bytes);
     if (grown == NULL) {
         return false;
     }
