@@ -1,0 +1,316 @@
+"""Split-block Bloom filter: the twin of ``bloom.c``, with the same bytes and the same answers.
+
+A filter is an array of 256-bit blocks, eight little-endian 32-bit words each. A key's 64-bit hash picks a block (the
+upper 64 bits of the hash times the number of blocks) and, with its lower half, one bit in each word (the scheme of Impala
+and Parquet). The hash is XXH64 with seed 0, so the same keys give the same bytes in every process.
+"""
+
+from __future__ import annotations
+
+import struct
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Any, Union
+
+MAX_CAPACITY = 1 << 36
+MIN_ERROR_RATE = 1e-8
+BLOCK_BYTES = 32
+BLOCK_BITS = 256
+WORDS = 8
+SALTS = (0x47B6137B, 0x44974D91, 0x8824AD5B, 0xA2B7289D, 0x705495C7, 0x2DF1424B, 0x9EFC4947, 0x5C6BFB31)
+
+# magic, version, capacity, error_rate, count, blocks, checksum of the blocks, checksum of the 56 bytes before it
+HEADER = struct.Struct("<8sQQdQQQQ")
+MAGIC = b"kf_bloom"
+VERSION = 1
+CHECKED = HEADER.size - 8
+
+MASK32 = (1 << 32) - 1
+MASK64 = (1 << 64) - 1
+PRIME1 = 0x9E3779B185EBCA87
+PRIME2 = 0xC2B2AE3D27D4EB4F
+PRIME3 = 0x165667B19E3779F9
+PRIME4 = 0x85EBCA77C2B2AE63
+PRIME5 = 0x27D4EB2F165667C5
+
+Key = Union[str, bytes]
+
+
+class BloomFilter:
+    """A set of keys that may say "there" of a key that is not, and never "not there" of one that is.
+
+    Made for ``capacity`` keys (1 to 2**36); with that many in it, a key that was not added is found with a probability
+    of at most ``error_rate`` (1e-8 up to, not including, 1). More keys may be added; the rate then grows. All memory is
+    taken at the start. A key is a ``str`` or ``bytes``; a ``str`` and the bytes of its UTF-8 are the same key. Safe from
+    many threads.
+    """
+
+    __slots__ = ("_bits", "_blocks", "_capacity", "_count", "_error_rate", "_lock")
+
+    def __init__(self, capacity: int, error_rate: float = 0.001) -> None:
+        self._capacity = _checked_capacity(capacity)
+        self._error_rate = _checked_error_rate(error_rate)
+        self._blocks = blocks_needed(self._capacity, self._error_rate)
+        self._bits = bytearray(self._blocks * BLOCK_BYTES)
+        self._count = 0
+        self._lock = threading.Lock()
+
+    @property
+    def capacity(self) -> int:
+        """The number of keys the filter was made for."""
+        return self._capacity
+
+    @property
+    def error_rate(self) -> float:
+        """The rate of false answers that was asked for."""
+        return self._error_rate
+
+    def add(self, key: Key) -> bool:
+        """Add a key. True where it was (probably) not yet there."""
+        return self._add_hash(hash_bytes(_key_bytes(key, "key")))
+
+    def update(self, keys: Iterable[Key]) -> None:
+        """Add all keys, or none where one of them is no key."""
+        for value in _hashes(keys):
+            self._add_hash(value)
+
+    def contains_many(self, keys: Iterable[Key]) -> bytes:
+        """One byte a key, in their order: 1 where ``key in self``, else 0."""
+        return bytes([self._contains_hash(value) for value in _hashes(keys)])
+
+    def __contains__(self, key: Key) -> bool:
+        return self._contains_hash(hash_bytes(_key_bytes(key, "key")))
+
+    def __len__(self) -> int:
+        """The number of keys that were added and new."""
+        return self._count
+
+    def to_bytes(self) -> bytes:
+        """The filter as bytes, the same on every machine, for ``from_bytes``."""
+        with self._lock:
+            blocks = bytes(self._bits)
+            header = HEADER.pack(
+                MAGIC, VERSION, self._capacity, self._error_rate, self._count, self._blocks, hash_bytes(blocks), 0
+            )
+        checked = header[:CHECKED]
+        return checked + hash_bytes(checked).to_bytes(8, "little") + blocks
+
+    @classmethod
+    def from_bytes(cls, data: Any) -> BloomFilter:
+        """The filter that ``to_bytes`` wrote. ValueError, with what is wrong, where a byte was lost or changed."""
+        whole = _whole(data)
+        capacity, error_rate, count, blocks = _checked_header(whole)
+        made = cls.__new__(cls)
+        made._capacity = capacity
+        made._error_rate = error_rate
+        made._count = count
+        made._blocks = blocks
+        made._bits = bytearray(whole[HEADER.size :])
+        made._lock = threading.Lock()
+        return made
+
+    def __reduce__(self) -> tuple:
+        return type(self).from_bytes, (self.to_bytes(),)
+
+    def _add_hash(self, value: int) -> bool:
+        start, mask = self._place(value)
+        with self._lock:
+            block = int.from_bytes(self._bits[start : start + BLOCK_BYTES], "little")
+            if block & mask == mask:
+                return False
+            self._bits[start : start + BLOCK_BYTES] = (block | mask).to_bytes(BLOCK_BYTES, "little")
+            self._count += 1
+        return True
+
+    def _contains_hash(self, value: int) -> bool:
+        start, mask = self._place(value)
+        return int.from_bytes(self._bits[start : start + BLOCK_BYTES], "little") & mask == mask
+
+    def _place(self, value: int) -> tuple[int, int]:
+        """Where the block of a hash begins, and the eight bits it has there."""
+        low = value & MASK32
+        mask = 0
+        for word, salt in enumerate(SALTS):
+            mask |= 1 << (32 * word + ((low * salt & MASK32) >> 27))
+        return (value * self._blocks >> 64) * BLOCK_BYTES, mask
+
+
+def blocks_needed(capacity: int, error_rate: float) -> int:
+    """The smallest number of blocks whose rate at full capacity is at most ``error_rate``.
+
+    Looked for between one bit a key and one block a key, where the rate is under ``MIN_ERROR_RATE``.
+    """
+    low = (capacity + BLOCK_BITS - 1) // BLOCK_BITS
+    high = capacity
+    while low < high:
+        middle = (low + high) // 2
+        if full_error_rate(capacity, middle) <= error_rate:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def full_error_rate(capacity: int, blocks: int) -> float:
+    """The expected rate of false answers of ``blocks`` blocks that hold ``capacity`` keys.
+
+    After Putze, Sanders and Singler, "Cache-, Hash- and Space-Efficient Bloom Filters" (2007), section 3: the mean over
+    the number of keys i in a block, which is binomial (they take its Poisson limit), of the rate of one block with i
+    keys. In the split block each key sets one of the 32 bits of each word, so that rate is (1 - (31/32)^i)^8. The
+    weights are relative to that of i = 0 and divided by their sum at the end; this needs no function of the C library,
+    whose last digits differ between machines. Both twins do the same operations in the same order.
+    """
+    if blocks == 1:
+        clear = 1.0
+        for _ in range(capacity):
+            clear *= 31.0 / 32.0
+        return _all_words_set(clear)
+    weight = total = clear = 1.0
+    rate = 0.0
+    for i in range(1, capacity + 1):
+        weight *= (capacity - i + 1) / (i * (blocks - 1))
+        clear *= 31.0 / 32.0
+        total += weight
+        rate += weight * _all_words_set(clear)
+        if weight < 1e-20 * total:  # past the peak; the rest adds nothing
+            break
+    return rate / total
+
+
+def _all_words_set(clear: float) -> float:
+    """The probability that one bit in each of the eight words is set, where one is clear with probability ``clear``."""
+    rate = 1.0 - clear
+    rate *= rate
+    rate *= rate
+    return rate * rate
+
+
+def hash_bytes(data: bytes) -> int:
+    """XXH64 with seed 0, from its specification (https://github.com/Cyan4973/xxHash, doc/xxhash_spec.md)."""
+    size = len(data)
+    stripes = size - size % 32
+    value = (_hash_stripes(data, stripes) if stripes else PRIME5) + size & MASK64
+    at = stripes
+    while at + 8 <= size:
+        value ^= _round(0, int.from_bytes(data[at : at + 8], "little"))
+        value = (_rotate(value, 27) * PRIME1 + PRIME4) & MASK64
+        at += 8
+    if at + 4 <= size:
+        value ^= int.from_bytes(data[at : at + 4], "little") * PRIME1 & MASK64
+        value = (_rotate(value, 23) * PRIME2 + PRIME3) & MASK64
+        at += 4
+    for byte in data[at:]:
+        value = _rotate(value ^ byte * PRIME5 & MASK64, 11) * PRIME1 & MASK64
+    value = (value ^ value >> 33) * PRIME2 & MASK64
+    value = (value ^ value >> 29) * PRIME3 & MASK64
+    return value ^ value >> 32
+
+
+def _hash_stripes(data: bytes, size: int) -> int:
+    lanes = [PRIME1 + PRIME2 & MASK64, PRIME2, 0, -PRIME1 & MASK64]
+    for words in struct.iter_unpack("<4Q", memoryview(data)[:size]):
+        lanes = [_round(lane, word) for lane, word in zip(lanes, words)]
+    value = sum(_rotate(lane, turn) for lane, turn in zip(lanes, (1, 7, 12, 18))) & MASK64
+    for lane in lanes:
+        value = ((value ^ _round(0, lane)) * PRIME1 + PRIME4) & MASK64
+    return value
+
+
+def _round(lane: int, word: int) -> int:
+    return _rotate(lane + word * PRIME2 & MASK64, 31) * PRIME1 & MASK64
+
+
+def _rotate(value: int, turn: int) -> int:
+    return (value << turn | value >> (64 - turn)) & MASK64
+
+
+def _hashes(keys: Iterable[Key]) -> list[int]:
+    """The hashes of all keys, before anything is changed."""
+    return [hash_bytes(_key_bytes(key, "keys", i)) for i, key in enumerate(_snapshot(keys))]
+
+
+def _snapshot(keys: Iterable[Key]) -> Sequence[Key]:
+    # A str is a sequence of str, but hardly ever meant so.
+    if not isinstance(keys, (str, bytes)):
+        try:
+            iterator = iter(keys)
+        except TypeError:
+            pass
+        else:
+            return tuple(iterator)
+    raise TypeError(f"keys must be an iterable of str or bytes, not {type(keys).__name__}")
+
+
+def _key_bytes(key: Key, name: str, index: int = -1) -> bytes:
+    if isinstance(key, bytes):
+        return key
+    place = name if index < 0 else f"{name}[{index}]"
+    if not isinstance(key, str):
+        raise TypeError(f"{place} must be a str or bytes, not {type(key).__name__}")
+    try:
+        return str.encode(key)
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{place} must be valid Unicode: lone surrogate at index {error.start}") from None
+
+
+def _checked_capacity(capacity: int) -> int:
+    if not isinstance(capacity, int) or isinstance(capacity, bool):
+        raise TypeError(f"capacity must be an int, not {type(capacity).__name__}")
+    if not 1 <= capacity <= MAX_CAPACITY:
+        raise ValueError(f"capacity must be from 1 to {MAX_CAPACITY}{_not_this(capacity)}")
+    return int(capacity)
+
+
+def _not_this(number: int) -> str:
+    """Integers of any length are refused; only those of 64 bits are worth repeating."""
+    return f", not {int(number)}" if -(1 << 63) <= number < 1 << 63 else ""
+
+
+def _checked_error_rate(error_rate: float) -> float:
+    if not isinstance(error_rate, (int, float)):
+        raise TypeError(f"error_rate must be a number, not {type(error_rate).__name__}")
+    try:
+        rate = float(error_rate)
+    except OverflowError:
+        rate = float("inf") if error_rate > 0 else float("-inf")
+    if not 0.0 < rate < 1.0:
+        raise ValueError(f"error_rate must be over 0 and under 1, not {rate!r}")
+    if rate < MIN_ERROR_RATE:
+        raise ValueError(f"error_rate must be at least {MIN_ERROR_RATE!r}, not {rate!r}")
+    return rate
+
+
+def _whole(data: Any) -> bytes:
+    try:
+        view = memoryview(data)
+    except TypeError:
+        raise TypeError(f"data must be a bytes-like object, not {type(data).__name__}") from None
+    if not view.c_contiguous:
+        raise BufferError("data must be contiguous")
+    return view.tobytes()
+
+
+def _checked_header(data: bytes) -> tuple[int, float, int, int]:
+    """capacity, error_rate, count and blocks of a whole and undamaged filter."""
+    if len(data) < HEADER.size:
+        raise ValueError(f"data must have at least {HEADER.size} bytes, not {len(data)}")
+    magic, version, capacity, error_rate, count, blocks, blocks_sum, header_sum = HEADER.unpack_from(data)
+    if magic != MAGIC:
+        raise ValueError("data must begin with the magic of a Bloom filter")
+    if version != VERSION:
+        raise ValueError(f"data must have version {VERSION}, not {version}")
+    if hash_bytes(data[:CHECKED]) != header_sum:
+        raise ValueError("data is damaged: the checksum of its header does not match")
+    if not 1 <= capacity <= MAX_CAPACITY:
+        raise ValueError(f"data has a capacity that is not from 1 to {MAX_CAPACITY}")
+    if not MIN_ERROR_RATE <= error_rate < 1.0:
+        raise ValueError("data has an error_rate that is not from 1e-08 to under 1")
+    if blocks != blocks_needed(capacity, error_rate):
+        raise ValueError("data has a number of blocks that its capacity and error_rate do not give")
+    if count > blocks * BLOCK_BITS:  # a new key sets at least one bit
+        raise ValueError("data has a count of more keys than its blocks have bits")
+    if len(data) != HEADER.size + blocks * BLOCK_BYTES:
+        raise ValueError(f"data must have {HEADER.size + blocks * BLOCK_BYTES} bytes, not {len(data)}")
+    if hash_bytes(data[HEADER.size :]) != blocks_sum:
+        raise ValueError("data is damaged: the checksum of its blocks does not match")
+    return capacity, error_rate, count, blocks
