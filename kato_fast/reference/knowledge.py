@@ -1,0 +1,178 @@
+"""Patterns in memory, searchable, with the counters of their learning."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import Counter
+from typing import Optional
+
+from kato_fast.reference import align, naming, prediction, validate
+from kato_fast.reference.candidates import FullScan, HostIndex
+from kato_fast.reference.metrics import Counters
+from kato_fast.reference.pattern import Pattern
+
+
+class Knowledge:
+    """What was learned, in learning order. Safe from many threads: one lock around every call.
+
+    indexed: search only the host's lossy candidate index (profile ``kato-2025-09-indexed``).
+    """
+
+    def __init__(self, *, indexed: bool = False) -> None:
+        self._lock = threading.Lock()
+        self._patterns: dict[str, Pattern] = {}
+        self._counters = Counters()
+        self._candidates = (HostIndex if indexed else FullScan)(self._patterns)
+
+    # learning
+
+    def name(self, events) -> Optional[str]:
+        """The pattern's name, or None where KATO learns nothing (below two symbols). Raises for bad events."""
+        checked = validate.events(events)
+        return naming.name_of(checked) if _learnable(checked) else None
+
+    def learn(self, events, emotives=None) -> Optional[tuple[str, bool]]:
+        """Count the sequence once more. emotives: the new stored list, or None to leave it.
+
+        Returns: (name, was it new), or None below two symbols.
+        """
+        return self.learn_many([(events, emotives)])[0]
+
+    def learn_many(self, items) -> list[Optional[tuple[str, bool]]]:
+        """Learn (events, emotives) pairs in order: all of them, or none where one is bad."""
+        checked = [
+            (validate.events(events), validate.emotives(emotives)) for events, emotives in validate.items(items)
+        ]
+        named = [(naming.name_of(events) if _learnable(events) else None, events, maps) for events, maps in checked]
+        with self._lock:
+            self._check_frequencies(name for name, _, _ in named)
+            return [None if name is None else self._learn(name, events, maps) for name, events, maps in named]
+
+    def put(self, events, frequency, emotives=None) -> str:
+        """Set a pattern's frequency (1 to 2**63-1) and emotives, whatever they were; a new one goes last."""
+        checked = validate.events(events)
+        if not _learnable(checked):
+            raise ValueError(f"events must have at least 2 symbols, not {sum(map(len, checked))}")
+        frequency = validate.frequency(frequency)
+        maps = validate.emotives(emotives)
+        name = naming.name_of(checked)
+        with self._lock:
+            pattern, _ = self._ensure(name, checked)
+            self._count(pattern, frequency - pattern.frequency)
+            pattern.emotives = maps
+        return name
+
+    def forget(self, name) -> bool:
+        """Remove a pattern and all it added to the counters; False where there is none of that name."""
+        validate.name(name)
+        with self._lock:
+            pattern = self._patterns.pop(name, None)
+            if pattern is None:
+                return False
+            self._candidates.remove(pattern)
+            self._count(pattern, -pattern.frequency)
+            return True
+
+    def clear(self) -> None:
+        """Remove everything."""
+        with self._lock:
+            self._patterns.clear()
+            self._candidates.clear()
+            self._counters.clear()
+
+    # asking
+
+    def predict(self, state, recall_threshold, max_predictions) -> prediction.Predictions:
+        """Which patterns the state belongs to, best first; none below two symbols."""
+        flat = validate.state(state)
+        threshold = validate.recall_threshold(recall_threshold)
+        most = validate.max_predictions(max_predictions)
+        if len(flat) < 2:
+            return prediction.Predictions()
+        with self._lock:
+            return prediction.predict(self._passing(flat, threshold), flat, self._counters, most)
+
+    def match(self, state, recall_threshold) -> prediction.Matches:
+        """Names and similarities of every pattern that passes, in learning order; none below two symbols."""
+        flat = validate.state(state)
+        threshold = validate.recall_threshold(recall_threshold)
+        if len(flat) < 2:
+            return prediction.Matches()
+        with self._lock:
+            return prediction.Matches(self._passing(flat, threshold))
+
+    # looking
+
+    def pattern(self, name) -> Optional[dict]:
+        """name, frequency, length, pattern_data, emotives (a list, or {} for none); None if there is none."""
+        validate.name(name)
+        with self._lock:
+            pattern = self._patterns.get(name)
+            return None if pattern is None else pattern.to_dict()
+
+    def names(self) -> list[str]:
+        """Every pattern's name, in learning order."""
+        with self._lock:
+            return list(self._patterns)
+
+    def symbols(self) -> dict[str, dict[str, int]]:
+        """frequency and pattern_member_frequency per symbol, in order of first arrival."""
+        with self._lock:
+            return self._counters.symbols()
+
+    def totals(self) -> dict[str, int]:
+        """The host's three totals."""
+        with self._lock:
+            return self._counters.totals()
+
+    def memory(self) -> int:
+        """About how many bytes the patterns and symbols take; walks all of them."""
+        with self._lock:
+            patterns = sum(map(_size, self._patterns.values()))
+            symbols = sum(map(sys.getsizeof, self._counters.members))
+            return patterns + symbols + sys.getsizeof(self._patterns) + 2 * sys.getsizeof(self._counters.members)
+
+    def __len__(self) -> int:
+        return len(self._patterns)
+
+    # the steps of learning, under the lock
+
+    def _learn(self, name: str, events: list[list[str]], maps: Optional[list]) -> tuple[str, bool]:
+        pattern, new = self._ensure(name, events)
+        self._count(pattern, 1)
+        if maps is not None:
+            pattern.emotives = maps
+        return name, new
+
+    def _ensure(self, name: str, events: list[list[str]]) -> tuple[Pattern, bool]:
+        """The pattern of that name, and whether it had to be made."""
+        pattern = self._patterns.get(name)
+        if pattern is not None:
+            return pattern, False
+        pattern = self._patterns[name] = Pattern(name, events)
+        self._candidates.add(pattern)
+        return pattern, True
+
+    def _count(self, pattern: Pattern, times: int) -> None:
+        pattern.frequency += times
+        if times:
+            self._counters.add(pattern, times)
+
+    def _check_frequencies(self, names) -> None:
+        """Nothing may be learned past the largest frequency that a store can hold."""
+        for name, times in Counter(names).items():
+            if name in self._patterns:
+                validate.frequency(self._patterns[name].frequency + times)
+
+    def _passing(self, state: list[str], threshold: float):
+        return align.passing(self._candidates.find(state), state, threshold)
+
+
+def _learnable(events: list[list[str]]) -> bool:
+    return sum(map(len, events)) >= 2
+
+
+def _size(pattern: Pattern) -> int:
+    lists = [pattern, pattern.name, pattern.symbols, pattern.events, *pattern.events, *(pattern.emotives or ())]
+    return sum(map(sys.getsizeof, lists))

@@ -1,0 +1,179 @@
+"""What comes in, checked and copied; one text per fault, the same as the C engine's.
+
+Every check walks front to back and stops at the first fault. Returned lists are copies of exact ``str``, so that no later
+change by the caller, nor a subclass of ``str``, reaches what is stored. The size of the whole is checked last.
+"""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+from typing import Optional
+
+MAX_SYMBOLS = 65_535
+MAX_SYMBOL_BYTES = 1 << 20
+MAX_FREQUENCY = (1 << 63) - 1
+METHODS = ("ratcliff_obershelp", "lcs")
+
+
+def events(value: object) -> list[list[str]]:
+    """A pattern's events: a list or tuple of non-empty lists or tuples of symbols."""
+    if not isinstance(value, (list, tuple)):
+        raise TypeError(f"events must be a list of events, not {_kind(value)}")
+    checked = [_event(item, "events", i) for i, item in enumerate(value)]
+    _check_count(sum(map(len, checked)), "events")
+    return checked
+
+
+def state(value: object) -> list[str]:
+    """A state, flat: of events if its first item is a list or tuple, else of symbols."""
+    if not isinstance(value, (list, tuple)):
+        raise TypeError(f"state must be a list of symbols or of events, not {_kind(value)}")
+    if value and isinstance(value[0], (list, tuple)):
+        flat = [symbol for i, item in enumerate(value) for symbol in _event(item, "state", i)]
+    else:
+        flat = _symbols(value, "state")
+    _check_count(len(flat), "state")
+    return flat
+
+
+def sequence(value: object, place: str) -> list[str]:
+    """A flat list or tuple of symbols, as ``ratio`` and ``matching_blocks`` take them."""
+    if not isinstance(value, (list, tuple)):
+        raise TypeError(f"{place} must be a list of symbols, not {_kind(value)}")
+    flat = _symbols(value, place)
+    _check_count(len(flat), place)
+    return flat
+
+
+def recall_threshold(value: object) -> float:
+    """A finite real number; any size, as in a host's unchecked session."""
+    if not isinstance(value, Real):
+        raise TypeError(f"recall_threshold must be a number, not {_kind(value)}")
+    number = _float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"recall_threshold must be finite, not {number!r}")
+    return number
+
+
+def max_predictions(value: object) -> int:
+    """How many predictions to keep, 0 allowed."""
+    _check_int(value, "max_predictions")
+    if value < 0:
+        raise ValueError(f"max_predictions must not be negative, not {value}")
+    return value
+
+
+def frequency(value: object) -> int:
+    """How often a pattern was learned."""
+    _check_int(value, "frequency")
+    if not 1 <= value <= MAX_FREQUENCY:
+        raise ValueError(f"frequency must be from 1 to {MAX_FREQUENCY}, not {value}")
+    return value
+
+
+def emotives(value: object) -> Optional[list[dict[str, float]]]:
+    """A pattern's stored emotives: None, or a list of maps from name to finite number."""
+    if value is None:
+        return None
+    if not isinstance(value, (list, tuple)):
+        raise TypeError(f"emotives must be a list of maps, not {_kind(value)}")
+    return [_emotive_map(item, f"emotives[{i}]") for i, item in enumerate(value)]
+
+
+def items(value: object) -> list[tuple]:
+    """What ``learn_many`` takes: (events, emotives) pairs, not yet looked into."""
+    if not isinstance(value, (list, tuple)):
+        raise TypeError(f"items must be a list of (events, emotives) pairs, not {_kind(value)}")
+    for i, item in enumerate(value):
+        if not isinstance(item, (list, tuple)):
+            raise TypeError(f"items[{i}] must be an (events, emotives) pair, not {_kind(item)}")
+        if len(item) != 2:
+            raise ValueError(f"items[{i}] must have 2 items, not {len(item)}")
+    return [tuple(item) for item in value]
+
+
+def name(value: object) -> str:
+    """The name of a pattern that may or may not exist."""
+    if not isinstance(value, str):
+        raise TypeError(f"name must be a str, not {_kind(value)}")
+    return value
+
+
+def method(value: object) -> str:
+    """How ``ratio`` compares."""
+    if not isinstance(value, str):
+        raise TypeError(f"method must be a str, not {_kind(value)}")
+    if value not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, not {value!r}")
+    return value
+
+
+def _event(value: object, place: str, index: int) -> list[str]:
+    if not isinstance(value, (list, tuple)):
+        raise TypeError(f"{place}[{index}] must be a list of symbols, not {_kind(value)}")
+    if not value:
+        raise ValueError(f"{place}[{index}] must not be empty")
+    return _symbols(value, f"{place}[{index}]")
+
+
+def _symbols(values: object, place: str) -> list[str]:
+    return [_symbol(value, place, i) for i, value in enumerate(values)]
+
+
+def _symbol(value: object, place: str, index: int) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{place}[{index}] must be a str, not {_kind(value)}")
+    try:
+        size = len(str.encode(value))
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{place}[{index}] must be valid Unicode: lone surrogate at index {error.start}") from None
+    if size > MAX_SYMBOL_BYTES:
+        raise ValueError(f"{place}[{index}] must have at most {MAX_SYMBOL_BYTES} bytes as UTF-8, not {size}")
+    return value if type(value) is str else str.__str__(value)
+
+
+def _check_count(count: int, place: str) -> None:
+    if count > MAX_SYMBOLS:
+        raise ValueError(f"{place} must have at most {MAX_SYMBOLS} symbols, not {count}")
+
+
+def _check_int(value: object, place: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{place} must be an int, not {_kind(value)}")
+
+
+def _emotive_map(value: object, place: str) -> dict[str, float]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{place} must be a map of names to numbers, not {_kind(value)}")
+    return {_emotive_name(key, place): _emotive(number, f"{place}[{key!r}]") for key, number in value.items()}
+
+
+def _emotive_name(value: object, place: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{place} must have str names, not {_kind(value)}")
+    try:
+        str.encode(value)
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{place} must have names of valid Unicode: lone surrogate at index {error.start}") from None
+    return str.__str__(value)
+
+
+def _emotive(value: object, place: str) -> float:
+    if not isinstance(value, Real):
+        raise TypeError(f"{place} must be a number, not {_kind(value)}")
+    number = _float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{place} must be finite, not {number!r}")
+    return number
+
+
+def _float(value: Real) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # an int beyond the largest double
+        return math.inf if value > 0 else -math.inf
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__
