@@ -1,0 +1,70 @@
+#include "kato_fast/cbor.h"
+
+/* Major types of RFC 8949, section 3.1, in the upper three bits. */
+enum { UNSIGNED = 0 << 5, TEXT = 3 << 5, ARRAY = 4 << 5, MAP = 5 << 5 };
+
+/* A first byte and the value behind it, big endian in `size` bytes. */
+static void
+put_sized(kf_buffer *buffer, unsigned first, uint64_t value, size_t size)
+{
+    unsigned char bytes[9] = {(unsigned char)first};
+    for (size_t i = size; i > 0; i--) {
+        bytes[i] = (unsigned char)value;
+        value >>= 8;
+    }
+    kf_buffer_append(buffer, bytes, 1 + size);
+}
+
+/* The shortest head: section 4.2.1. */
+static void
+put_head(kf_buffer *buffer, unsigned major, uint64_t value)
+{
+    if (value < 24) {
+        put_sized(buffer, major | (unsigned)value, 0, 0);
+    }
+    else if (value <= UINT8_MAX) {
+        put_sized(buffer, major | 24, value, 1);
+    }
+    else if (value <= UINT16_MAX) {
+        put_sized(buffer, major | 25, value, 2);
+    }
+    else if (value <= UINT32_MAX) {
+        put_sized(buffer, major | 26, value, 4);
+    }
+    else {
+        put_sized(buffer, major | 27, value, 8);
+    }
+}
+
+void
+kf_cbor_uint(kf_buffer *buffer, uint64_t value)
+{
+    put_head(buffer, UNSIGNED, value);
+}
+
+void
+kf_cbor_text(kf_buffer *buffer, const char *utf8, size_t size)
+{
+    put_head(buffer, TEXT, size);
+    kf_buffer_append(buffer, utf8, size);
+}
+
+void
+kf_cbor_array(kf_buffer *buffer, uint64_t count)
+{
+    put_head(buffer, ARRAY, count);
+}
+
+void
+kf_cbor_map(kf_buffer *buffer, uint64_t count)
+{
+    put_head(buffer, MAP, count);
+}
+
+void
+kf_cbor_double(kf_buffer *buffer, double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    put_sized(buffer, 0xfb, bits, 8);
+}

@@ -1,0 +1,298 @@
+#include "kato_fast/decimal.h"
+
+#include "decimal_powers.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+typedef unsigned __int128 uint128;
+
+#define MANTISSA_BITS 52
+#define EXPONENT_MASK 0x7ff
+#define MANTISSA_MASK (((uint64_t)1 << MANTISSA_BITS) - 1)
+
+static inline uint64_t
+double_bits(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+/* |value| = mantissa * 2**exponent */
+typedef struct {
+    uint64_t mantissa;
+    int exponent;
+} binary;
+
+static inline binary
+split(uint64_t bits)
+{
+    uint64_t mantissa = bits & MANTISSA_MASK;
+    int exponent = (int)(bits >> MANTISSA_BITS) & EXPONENT_MASK;
+    if (exponent == 0) { /* subnormal */
+        return (binary){mantissa, -1074};
+    }
+    return (binary){mantissa | (uint64_t)1 << MANTISSA_BITS, exponent - 1075};
+}
+
+/* Shortest digits: Raffaello Giulietti, "The Schubfach way to render
+ * doubles", 2021; names as there. The result lies in the interval that
+ * rounds to the double, has as few digits as possible and is the nearest of
+ * those. digits may end in zeros. */
+typedef struct {
+    uint64_t digits; /* at most 17 of them */
+    int exponent;    /* of ten */
+} decimal;
+
+/* floor(log2(10**e)), |e| <= 1233 */
+static inline int
+floor_log2_pow10(int e)
+{
+    return (e * 1741647) >> 19;
+}
+
+/* floor(log10(2**e)), or floor(log10(3/4 * 2**e)) with three_quarters;
+ * |e| <= 1500 */
+static inline int
+floor_log10_pow2(int e, bool three_quarters)
+{
+    return (e * 1262611 - (three_quarters ? 524031 : 0)) >> 22;
+}
+
+/* floor(g * cp / 2**128), with the lowest bit set where the product had more
+ * bits: enough to compare it with an integer (section 9.10). */
+static inline uint64_t
+round_to_odd(const uint64_t g[2], uint64_t cp)
+{
+    uint64_t x = (uint64_t)((uint128)g[1] * cp >> 64);
+    uint128 y = (uint128)g[0] * cp + x;
+    return (uint64_t)(y >> 64) | ((uint64_t)y > 1);
+}
+
+static decimal
+shortest(binary value, bool closer_below)
+{
+    uint64_t c = value.mantissa;
+    int q = value.exponent;
+    int k = floor_log10_pow2(q, closer_below);
+    int h = q + floor_log2_pow10(-k) + 1;
+    const uint64_t *g = kf_decimal_powers[-k - KF_DECIMAL_POWER_FIRST];
+    /* An odd mantissa does not own the ends of its rounding interval. */
+    uint64_t odd = c & 1;
+    uint64_t lower = round_to_odd(g, (4 * c - 2 + closer_below) << h) + odd;
+    uint64_t middle = round_to_odd(g, (4 * c) << h);
+    uint64_t upper = round_to_odd(g, (4 * c + 2) << h) - odd;
+    uint64_t s = middle / 4;
+    bool under, over;
+    if (s >= 10) {
+        uint64_t tens = s / 10;
+        under = lower <= 40 * tens;
+        over = 40 * tens + 40 <= upper;
+        if (under != over) {
+            return (decimal){tens + over, k + 1};
+        }
+    }
+    under = lower <= 4 * s;
+    over = 4 * s + 4 <= upper;
+    if (under == over) {
+        uint64_t half = 4 * s + 2;
+        over = middle > half || (middle == half && (s & 1) != 0);
+    }
+    return (decimal){s + over, k};
+}
+
+/* Digits as text. */
+
+static const char pairs[] =
+    "00010203040506070809101112131415161718192021222324"
+    "25262728293031323334353637383940414243444546474849"
+    "50515253545556575859606162636465666768697071727374"
+    "75767778798081828384858687888990919293949596979899";
+
+static inline void
+put_pair(char *out, uint32_t value)
+{
+    memcpy(out, pairs + 2 * value, 2);
+}
+
+static inline void
+put_eight(char *out, uint32_t value)
+{
+    uint32_t high = value / 10000;
+    uint32_t low = value % 10000;
+    put_pair(out, high / 100);
+    put_pair(out + 2, high % 100);
+    put_pair(out + 4, low / 100);
+    put_pair(out + 6, low % 100);
+}
+
+/* Write so that the last digit is before end; returns the first. */
+static inline char *
+put_digits(char *end, uint64_t value)
+{
+    uint32_t rest;
+    while (value >= 100000000) {
+        end -= 8;
+        put_eight(end, (uint32_t)(value % 100000000));
+        value /= 100000000;
+    }
+    for (rest = (uint32_t)value; rest >= 100; rest /= 100) {
+        end -= 2;
+        put_pair(end, rest % 100);
+    }
+    if (rest >= 10) {
+        end -= 2;
+        put_pair(end, rest);
+    }
+    else {
+        *--end = (char)('0' + rest);
+    }
+    return end;
+}
+
+size_t
+kf_decimal_write_uint(uint64_t value, char out[KF_DECIMAL_UINT_MAX])
+{
+    char text[KF_DECIMAL_UINT_MAX];
+    char *end = text + sizeof text;
+    char *first = put_digits(end, value);
+    size_t size = (size_t)(end - first);
+    memcpy(out, first, size);
+    return size;
+}
+
+/* The layout of repr: float_repr_style "short" in CPython's
+ * Python/pystrtod.c. point: where the decimal point is, counted in digits
+ * from the first one. */
+
+static size_t
+put_scientific(char *out, const char *digits, size_t count, int point)
+{
+    char *next = out;
+    unsigned exponent = (unsigned)(point > 0 ? point - 1 : 1 - point);
+    *next++ = digits[0];
+    if (count > 1) {
+        *next++ = '.';
+        memcpy(next, digits + 1, count - 1);
+        next += count - 1;
+    }
+    *next++ = 'e';
+    *next++ = point > 0 ? '+' : '-';
+    if (exponent >= 100) {
+        *next++ = (char)('0' + exponent / 100);
+    }
+    put_pair(next, exponent % 100);
+    return (size_t)(next + 2 - out);
+}
+
+static size_t
+put_fraction(char *out, const char *digits, size_t count, size_t zeros)
+{
+    memcpy(out, "0.000", 5);
+    memcpy(out + 2 + zeros, digits, count);
+    return 2 + zeros + count;
+}
+
+/* Digits on both sides of the point, with zeros where there are too few. */
+static size_t
+put_plain(char *out, const char *digits, size_t count, size_t point)
+{
+    if (count > point) {
+        memcpy(out, digits, point);
+        out[point] = '.';
+        memcpy(out + point + 1, digits + point, count - point);
+        return count + 1;
+    }
+    memcpy(out, digits, count);
+    memset(out + count, '0', point - count);
+    memcpy(out + point, ".0", 2);
+    return point + 2;
+}
+
+static size_t
+put_decimal(char *out, decimal value)
+{
+    char text[KF_DECIMAL_UINT_MAX];
+    char *end = text + sizeof text;
+    char *digits = put_digits(end, value.digits);
+    int point = (int)(end - digits) + value.exponent;
+    size_t count;
+    while (end[-1] == '0') { /* the value is not 0 */
+        end--;
+    }
+    count = (size_t)(end - digits);
+    if (point > 16 || point < -3) {
+        return put_scientific(out, digits, count, point);
+    }
+    if (point <= 0) {
+        return put_fraction(out, digits, count, (size_t)-point);
+    }
+    return put_plain(out, digits, count, (size_t)point);
+}
+
+/* Whole numbers below 2**53 are their own shortest digits: the neighbours
+ * are at most 1 away, so no other multiple of ten rounds to them. */
+static inline bool
+is_small_whole(double magnitude)
+{
+    return magnitude < 9007199254740992.0 &&
+           (double)(uint64_t)magnitude == magnitude;
+}
+
+size_t
+kf_decimal_write(double value, char out[KF_DECIMAL_MAX])
+{
+    uint64_t bits = double_bits(value);
+    size_t sign = bits >> 63;
+    double magnitude = sign ? -value : value;
+    out[0] = '-';
+    if (is_small_whole(magnitude)) {
+        size_t size = sign + kf_decimal_write_uint((uint64_t)magnitude,
+                                                   out + sign);
+        memcpy(out + size, ".0", 2);
+        return size + 2;
+    }
+    bool closer_below = (bits & MANTISSA_MASK) == 0 &&
+                        (bits >> MANTISSA_BITS & EXPONENT_MASK) > 1;
+    return sign + put_decimal(out + sign, shortest(split(bits), closer_below));
+}
+
+/* Rounding. */
+
+/* value * 10**12 / 2**shift, to the nearest, ties to even. mantissa * 10**12
+ * is below 2**93, so from shift 95 on the result is below 1/4. */
+static inline uint64_t
+scale_round(uint64_t mantissa, int shift)
+{
+    uint128 product = (uint128)mantissa * 1000000000000u;
+    uint128 half, rest;
+    uint64_t whole;
+    if (shift > 94) {
+        return 0;
+    }
+    half = (uint128)1 << (shift - 1);
+    rest = product & (2 * half - 1);
+    whole = (uint64_t)(product >> shift);
+    return whole + (rest > half || (rest == half && (whole & 1) != 0));
+}
+
+double
+kf_decimal_round12(double value)
+{
+    double magnitude = value < 0 ? -value : value;
+    binary parts;
+    double rounded;
+    /* From 2**13 on doubles are more than 1.8e-12 apart and the nearest
+     * multiple of 1e-12 is at most half of 1e-12 away: it reads back as
+     * value itself. (2**13 has a nearer neighbour but is a multiple.) */
+    if (!(magnitude < 8192)) {
+        return value;
+    }
+    /* Here the exponent is -40 or less, and the quotient's numerator is at
+     * most 8192e12 < 2**53: it and 1e12 are exact as doubles, so that the
+     * division rounds once, as reading the decimal text does. */
+    parts = split(double_bits(value));
+    rounded = (double)scale_round(parts.mantissa, -parts.exponent) / 1e12;
+    return (double_bits(value) >> 63) != 0 ? -rounded : rounded;
+}
