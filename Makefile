@@ -1,0 +1,133 @@
+# `make help` lists what there is. Nothing leaves this folder; `make clean` removes what was made.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 8000
+DATA ?= demo-data
+# Random tests print it; name it again to repeat a run.
+KATO_FAST_SEED ?= $(shell date +%s)
+ARGS ?=
+# Who makes things in parallel must not run two installs into one environment.
+.NOTPARALLEL:
+export KATO_FAST_SEED
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+
+VENV := .venv
+BIN := $(VENV)/bin
+SAY := @printf '\033[1m%s\033[0m\n'
+C_SOURCES := $(shell find csrc -name '*.[ch]')
+BUILD_INPUTS := pyproject.toml setup.py kato_fast/_version.py $(C_SOURCES)
+PYTEST = $(BIN)/python -m pytest -p tests.ci_skips --hypothesis-seed=$(KATO_FAST_SEED)
+STATUS := import kato_fast; s = kato_fast.status(); print("engine:", s["implementation"], "-", s["reason"])
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
+
+# ---- Environments. A stamp is newer than everything that it was made from. ----
+
+$(VENV)/.created:
+	$(SAY) "Creating the virtual environment $(VENV)"
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is missing: apt-get install python3 python3-venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 9))' \
+	  || { echo "make: Python 3.9 or newer is needed; name one with PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { echo "make: the Python module venv is missing: apt-get install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install -q --upgrade pip 'setuptools>=77'
+	@touch $@
+
+$(VENV)/.service: $(VENV)/.created $(BUILD_INPUTS)
+	@$(BIN)/python .ci/check-compiler || echo "make: going on without the C engine; the Python twin is slower" >&2
+	$(SAY) "Building the C engine and installing the service (once, about a minute)"
+	@$(BIN)/python -m pip install -q --no-build-isolation -e '.[all]'
+	@$(BIN)/python -c '$(STATUS)'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.created $(BUILD_INPUTS)
+	@$(BIN)/python .ci/check-compiler
+	$(SAY) "Building the C engine and installing what the tests need"
+	@KATO_FAST_REQUIRE_C=1 $(BIN)/python -m pip install -q --no-build-isolation -e '.[all,test,bench]'
+	@$(BIN)/python -c '$(STATUS)'
+	@touch $(VENV)/.service $@
+
+$(VENV)/.lint: $(VENV)/.created pyproject.toml
+	$(SAY) "Installing the linters"
+	@$(BIN)/python -m pip install -q --group lint
+	@touch $@
+
+# ---- The two commands ----
+
+.PHONY: run
+run: $(VENV)/.service ## set up, build, and serve on 127.0.0.1:8000 with the demo knowledge
+	$(SAY) "Serving on http://$(HOST):$(PORT) (stop with Ctrl-C; knowledge is kept in $(DATA)/)"
+	@exec $(BIN)/kato-fast serve --demo --data "$(DATA)" --host $(HOST) --port $(PORT)
+
+.PHONY: test
+test: $(VENV)/.test ## set up and pass every test
+	$(SAY) "Testing, seed $(KATO_FAST_SEED) (KATO_FAST_SEED=$(KATO_FAST_SEED) make test repeats this run)"
+	@$(PYTEST) $(ARGS)
+
+# ---- Checks ----
+
+.PHONY: lint
+lint: $(VENV)/.lint ## style and static checks of Python and C
+	$(SAY) "ruff"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	$(SAY) "clang-format"
+	@git ls-files '*.c' '*.h' | xargs $(BIN)/clang-format --dry-run -Werror
+	$(SAY) "mypy"
+	@$(BIN)/mypy kato_fast/_core.pyi
+	@if command -v cppcheck >/dev/null; then printf '\033[1mcppcheck\033[0m\n'; \
+	  cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,portability \
+	    --suppress=missingIncludeSystem -I csrc/include csrc/core; \
+	else echo "cppcheck is not installed and was left out"; \
+	  test "$${CI:-}" != true || { echo "make: CI must have cppcheck" >&2; exit 1; }; fi
+
+.PHONY: format
+format: $(VENV)/.lint ## lay out Python and C as `make lint` wants them
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+	@git ls-files '*.c' '*.h' | xargs $(BIN)/clang-format -i
+
+.PHONY: sanitize
+sanitize: $(VENV)/.test ## C tests and parity tests under AddressSanitizer and UBSan
+	@.ci/sanitize "$(BIN)/python" $(ARGS)
+
+.PHONY: gcc-clang
+gcc-clang: $(VENV)/.test ## build with gcc and clang, warnings as errors, and compare both with the twin
+	@.ci/compilers "$(BIN)/python" $(ARGS)
+
+.PHONY: python-versions
+python-versions: ## parity tests on the oldest and the newest Python
+	@.ci/python-versions 3.9 3.13
+
+# ---- Long runs ----
+
+.PHONY: parity
+parity: $(VENV)/.test ## 100,000 parity cases through C and the twin
+	@KATO_FAST_CASES=$${KATO_FAST_CASES:-100000} $(PYTEST) tests/parity $(ARGS)
+
+.PHONY: difflib
+difflib: $(VENV)/.test ## 1,000,000 pairs against Python's difflib
+	@KATO_FAST_PAIRS=$${KATO_FAST_PAIRS:-1000000} $(PYTEST) tests/parity -k difflib $(ARGS)
+
+.PHONY: kill
+kill: $(VENV)/.test ## kill -9 at 1,000 moments while learning
+	@KATO_FAST_KILLS=$${KATO_FAST_KILLS:-1000} $(PYTEST) tests/faults -k kill $(ARGS)
+
+.PHONY: bench
+bench: $(VENV)/.test ## measure; ARGS="predict" picks one question
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: clean
+clean: ## remove what was built; the demo's data stays
+	rm -rf .venv .venv-* build dist *.egg-info kato_fast/_core.*.so .pytest_cache .hypothesis .ruff_cache .mypy_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
