@@ -1,0 +1,40 @@
+"""KATO's HTTP API on ``kato_fast.KnowledgeBase``. Needs the extra ``kato_fast[service]``.
+
+``create_app(settings)`` makes the FastAPI application, ``run(settings)`` serves it with uvicorn.
+"""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from kato_fast.service.settings import Settings, SettingsError
+
+__all__ = ["Settings", "SettingsError", "create_app", "run"]
+
+MISSING = "the service needs {name}, which is not installed: pip install 'kato_fast[service]'"
+
+
+def create_app(settings: Optional[Settings] = None):
+    """The FastAPI application. settings: None reads the environment (``Settings.from_env()``)."""
+    try:
+        from kato_fast.service.app import create_app as create
+    except ModuleNotFoundError as error:
+        raise _explained(error) from error
+    return create(settings if settings is not None else Settings.from_env())
+
+
+def run(settings: Optional[Settings] = None) -> None:
+    """Serve until interrupted. settings: None reads the environment."""
+    settings = settings if settings is not None else Settings.from_env()
+    app = create_app(settings)
+    try:
+        import uvicorn
+    except ModuleNotFoundError as error:
+        raise _explained(error) from error
+    uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning", access_log=False)
+
+
+def _explained(error: ModuleNotFoundError) -> ModuleNotFoundError:
+    if error.name in ("fastapi", "starlette", "pydantic", "uvicorn"):
+        return ModuleNotFoundError(MISSING.format(name=error.name), name=error.name)
+    return error
