@@ -46,3 +46,46 @@ kf_pattern_future_hash(const kf_pattern *pattern, uint32_t first)
     }
     return hash;
 }
+
+kf_status
+kf_patterns_new(const kf_alloc *alloc, const uint8_t key[16],
+                kf_patterns **out, kf_error *err)
+{
+    kf_patterns *patterns = kf_allocate_zero(alloc, 1, sizeof *patterns);
+    kf_status status;
+    if (patterns == NULL) {
+        return kf_no_memory(err);
+    }
+    patterns->alloc = *alloc;
+    atomic_init(&patterns->shares, 1);
+    kf_arena_init(&patterns->arena, &patterns->alloc);
+    status = kf_symbols_new(alloc, key, &patterns->symbols, err);
+    if (status != KF_OK) {
+        kf_release(alloc, patterns);
+        return status;
+    }
+    *out = patterns;
+    return KF_OK;
+}
+
+kf_patterns *
+kf_patterns_share(kf_patterns *patterns)
+{
+    atomic_fetch_add_explicit(&patterns->shares, 1, memory_order_relaxed);
+    return patterns;
+}
+
+void
+kf_patterns_release(kf_patterns *patterns)
+{
+    kf_alloc alloc;
+    if (patterns == NULL || atomic_fetch_sub_explicit(&patterns->shares, 1,
+                                                      memory_order_acq_rel) >
+                                1) {
+        return;
+    }
+    alloc = patterns->alloc;
+    kf_symbols_release(patterns->symbols);
+    kf_arena_free(&patterns->arena);
+    kf_release(&alloc, patterns);
+}

@@ -1,11 +1,11 @@
 /* Split-block Bloom filter.
  *
  * A filter is an array of 256-bit blocks, eight 32-bit words each. A key's
- * 64-bit hash picks a block with its upper half and one bit in each word
- * with its lower half (the scheme of Impala and Parquet). The hash is not
- * salted: the same keys give the same bytes in every process, on every CPU.
- * Never a false negative. Readers may run beside each other, not beside an
- * add. */
+ * 64-bit hash picks a block (the upper 64 bits of the hash times the number
+ * of blocks) and, with its lower half, one bit in each word (the scheme of
+ * Impala and Parquet). The hash is not salted: the same keys give the same
+ * bytes in every process, on every CPU. Never a false negative. Readers may
+ * run beside each other, not beside an add. */
 #ifndef KATO_FAST_BLOOM_H
 #define KATO_FAST_BLOOM_H
 
@@ -17,29 +17,48 @@
 #include <stdint.h>
 
 #define KF_BLOOM_MAX_CAPACITY ((uint64_t)1 << 36)
+/* A lower rate would take more than a block of 32 bytes for each key. */
+#define KF_BLOOM_MIN_ERROR_RATE 1e-8
 
 typedef struct kf_bloom kf_bloom;
 
 /* An owned, empty filter for `capacity` keys (1 to KF_BLOOM_MAX_CAPACITY) at
- * a false-positive rate of at most error_rate (over 0, under 1) when full.
- * Free it with kf_bloom_free. alloc is borrowed and outlives it. */
+ * an expected false-positive rate of at most error_rate
+ * (KF_BLOOM_MIN_ERROR_RATE up to, not including, 1) when full. More keys may
+ * be added; the rate then grows. Takes all its memory now: 2.1 bytes a key
+ * at a rate of 0.001, 8.1 at 0.000001. Free it with kf_bloom_free. What
+ * alloc's context points to is borrowed and outlives it. */
 KF_MUST_USE kf_status kf_bloom_new(const kf_alloc *alloc, uint64_t capacity,
                                    double error_rate, kf_bloom **out,
                                    kf_error *err);
 void kf_bloom_free(kf_bloom *bloom); /* NULL is allowed */
 
+/* XXH64 with seed 0 of the key's bytes; key may be NULL where size is 0. */
 uint64_t kf_bloom_hash(const char *key, size_t size);
 
 /* True where the key was (probably) not yet there. */
 bool kf_bloom_add(kf_bloom *bloom, uint64_t hash);
 bool kf_bloom_contains(const kf_bloom *bloom, uint64_t hash);
 
+/* The same for n hashes, with the blocks ahead on their way from memory.
+ * found: n bytes, each set to 1 or 0. */
+void kf_bloom_add_many(kf_bloom *bloom, const uint64_t *hashes, size_t n);
+void kf_bloom_contains_many(const kf_bloom *bloom, const uint64_t *hashes,
+                            size_t n, uint8_t *found);
+
 uint64_t kf_bloom_count(const kf_bloom *bloom); /* keys added and new */
 uint64_t kf_bloom_capacity(const kf_bloom *bloom);
 double kf_bloom_error_rate(const kf_bloom *bloom);
 
-/* The serialised form: a 64-byte header (magic, version, capacity,
- * error_rate, count, blocks, checksum; little endian) and the blocks. */
+/* The serialised form, little endian: a header of eight 64-bit fields and
+ * the blocks.
+ *
+ *     magic | version | capacity | error_rate | count | blocks
+ *           | checksum of the blocks | checksum of the 56 bytes before
+ *
+ * from_bytes copies before it checks, so a caller that changes the bytes
+ * meanwhile can only make it fail. KF_INVALID says what is wrong; bytes in
+ * which one was changed or lost are always refused. */
 size_t kf_bloom_bytes_size(const kf_bloom *bloom);
 void kf_bloom_to_bytes(const kf_bloom *bloom, uint8_t *out);
 KF_MUST_USE kf_status kf_bloom_from_bytes(const kf_alloc *alloc,

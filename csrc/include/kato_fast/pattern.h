@@ -8,8 +8,11 @@
 #ifndef KATO_FAST_PATTERN_H
 #define KATO_FAST_PATTERN_H
 
+#include "kato_fast/arena.h"
 #include "kato_fast/naming.h"
+#include "kato_fast/symbols.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -55,5 +58,21 @@ kf_pattern_size(uint32_t n, uint32_t n_events)
 {
     return sizeof(kf_pattern) + ((size_t)n + n_events) * sizeof(uint32_t);
 }
+
+/* Patterns and the symbols that they are made of, shared (counted) by the
+ * knowledge base and by results: what one of them holds stays valid until it
+ * lets go, also over a clear. Only the knowledge base adds, under its lock. */
+typedef struct {
+    kf_alloc alloc;
+    atomic_size_t shares;
+    kf_symbols *symbols;
+    kf_arena arena;
+} kf_patterns;
+
+KF_MUST_USE kf_status kf_patterns_new(const kf_alloc *alloc,
+                                      const uint8_t key[16],
+                                      kf_patterns **out, kf_error *err);
+kf_patterns *kf_patterns_share(kf_patterns *patterns);
+void kf_patterns_release(kf_patterns *patterns); /* NULL is allowed */
 
 #endif

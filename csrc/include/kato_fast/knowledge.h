@@ -1,0 +1,110 @@
+/* The resident knowledge base: patterns in learning order, their names,
+ * frequencies, emotives, and the counters kept while learning.
+ *
+ * One readers-writer lock: searches run beside each other and beside nothing
+ * that writes. Every function takes the lock itself unless its comment says
+ * otherwise. Writing functions change nothing where they fail. */
+#ifndef KATO_FAST_KNOWLEDGE_H
+#define KATO_FAST_KNOWLEDGE_H
+
+#include "kato_fast/alloc.h"
+#include "kato_fast/emotives.h"
+#include "kato_fast/metrics.h"
+#include "kato_fast/pattern.h"
+#include "kato_fast/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct kf_knowledge kf_knowledge;
+
+/* A sequence as it comes in, borrowed for the call: n symbols (2 to
+ * KF_SYMBOLS_MAX) of valid UTF-8, and for each event the number of symbols
+ * up to its end. */
+typedef struct {
+    const kf_text *symbols;
+    uint32_t n;
+    const uint32_t *ends;
+    uint32_t n_events;
+    kf_emotives *emotives; /* borrowed; the new list, or NULL: see functions */
+} kf_sequence;
+
+typedef struct {
+    uint8_t name[KF_NAME_SIZE];
+    bool is_new;
+} kf_learned;
+
+/* indexed: candidates are those of the host's lossy index. unicode: version
+ * for names, see naming.h. key: random, for the hash of symbols. */
+KF_MUST_USE kf_status kf_knowledge_new(const kf_alloc *alloc,
+                                       const uint8_t key[16], bool indexed,
+                                       unsigned unicode, kf_knowledge **out,
+                                       kf_error *err);
+void kf_knowledge_free(kf_knowledge *knowledge); /* NULL is allowed */
+
+/* The name that a sequence would be learned under. Takes no lock. */
+void kf_knowledge_name(const kf_knowledge *knowledge,
+                       const kf_sequence *sequence,
+                       uint8_t name[KF_NAME_SIZE]);
+
+/* Learn `count` sequences in order, all or none. emotives: replaces what the
+ * pattern keeps; NULL leaves it. out: count items. */
+KF_MUST_USE kf_status kf_knowledge_learn(kf_knowledge *knowledge,
+                                         const kf_sequence *sequences,
+                                         size_t count, kf_learned *out,
+                                         kf_error *err);
+
+/* Set a pattern's frequency (at least 1) and emotives (NULL: none) to these
+ * values, whatever they were; a new pattern goes last. */
+KF_MUST_USE kf_status kf_knowledge_put(kf_knowledge *knowledge,
+                                       const kf_sequence *sequence,
+                                       uint64_t frequency,
+                                       uint8_t name[KF_NAME_SIZE],
+                                       kf_error *err);
+
+/* False where there is no pattern of that name. */
+bool kf_knowledge_forget(kf_knowledge *knowledge,
+                         const uint8_t name[KF_NAME_SIZE]);
+
+KF_MUST_USE kf_status kf_knowledge_clear(kf_knowledge *knowledge,
+                                         kf_error *err);
+
+/* Patterns; a moment's truth, takes no lock. */
+size_t kf_knowledge_count(const kf_knowledge *knowledge);
+
+size_t kf_knowledge_memory(kf_knowledge *knowledge);
+
+/* --- reading under the lock --- */
+
+void kf_knowledge_lock_shared(kf_knowledge *knowledge);
+void kf_knowledge_unlock_shared(kf_knowledge *knowledge);
+
+/* One pattern with what is kept beside it; pattern is NULL for a row whose
+ * pattern was forgotten. Borrowed while the lock is held, the pattern itself
+ * as long as the kf_patterns. */
+typedef struct {
+    const kf_pattern *pattern;
+    uint64_t frequency;
+    kf_emotives *emotives;
+} kf_row;
+
+/* The fields below are for the search; the lock must be held. */
+typedef struct {
+    kf_patterns *patterns;
+    const kf_row *rows; /* in learning order */
+    size_t n_rows;
+    size_t n_patterns; /* rows that are not forgotten */
+    const kf_counters *counters;
+    uint32_t longest; /* no pattern has more symbols */
+    bool indexed;
+    const kf_alloc *alloc;
+} kf_knowledge_view;
+
+kf_knowledge_view kf_knowledge_look(const kf_knowledge *knowledge);
+
+/* The row of that name, NULL where there is none. The lock must be held. */
+const kf_row *kf_knowledge_find(const kf_knowledge *knowledge,
+                                const uint8_t name[KF_NAME_SIZE]);
+
+#endif
