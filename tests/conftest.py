@@ -1,0 +1,50 @@
+"""What every test may use: the engines that are there, and one seed for all that is random."""
+
+from __future__ import annotations
+
+import os
+import platform
+import random
+import zlib
+from types import ModuleType
+
+import pytest
+
+from kato_fast import native
+
+REQUIRE_C = os.environ.get("KATO_FAST_REQUIRE_C") == "1"
+SEED = int(os.environ.get("KATO_FAST_TEST_SEED") or random.SystemRandom().randrange(2**32))
+
+
+def pytest_report_header() -> list[str]:
+    status = native.status()
+    return [
+        f"kato_fast: {status['version']}, implementation {status['implementation']} ({status['reason']})",
+        f"python: {platform.python_implementation()} {platform.python_version()} on {platform.machine()}",
+        f"seed: {SEED} (KATO_FAST_TEST_SEED={SEED} repeats it)",
+    ]
+
+
+@pytest.fixture(params=native.IMPLEMENTATIONS)
+def implementation(request: pytest.FixtureRequest) -> str:
+    """``"c"`` and ``"python"`` in turn. A C engine that is not there is a skip, or a failure where it is required."""
+    if request.param == "c":
+        try:
+            native.load("c")
+        except ImportError as error:
+            if REQUIRE_C:
+                pytest.fail(f"KATO_FAST_REQUIRE_C=1, but {error}")
+            pytest.skip(str(error))
+    return request.param
+
+
+@pytest.fixture
+def engine(implementation: str) -> ModuleType:
+    """The module of that implementation: Knowledge, ratio and the others of the engine interface."""
+    return native.load(implementation)
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> random.Random:
+    """Random numbers of the test's own, decided by the seed in the header and the test's name."""
+    return random.Random(SEED ^ zlib.crc32(request.node.nodeid.encode()))
