@@ -1,8 +1,8 @@
 """Split-block Bloom filter: the twin of ``bloom.c``, with the same bytes and the same answers.
 
 A filter is an array of 256-bit blocks, eight little-endian 32-bit words each. A key's 64-bit hash picks a block (the
-upper 64 bits of the hash times the number of blocks) and, with its lower half, one bit in each word (the scheme of Impala
-and Parquet). The hash is XXH64 with seed 0, so the same keys give the same bytes in every process.
+upper 64 bits of the hash times the number of blocks) and, with its lower half, one bit in each word (the scheme of
+Impala and Parquet). The hash is XXH64 with seed 0, so the same keys give the same bytes in every process.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class BloomFilter:
 
     Made for ``capacity`` keys (1 to 2**36); with that many in it, a key that was not added is found with a probability
     of at most ``error_rate`` (1e-8 up to, not including, 1). More keys may be added; the rate then grows. All memory is
-    taken at the start. A key is a ``str`` or ``bytes``; a ``str`` and the bytes of its UTF-8 are the same key. Safe from
-    many threads.
+    taken at the start. A key is a ``str`` or ``bytes``; a ``str`` and the bytes of its UTF-8 are the same key. Safe
+    from many threads.
     """
 
     __slots__ = ("_bits", "_blocks", "_capacity", "_count", "_error_rate", "_lock")
@@ -65,20 +65,20 @@ class BloomFilter:
         """The rate of false answers that was asked for."""
         return self._error_rate
 
-    def add(self, key: Key) -> bool:
+    def add(self, key: Key, /) -> bool:
         """Add a key. True where it was (probably) not yet there."""
         return self._add_hash(hash_bytes(_key_bytes(key, "key")))
 
-    def update(self, keys: Iterable[Key]) -> None:
+    def update(self, keys: Iterable[Key], /) -> None:
         """Add all keys, or none where one of them is no key."""
         for value in _hashes(keys):
             self._add_hash(value)
 
-    def contains_many(self, keys: Iterable[Key]) -> bytes:
+    def contains_many(self, keys: Iterable[Key], /) -> bytes:
         """One byte a key, in their order: 1 where ``key in self``, else 0."""
         return bytes([self._contains_hash(value) for value in _hashes(keys)])
 
-    def __contains__(self, key: Key) -> bool:
+    def __contains__(self, key: Key, /) -> bool:
         return self._contains_hash(hash_bytes(_key_bytes(key, "key")))
 
     def __len__(self) -> int:
@@ -96,7 +96,7 @@ class BloomFilter:
         return checked + hash_bytes(checked).to_bytes(8, "little") + blocks
 
     @classmethod
-    def from_bytes(cls, data: Any) -> BloomFilter:
+    def from_bytes(cls, data: Any, /) -> BloomFilter:
         """The filter that ``to_bytes`` wrote. ValueError, with what is wrong, where a byte was lost or changed."""
         whole = _whole(data)
         capacity, error_rate, count, blocks = _checked_header(whole)
