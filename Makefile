@@ -10,11 +10,11 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 DATA ?= demo-data
 # Random tests print it; name it again to repeat a run.
-KATO_FAST_SEED ?= $(shell date +%s)
+KATO_FAST_TEST_SEED ?= $(shell date +%s)
 ARGS ?=
 # Who makes things in parallel must not run two installs into one environment.
 .NOTPARALLEL:
-export KATO_FAST_SEED
+export KATO_FAST_TEST_SEED
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
@@ -23,7 +23,7 @@ BIN := $(VENV)/bin
 SAY := @printf '\033[1m%s\033[0m\n'
 C_SOURCES := $(shell find csrc -name '*.[ch]')
 BUILD_INPUTS := pyproject.toml setup.py kato_fast/_version.py $(C_SOURCES)
-PYTEST = $(BIN)/python -m pytest -p tests.ci_skips --hypothesis-seed=$(KATO_FAST_SEED)
+PYTEST = KATO_FAST_REQUIRE_C=1 $(BIN)/python -m pytest -p tests.ci_skips --hypothesis-seed=$(KATO_FAST_TEST_SEED)
 STATUS := import kato_fast; s = kato_fast.status(); print("engine:", s["implementation"], "-", s["reason"])
 
 .PHONY: help
@@ -71,7 +71,7 @@ run: $(VENV)/.service ## set up, build, and serve on 127.0.0.1:8000 with the dem
 
 .PHONY: test
 test: $(VENV)/.test ## set up and pass every test
-	$(SAY) "Testing, seed $(KATO_FAST_SEED) (KATO_FAST_SEED=$(KATO_FAST_SEED) make test repeats this run)"
+	$(SAY) "Testing, seed $(KATO_FAST_TEST_SEED) (KATO_FAST_TEST_SEED=$(KATO_FAST_TEST_SEED) make test repeats this run)"
 	@$(PYTEST) $(ARGS)
 
 # ---- Checks ----

@@ -57,6 +57,7 @@ core = Extension(
     sources=files("csrc/python/*.c", "csrc/core/**/*.c"),
     depends=["setup.py", *files("csrc/**/*.h", "csrc/core/**/*.inc")],
     include_dirs=["csrc/include"],
+    libraries=["m"],
     extra_compile_args=[*FLAGS, "-pthread"],
     extra_link_args=["-pthread"],
     optional=not REQUIRE_C,
