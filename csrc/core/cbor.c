@@ -1,7 +1,12 @@
 #include "kato_fast/cbor.h"
 
 /* Major types of RFC 8949, section 3.1, in the upper three bits. */
-enum { UNSIGNED = 0 << 5, TEXT = 3 << 5, ARRAY = 4 << 5, MAP = 5 << 5 };
+enum {
+    UNSIGNED = 0 << 5,
+    TEXT = 3 << 5,
+    ARRAY = 4 << 5,
+    MAP = 5 << 5
+};
 
 /* A first byte and the value behind it, big endian in `size` bytes. */
 static void

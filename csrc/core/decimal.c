@@ -248,8 +248,8 @@ kf_decimal_write(double value, char out[KF_DECIMAL_MAX])
     double magnitude = sign ? -value : value;
     out[0] = '-';
     if (is_small_whole(magnitude)) {
-        size_t size = sign + kf_decimal_write_uint((uint64_t)magnitude,
-                                                   out + sign);
+        size_t size =
+            sign + kf_decimal_write_uint((uint64_t)magnitude, out + sign);
         memcpy(out + size, ".0", 2);
         return size + 2;
     }

@@ -1,6 +1,6 @@
 """Write decimal_powers.h: the powers of ten that printing a double multiplies by, as 128-bit significands.
 
-    python csrc/core/make_decimal_powers.py > csrc/core/decimal_powers.h
+Run as: python csrc/core/make_decimal_powers.py > csrc/core/decimal_powers.h
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ load_big_endian(const uint8_t *bytes)
 static inline uint32_t
 schedule(uint32_t w[16], int t)
 {
-    uint32_t x = w[(t + 13) & 15] ^ w[(t + 8) & 15] ^ w[(t + 2) & 15] ^
-                 w[t & 15];
+    uint32_t x =
+        w[(t + 13) & 15] ^ w[(t + 8) & 15] ^ w[(t + 2) & 15] ^ w[t & 15];
     return w[t & 15] = rotate_left(x, 1);
 }
 
@@ -147,13 +147,18 @@ kf_naming_finish(kf_naming *naming, uint8_t name[KF_NAME_SIZE])
 /* repr of a str: unicode_repr in CPython's Objects/unicodeobject.c. */
 
 /* 0 for bytes that repr shows as they are, whatever is around them. */
-enum { PLAIN = 0, SINGLE = 1, DOUBLE = 2, SPECIAL = 4 };
+enum {
+    PLAIN = 0,
+    SINGLE = 1,
+    DOUBLE = 2,
+    SPECIAL = 4
+};
 
 static inline unsigned
 byte_kind(uint8_t byte)
 {
-    return byte == '\'' ? SINGLE
-           : byte == '"' ? DOUBLE
+    return byte == '\''                                  ? SINGLE
+           : byte == '"'                                 ? DOUBLE
            : byte < 0x20 || byte == '\\' || byte >= 0x7f ? SPECIAL
                                                          : PLAIN;
 }
@@ -211,8 +216,8 @@ decode(const char *utf8, uint32_t *code_point)
         return 2;
     }
     if (b[0] < 0xf0) {
-        *code_point = (b[0] & 0x0fu) << 12 | (b[1] & 0x3fu) << 6 |
-                      (b[2] & 0x3fu);
+        *code_point =
+            (b[0] & 0x0fu) << 12 | (b[1] & 0x3fu) << 6 | (b[2] & 0x3fu);
         return 3;
     }
     *code_point = (b[0] & 0x07u) << 18 | (b[1] & 0x3fu) << 12 |

@@ -29,8 +29,9 @@ bool kf_buffer_reserve(kf_buffer *buffer, size_t more);
 static inline void
 kf_buffer_append(kf_buffer *buffer, const void *bytes, size_t count)
 {
-    if (buffer->capacity - buffer->size >= count ||
-        kf_buffer_reserve(buffer, count)) {
+    /* memcpy must not meet the NULL of a buffer that has nothing yet. */
+    if (count != 0 && (buffer->capacity - buffer->size >= count ||
+                       kf_buffer_reserve(buffer, count))) {
         memcpy(buffer->data + buffer->size, bytes, count);
         buffer->size += count;
     }

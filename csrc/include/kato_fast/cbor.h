@@ -13,6 +13,8 @@ void kf_cbor_uint(kf_buffer *buffer, uint64_t value);
 void kf_cbor_text(kf_buffer *buffer, const char *utf8, size_t size);
 void kf_cbor_array(kf_buffer *buffer, uint64_t count); /* items follow */
 void kf_cbor_map(kf_buffer *buffer, uint64_t count);   /* pairs follow */
+
+/* A finite double (cbor2 shortens the others to 16 bits). */
 void kf_cbor_double(kf_buffer *buffer, double value);
 
 #endif

@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define KF_DECIMAL_MAX 25 /* longest text: -2.2250738585072014e-308, and room */
-#define KF_DECIMAL_UINT_MAX 20 /* longest text: 18446744073709551615 */
+#define KF_DECIMAL_MAX 25 /* longest: -2.2250738585072014e-308, and room */
+#define KF_DECIMAL_UINT_MAX 20 /* longest: 18446744073709551615 */
 
 /* Write the digits of an integer. Returns the number of bytes, no NUL. */
 size_t kf_decimal_write_uint(uint64_t value, char out[KF_DECIMAL_UINT_MAX]);
