@@ -240,8 +240,8 @@ take_memory(kf_bloom *bloom)
     if (bloom->n_blocks >= SIZE_MAX / BLOCK_BYTES) {
         return false;
     }
-    bloom->memory = kf_allocate_zero(
-        &bloom->alloc, (size_t)bloom->n_blocks + 1, BLOCK_BYTES);
+    bloom->memory = kf_allocate_zero(&bloom->alloc,
+                                     (size_t)bloom->n_blocks + 1, BLOCK_BYTES);
     if (bloom->memory == NULL) {
         return false;
     }
@@ -389,8 +389,8 @@ kf_bloom_add_many(kf_bloom *bloom, const uint64_t *hashes, size_t n)
 }
 
 void
-kf_bloom_contains_many(const kf_bloom *bloom, const uint64_t *hashes,
-                       size_t n, uint8_t *found)
+kf_bloom_contains_many(const kf_bloom *bloom, const uint64_t *hashes, size_t n,
+                       uint8_t *found)
 {
     for (size_t i = 0; i < n; i++) {
         if (i + AHEAD < n) {
@@ -469,8 +469,7 @@ read_header(kf_bloom *bloom, const uint8_t *header, kf_error *err)
                        "data has an error_rate that is not from 1e-08 to "
                        "under 1");
     }
-    if (bloom->n_blocks !=
-        blocks_needed(bloom->capacity, bloom->error_rate)) {
+    if (bloom->n_blocks != blocks_needed(bloom->capacity, bloom->error_rate)) {
         return kf_fail(err, KF_INVALID,
                        "data has a number of blocks that its capacity and "
                        "error_rate do not give");
