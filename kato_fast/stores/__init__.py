@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Optional, Protocol, Union
 
 from kato_fast.emotives import Stored
@@ -45,32 +46,50 @@ Change = Union[Put, Forgotten, Cleared]
 Apply = Callable[[Change], None]
 
 
+#: Of a learn without any.
+NO_NOTES: Mapping[str, str] = MappingProxyType({})
+
+
 class Store(Protocol):
-    """What KnowledgeBase needs. Calls come one at a time, except changes(), which is safe beside them."""
+    """What KnowledgeBase needs. Calls come one at a time; pending() and note() may come beside them, from any thread.
+
+    What batch() or apply() raises passes through; the transaction is rolled back then.
+    """
 
     def pending(self) -> bool:
         """Whether changes() may have something to yield; microseconds, asked before every read."""
 
     def changes(self) -> Iterator[Change]:
-        """What happened since the last call; the first call yields every pattern, in learning order."""
+        """What happened since the last call; the first call yields every pattern, in learning order.
 
-    def learn(self, batch: Callable[[], Sequence[Learned]], apply: Apply) -> Sequence[Learned]:
+        Patterns that are new come in learning order, after the Forgotten. Read it to the end, or call rewind().
+        """
+
+    def learn(
+        self, batch: Callable[[], Sequence[Learned]], apply: Apply, notes: Mapping[str, str] = NO_NOTES
+    ) -> Sequence[Learned]:
         """One transaction: begin, hand others' changes to apply, ask batch() what to write, commit, return it.
 
-        batch() runs inside the transaction, when the engine is up to date; what it raises rolls back.
+        batch() runs inside the transaction, when the engine is up to date. notes: kept with it, for note().
         """
+
+    def note(self, key: str) -> Optional[str]:
+        """What a learn last stored under that key, by any process; None where nothing was, or after clear()."""
 
     def forget(self, name: str, apply: Apply) -> bool:
         """Remove one pattern with all that it added to the counters; False where there is none."""
 
     def clear(self, apply: Apply) -> None:
-        """Remove everything."""
+        """Remove everything, the notes too."""
 
     def rewind(self) -> None:
         """The engine may have missed something: the next changes() begins with Cleared and yields everything."""
 
     def close(self) -> None:
         """Release files and connections; a second call does nothing."""
+
+
+METHODS = ("pending", "changes", "learn", "note", "forget", "clear", "rewind", "close")
 
 
 def open_store(store: Union[None, str, os.PathLike, Store]) -> Store:
@@ -82,11 +101,13 @@ def open_store(store: Union[None, str, os.PathLike, Store]) -> Store:
     if isinstance(store, (str, os.PathLike)):
         path = os.fspath(store)
         if isinstance(path, str) and "://" in path:
-            raise ValueError(f"store must be a file path or a Store object, not an address: {path.split('://')[0]}://...")
+            scheme = path.split("://")[0]
+            raise ValueError(f"store must be a file path or a Store object, not an address: {scheme}://...")
         from kato_fast.stores.sqlite import SqliteStore
 
         return SqliteStore(path)
-    missing = [m for m in ("pending", "changes", "learn", "forget", "clear", "rewind", "close") if not hasattr(store, m)]
-    if missing:
-        raise TypeError(f"store must have the methods of kato_fast.stores.Store; {type(store).__name__} lacks {missing[0]}")
+    for method in METHODS:
+        if not callable(getattr(store, method, None)):
+            kind = type(store).__name__
+            raise TypeError(f"store must have the methods of kato_fast.stores.Store; {kind} lacks {method}")
     return store

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Optional
 
-from kato_fast.stores import Apply, Change, Learned
+from kato_fast.stores import NO_NOTES, Apply, Change, Learned
 
 
 class MemoryStore:
     """The store of a knowledge base that lives as long as its process."""
+
+    def __init__(self) -> None:
+        self._notes: dict[str, str] = {}
 
     def pending(self) -> bool:
         """There is no other writer."""
@@ -18,16 +22,25 @@ class MemoryStore:
         """There is no other writer."""
         return iter(())
 
-    def learn(self, batch: Callable[[], Sequence[Learned]], apply: Apply) -> Sequence[Learned]:
-        """Nothing to write; the engine learns what batch() returns."""
-        return batch()
+    def learn(
+        self, batch: Callable[[], Sequence[Learned]], apply: Apply, notes: Mapping[str, str] = NO_NOTES
+    ) -> Sequence[Learned]:
+        """Nothing to write but the notes; the engine learns what batch() returns."""
+        learned = batch()
+        self._notes.update(notes)
+        return learned
+
+    def note(self, key: str) -> Optional[str]:
+        """What was last stored under that key."""
+        return self._notes.get(key)
 
     def forget(self, name: str, apply: Apply) -> bool:
         """The engine knows whether there is one."""
         return True
 
     def clear(self, apply: Apply) -> None:
-        """Nothing to remove."""
+        """Nothing to remove but the notes."""
+        self._notes.clear()
 
     def rewind(self) -> None:
         """Nothing to read again."""
