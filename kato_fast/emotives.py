@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Optional
 
+MAX_MAPS = 100_000
 MAX_NAMES = 10_000
 MAX_NAME_BYTES = 1024
 
@@ -33,25 +34,39 @@ def check_name(name: object, place: str) -> None:
         raise ValueError(f"{place} must have names of at most {MAX_NAME_BYTES} bytes as UTF-8, not {size}")
 
 
-def check(maps: object, place: str = "emotives") -> list[Mapping[str, float]]:
-    """A list of emotive maps, each name to a finite number; TypeError or ValueError names the place."""
+def check(maps: object, place: str = "emotives") -> list[dict[str, float]]:
+    """A copy of a list of emotive maps (or of a single one), each name to a finite number, as plain ints and floats.
+
+    Raises TypeError or ValueError that names the place.
+    """
     if isinstance(maps, Mapping):
         maps = [maps]
     if not isinstance(maps, Sequence) or isinstance(maps, (str, bytes)):
         raise TypeError(f"{place} must be a list of maps, not {type(maps).__name__}")
-    for i, item in enumerate(maps):
-        here = f"{place}[{i}]"
-        if not isinstance(item, Mapping):
-            raise TypeError(f"{here} must be a map of names to numbers, not {type(item).__name__}")
-        if len(item) > MAX_NAMES:
-            raise ValueError(f"{here} must have at most {MAX_NAMES} names, not {len(item)}")
-        for name, value in item.items():
-            check_name(name, here)
-            if not isinstance(value, Real):
-                raise TypeError(f"{here}[{name!r}] must be a number, not {type(value).__name__}")
-            if not _is_finite(value):
-                raise ValueError(f"{here}[{name!r}] must be finite, not {value!r}")
-    return list(maps)
+    if len(maps) > MAX_MAPS:
+        raise ValueError(f"{place} must have at most {MAX_MAPS} maps, not {len(maps)}")
+    return [_checked_map(item, f"{place}[{i}]") for i, item in enumerate(maps)]
+
+
+def _checked_map(item: object, here: str) -> dict[str, float]:
+    if not isinstance(item, Mapping):
+        raise TypeError(f"{here} must be a map of names to numbers, not {type(item).__name__}")
+    if len(item) > MAX_NAMES:
+        raise ValueError(f"{here} must have at most {MAX_NAMES} names, not {len(item)}")
+    copy = {}
+    for name, value in item.items():
+        check_name(name, here)
+        if not isinstance(value, Real):
+            raise TypeError(f"{here}[{name!r}] must be a number, not {type(value).__name__}")
+        if not _is_finite(value):
+            raise ValueError(f"{here}[{name!r}] must be finite, not {_shown(value)}")
+        copy[str(name)] = int(value) if isinstance(value, int) else float(value)
+    return copy
+
+
+def _shown(value: Real) -> str:
+    """A number in an error; an int of thousands of digits cannot be written by every Python."""
+    return "an int beyond the largest float" if isinstance(value, int) else repr(value)
 
 
 def _is_finite(value: Real) -> bool:
@@ -62,17 +77,28 @@ def _is_finite(value: Real) -> bool:
 
 
 def average(maps: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    """Per name, in order of first appearance, the mean over the maps that have it.
+    """Per name, in order of first appearance, the mean over the maps that have it; ValueError where it is not finite.
 
     Adds left to right from the integer 0, never with ``sum``, which is compensated from Python 3.12 on.
     """
-    totals: dict[str, list] = {}
+    values: dict[str, list] = {}
     for item in maps:
         for name, value in item.items():
-            total = totals.setdefault(name, [0, 0])
-            total[0] = total[0] + value
-            total[1] += 1
-    return {name: float(total / count) for name, (total, count) in totals.items()}
+            values.setdefault(name, []).append(value)
+    return {name: _mean(name, numbers) for name, numbers in values.items()}
+
+
+def _mean(name: str, numbers: list) -> float:
+    total = 0
+    try:
+        for number in numbers:
+            total = total + number
+        mean = float(total / len(numbers))
+    except OverflowError:  # ints that no float can hold
+        mean = math.inf
+    if not math.isfinite(mean):
+        raise ValueError(f"emotives[{name!r}] must have a finite average, not {mean!r}")
+    return mean
 
 
 class EmotivesConflict(ValueError):
@@ -91,8 +117,7 @@ def push(known: bool, stored: Stored, maps: Sequence[Mapping[str, float]], persi
         raise EmotivesConflict(
             "emotives cannot be added to a pattern that was first learned without any, as in KATO of September 2025"
         )
-    for name, value in mean.items():
-        if not math.isfinite(value):
-            raise ValueError(f"emotives[{name!r}] must have a finite average, not {value!r}")
+    if len(mean) > MAX_NAMES:
+        raise ValueError(f"emotives must have at most {MAX_NAMES} names together, not {len(mean)}")
     kept = {name: value for name, value in mean.items() if value != 0}
     return ((stored or []) + [kept])[-persistence:], True

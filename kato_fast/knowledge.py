@@ -1,7 +1,9 @@
 """KnowledgeBase: the engine as Python sees it.
 
-It owns one engine (patterns in memory, searchable) and one store (where patterns last). Reading first takes in what other
-processes wrote to the store. Writing goes name → store → engine, under one lock; what is not stored is not searchable.
+It owns one engine (patterns in memory, searchable) and one store (where patterns last). Reading first takes in what
+other processes wrote to the store. Writing goes name → store → engine, under one lock; what is not stored is not
+searchable. An engine that may have missed something is never repaired: a new one is loaded from the store and takes its
+place.
 """
 
 from __future__ import annotations
@@ -9,13 +11,14 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Optional, Union
 
 from kato_fast import emotives as _emotives
 from kato_fast import native
 from kato_fast.profiles import profile_named
-from kato_fast.stores import Cleared, Forgotten, Learned, Put, Store, open_store
+from kato_fast.stores import Change, Cleared, Forgotten, Learned, Put, Store, open_store
 
 if TYPE_CHECKING:
     from kato_fast._core import Matches, Predictions
@@ -23,6 +26,12 @@ if TYPE_CHECKING:
 #: ``predict_async`` stays on the event loop's thread while patterns times symbols of the state are below this: about
 #: 100 µs in C, less than the cost of a thread change under load.
 INLINE_WORK = 20_000
+
+#: Of a note's key, and of its text.
+MAX_NOTE_BYTES = 1 << 20
+
+#: In a batch: the pattern was learned by an earlier item, which had no emotives.
+_PLAIN = object()
 
 
 class KnowledgeBase:
@@ -52,12 +61,12 @@ class KnowledgeBase:
         if threads is not None:
             _whole("threads", threads, 1, 1024)
         self._native = native.load(implementation)
-        self._engine = self._native.Knowledge(indexed=self.profile.indexed)
+        self._engine = self._new_engine()
         self._lock = threading.RLock()
         self._closed = False
         self._store = open_store(store)
         try:
-            self._refresh()
+            self._current()
         except BaseException:
             self.close()
             raise
@@ -74,62 +83,90 @@ class KnowledgeBase:
 
         Returns: the pattern's name (40 hex digits), or None where KATO learns nothing (fewer than two symbols).
 
-        Raises: TypeError, ValueError for bad input, ``EmotivesConflict`` (a ValueError) where KATO fails too: emotives for
-            a pattern that was first learned without. Nothing is stored then.
+        Raises: TypeError, ValueError for bad input, ``EmotivesConflict`` (a ValueError) where KATO fails too: emotives
+            for a pattern that was first learned without; OSError where the store cannot write. Nothing is stored then.
         """
         if metadata:
             raise ValueError(f"metadata must be empty: profile {self.profile.name} keeps none")
-        return self._learn([(events, _emotives.check(emotives))])[0]
+        maps = _emotives.check(emotives)
+        return self._learn([events], [self._engine.name(events)], [maps], {})[0]
 
-    def learn_many(self, sequences) -> list[Optional[str]]:
-        """Learn several sequences in one transaction: all of them or none. Returns their names in order."""
-        if not isinstance(sequences, (list, tuple)):
-            sequences = list(sequences)
-        return self._learn([(events, ()) for events in sequences])
+    def learn_many(self, sequences, *, emotives=None, notes=None) -> list[Optional[str]]:
+        """Learn several sequences in one transaction: all of them or none. Returns their names in order.
 
-    def _learn(self, items: Sequence[tuple]) -> list[Optional[str]]:
-        engine = self._engine
-        names = [engine.name(events) for events, _ in items]
-        with self._writing():
-            known: dict[str, _emotives.Stored] = {}
+        Args:
+            sequences: each as the events of learn().
+            emotives: None, or for each sequence the maps that learn() takes.
+            notes: None, or a map of str to str that is kept by the store in the same transaction, for note(): how far a
+                job has come.
+        """
+        sequences = list(sequences)
+        emotives = [()] * len(sequences) if emotives is None else list(emotives)
+        if len(emotives) != len(sequences):
+            raise ValueError(f"emotives must be as many as sequences, {len(sequences)}, not {len(emotives)}")
+        names = [self._name_of(i, events) for i, events in enumerate(sequences)]
+        maps = [() if item == () else _emotives.check(item, f"emotives[{i}]") for i, item in enumerate(emotives)]
+        return self._learn(sequences, names, maps, _checked_notes(notes))
 
-            def batch() -> list[Learned]:
-                return [
-                    self._learned(name, events, maps, known)
-                    for name, (events, maps) in zip(names, items)
-                    if name is not None
-                ]
+    def _name_of(self, index: int, events) -> Optional[str]:
+        try:
+            return self._engine.name(events)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"sequences[{index}]: {error}") from None
 
-            stored = self._store.learn(batch, self._apply)
-            engine.learn_many([(item.events, item.emotives) for item in stored])
+    def _learn(self, sequences: Sequence, names: list, emotives: Sequence, notes: Mapping) -> list[Optional[str]]:
+        def batch() -> list[Learned]:
+            kept: dict = {}
+            rows = zip(names, sequences, emotives)
+            return [self._learned(name, events, maps, kept) for name, events, maps in rows if name is not None]
+
+        self._check_open()
+        if notes or any(name is not None for name in names):
+            with self._writing():
+                learned = self._store.learn(batch, self._apply, notes)
+                with self._rewinding():
+                    self._engine.learn_many([(item.events, item.emotives) for item in learned])
         return names
 
-    def _learned(self, name: str, events, maps, known: dict) -> Learned:
-        """What this learn leaves in the store. known: what earlier items of the batch left."""
+    def _learned(self, name: str, events, maps, kept: dict) -> Learned:
+        """What this learn leaves in the store. kept: what patterns keep after the batch's earlier items."""
         if not maps:
+            kept.setdefault(name, _PLAIN)
             return Learned(name, events, None)
-        if name in known:
-            exists, stored = True, known[name]
-        else:
-            before = self._engine.pattern(name)
-            exists, stored = before is not None, before and before["emotives"] or None
-        kept, changed = _emotives.push(exists, stored, maps, self.persistence)
-        known[name] = kept
-        return Learned(name, events, kept if changed else None)
+        known, stored = self._kept(name, kept)
+        kept[name], changed = _emotives.push(known, stored, maps, self.persistence)
+        return Learned(name, events, kept[name] if changed else None)
+
+    def _kept(self, name: str, kept: dict) -> tuple[bool, _emotives.Stored]:
+        """Whether there is such a pattern, and the emotives that it keeps."""
+        if kept.get(name, _PLAIN) is not _PLAIN:
+            return True, kept[name]
+        before = self._engine.pattern(name)
+        return before is not None or name in kept, (before["emotives"] or None) if before else None
+
+    def note(self, key: str) -> Optional[str]:
+        """What learn_many(notes=) last stored under that key; None where nothing was, or after clear()."""
+        if not isinstance(key, str):
+            raise TypeError(f"key must be a str, not {type(key).__name__}")
+        self._check_open()
+        return self._store.note(key)
 
     def forget(self, name: str) -> bool:
         """Remove one pattern and what it added to the counters; False where there is none of that name."""
         if not isinstance(name, str):
             raise TypeError(f"name must be a str, not {type(name).__name__}")
         with self._writing():
-            stored = self._store.forget(name, self._apply)
-            return self._engine.forget(name) and stored
+            if not self._store.forget(name, self._apply):
+                return False
+            with self._rewinding():
+                return self._engine.forget(name)
 
     def clear(self) -> None:
         """Remove everything."""
         with self._writing():
             self._store.clear(self._apply)
-            self._engine.clear()
+            with self._rewinding():
+                self._engine.clear()
 
     # asking
 
@@ -141,19 +178,18 @@ class KnowledgeBase:
             recall_threshold: least similarity, equality counts.
             max_predictions: how many to return; the ensemble figures cover all that passed.
         """
-        self._refresh()
-        return self._engine.predict(state, recall_threshold, max_predictions)
+        return self._current().predict(state, recall_threshold, max_predictions)
 
     def predict_many(self, states, *, recall_threshold: float = 0.1, max_predictions: int = 100) -> list[Predictions]:
         """predict() for each state; equal states are computed once."""
-        self._refresh()
+        engine = self._current()
         done: dict = {}
         answers = []
         for state in states:
             key = _state_key(state)
             answer = done.get(key) if key is not None else None
             if answer is None:
-                answer = self._engine.predict(state, recall_threshold, max_predictions)
+                answer = engine.predict(state, recall_threshold, max_predictions)
                 if key is not None:
                     done[key] = answer
             answers.append(answer)
@@ -161,63 +197,58 @@ class KnowledgeBase:
 
     async def predict_async(self, state, *, recall_threshold: float = 0.1, max_predictions: int = 100) -> Predictions:
         """predict() that never blocks the event loop: larger work runs on a thread, without the GIL in C."""
-        try:
-            work = len(self._engine) * len(state)
-        except TypeError:
-            work = 0
-        if work < INLINE_WORK and self._native.__name__.endswith("_core"):
-            return self.predict(state, recall_threshold=recall_threshold, max_predictions=max_predictions)
-        return await asyncio.get_running_loop().run_in_executor(
-            None, lambda: self.predict(state, recall_threshold=recall_threshold, max_predictions=max_predictions)
+        self._check_open()
+        if self._is_quick(state) and not self._store.pending():
+            return self._engine.predict(state, recall_threshold, max_predictions)
+        return await asyncio.to_thread(
+            self.predict, state, recall_threshold=recall_threshold, max_predictions=max_predictions
         )
+
+    def _is_quick(self, state) -> bool:
+        if not self._native.__name__.endswith("_core"):
+            return False
+        key = _state_key(state)
+        symbols = 0 if key is None else sum(1 if isinstance(item, str) else len(item) for item in key)
+        return len(self._engine) * symbols < INLINE_WORK
 
     def match(self, state, *, recall_threshold: float = 0.1) -> Matches:
         """Names and similarities of every pattern that passes, in learning order; nothing assembled."""
-        self._refresh()
-        return self._engine.match(state, recall_threshold)
+        return self._current().match(state, recall_threshold)
 
     # looking
 
     def pattern(self, name: str) -> Optional[dict]:
         """name, frequency, length (symbols), pattern_data (events), emotives; None where there is none of that name."""
-        self._refresh()
-        return self._engine.pattern(name)
+        return self._current().pattern(name)
 
     def patterns(self) -> Iterator[dict]:
         """Every pattern, in learning order. Patterns learned meanwhile are not among them."""
-        self._refresh()
-        for name in self._engine.names():
-            pattern = self._engine.pattern(name)
-            if pattern is not None:
-                yield pattern
+        engine = self._current()
+        found = map(engine.pattern, engine.names())
+        return (pattern for pattern in found if pattern is not None)
 
     def symbols(self) -> dict[str, dict[str, int]]:
         """Per symbol: ``frequency`` (occurrences) and ``pattern_member_frequency``, both summed over learns."""
-        self._refresh()
-        return self._engine.symbols()
+        return self._current().symbols()
 
     def totals(self) -> dict[str, int]:
         """KATO's three totals over all learns."""
-        self._refresh()
-        return self._engine.totals()
+        return self._current().totals()
 
     def memory(self) -> int:
         """Bytes that the engine holds for patterns, symbols and their indexes."""
         return self._engine.memory()
 
     def __len__(self) -> int:
-        self._refresh()
-        return len(self._engine)
+        return len(self._current())
 
     # life
 
     def close(self) -> None:
-        """Release the store; a second call does nothing."""
+        """Release the store; a second call does nothing. A write that is going on ends first."""
         with self._lock:
             self._closed = True
-            store = getattr(self, "_store", None)
-            if store is not None:
-                store.close()
+            self._store.close()
 
     def __enter__(self) -> KnowledgeBase:
         return self
@@ -225,48 +256,89 @@ class KnowledgeBase:
     def __exit__(self, *exc_info) -> None:
         self.close()
 
-    def _refresh(self) -> None:
-        """Take in what others wrote."""
+    def _check_open(self) -> None:
         if self._closed:
             raise ValueError("the knowledge base is closed")
-        if not self._store.pending():
-            return
+
+    def _new_engine(self):
+        return self._native.Knowledge(indexed=self.profile.indexed)
+
+    def _current(self):
+        """The engine, with everything that is in the store."""
+        self._check_open()
+        if self._store.pending():
+            with self._lock:
+                self._check_open()
+                self._take_in()
+        return self._engine
+
+    def _take_in(self) -> None:
+        """What others wrote goes into the engine; where it must start over, into a new one, seen when complete."""
+        engine = self._engine
+        with self._rewinding():
+            for change in self._store.changes():
+                if isinstance(change, Cleared):
+                    engine = self._new_engine()
+                else:
+                    _put_in(engine, change)
+        self._engine = engine
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """The write lock. Takes in others' changes before the store's own lock is held; few are left for apply()."""
+        self._current()
         with self._lock:
+            self._check_open()
             try:
-                for change in self._store.changes():
-                    self._apply(change)
+                yield
+            except Exception:
+                raise  # the store has rolled back, or the engine's part has asked for a new one
             except BaseException:
-                self._store.rewind()
+                self._store.rewind()  # Ctrl-C may come between the commit and the engine
                 raise
 
-    def _writing(self) -> _Writing:
-        return _Writing(self)
+    def _apply(self, change: Change) -> None:
+        """A change that the store found inside its transaction."""
+        with self._rewinding():
+            if isinstance(change, Cleared):
+                self._engine = self._new_engine()
+            else:
+                _put_in(self._engine, change)
 
-    def _apply(self, change) -> None:
-        if isinstance(change, Put):
-            self._engine.put(change.events, change.frequency, change.emotives)
-        elif isinstance(change, Forgotten):
-            self._engine.forget(change.name)
-        elif isinstance(change, Cleared):
-            self._engine.clear()
+    @contextmanager
+    def _rewinding(self) -> Iterator[None]:
+        """Where the engine fails to follow the store, the next read loads a new one."""
+        try:
+            yield
+        except BaseException:
+            self._store.rewind()
+            raise
 
 
-class _Writing:
-    """The write lock; where the block fails, the store is read again, since the engine may lag behind it."""
+def _put_in(engine, change: Union[Put, Forgotten]) -> None:
+    if isinstance(change, Forgotten):
+        engine.forget(change.name)
+        return
+    name = engine.put(change.events, change.frequency, change.emotives)
+    if name != change.name:
+        raise ValueError(
+            f"pattern {change.name} of the store has the name {name} here: the file is damaged, or was written by a"
+            " Python with other Unicode tables"
+        )
 
-    def __init__(self, kb: KnowledgeBase) -> None:
-        self._kb = kb
 
-    def __enter__(self) -> None:
-        self._kb._lock.acquire()
-        if self._kb._closed:
-            self._kb._lock.release()
-            raise ValueError("the knowledge base is closed")
-
-    def __exit__(self, exc_type, *_) -> None:
-        if exc_type is not None and not issubclass(exc_type, _emotives.EmotivesConflict):
-            self._kb._store.rewind()
-        self._kb._lock.release()
+def _checked_notes(notes) -> Mapping[str, str]:
+    if notes is None:
+        return {}
+    if not isinstance(notes, Mapping):
+        raise TypeError(f"notes must be a map of str to str, not {type(notes).__name__}")
+    for key, text in notes.items():
+        for value in (key, text):
+            if not isinstance(value, str):
+                raise TypeError(f"notes must be a map of str to str, not of {type(value).__name__}")
+            if len(value.encode("utf-8", "surrogatepass")) > MAX_NOTE_BYTES:
+                raise ValueError(f"notes must have keys and texts of at most {MAX_NOTE_BYTES} bytes as UTF-8")
+    return dict(notes)
 
 
 def _whole(what: str, value: int, least: int, most: int) -> int:
@@ -278,10 +350,9 @@ def _whole(what: str, value: int, least: int, most: int) -> int:
 
 
 def _state_key(state):
-    """A hashable form of a well-formed state, None where it is not one (the engine will say what is wrong)."""
-    try:
-        key = tuple(item if isinstance(item, str) else (*item,) for item in state)
-        hash(key)
-        return key
-    except TypeError:
+    """A hashable form that only a well-formed state has, None for others (the engine will say what is wrong)."""
+    if not isinstance(state, (list, tuple)):
         return None
+    key = tuple(tuple(item) if isinstance(item, (list, tuple)) else item for item in state)
+    symbols = (symbol for item in key for symbol in (item if isinstance(item, tuple) else (item,)))
+    return key if all(isinstance(symbol, str) for symbol in symbols) else None
