@@ -163,19 +163,22 @@ kf_decimal_write_uint(uint64_t value, char out[KF_DECIMAL_UINT_MAX])
 }
 
 /* The layout of repr: float_repr_style "short" in CPython's
- * Python/pystrtod.c. point: where the decimal point is, counted in digits
- * from the first one. */
+ * Python/pystrtod.c. digits are followed by zeros, and copied in blocks of a
+ * fixed size, which is faster than to the byte; KF_DECIMAL_MAX has the room.
+ * point: where the decimal point is, counted in digits from the first one. */
+
+#define MAX_DIGITS 17
 
 static size_t
 put_scientific(char *out, const char *digits, size_t count, int point)
 {
-    char *next = out;
+    char *next = out + 1;
     unsigned exponent = (unsigned)(point > 0 ? point - 1 : 1 - point);
-    *next++ = digits[0];
+    out[0] = digits[0];
     if (count > 1) {
-        *next++ = '.';
-        memcpy(next, digits + 1, count - 1);
-        next += count - 1;
+        out[1] = '.';
+        memcpy(out + 2, digits + 1, MAX_DIGITS - 1);
+        next += count;
     }
     *next++ = 'e';
     *next++ = point > 0 ? '+' : '-';
@@ -186,38 +189,35 @@ put_scientific(char *out, const char *digits, size_t count, int point)
     return (size_t)(next + 2 - out);
 }
 
-static size_t
+static inline size_t
 put_fraction(char *out, const char *digits, size_t count, size_t zeros)
 {
     memcpy(out, "0.000", 5);
-    memcpy(out + 2 + zeros, digits, count);
+    memcpy(out + 2 + zeros, digits, MAX_DIGITS);
     return 2 + zeros + count;
 }
 
 /* Digits on both sides of the point, with zeros where there are too few. */
-static size_t
+static inline size_t
 put_plain(char *out, const char *digits, size_t count, size_t point)
 {
-    if (count > point) {
-        memcpy(out, digits, point);
-        out[point] = '.';
-        memcpy(out + point + 1, digits + point, count - point);
-        return count + 1;
-    }
-    memcpy(out, digits, count);
-    memset(out + count, '0', point - count);
-    memcpy(out + point, ".0", 2);
-    return point + 2;
+    memcpy(out, digits, MAX_DIGITS - 1); /* point is at most 16 */
+    out[point] = '.';
+    memcpy(out + point + 1, digits + point, MAX_DIGITS - 1);
+    return (count > point ? count : point + 1) + 1;
 }
 
-static size_t
+static inline size_t
 put_decimal(char *out, decimal value)
 {
-    char text[KF_DECIMAL_UINT_MAX];
-    char *end = text + sizeof text;
-    char *digits = put_digits(end, value.digits);
-    int point = (int)(end - digits) + value.exponent;
+    char text[KF_DECIMAL_UINT_MAX + 2 * MAX_DIGITS];
+    char *end = text + KF_DECIMAL_UINT_MAX;
+    char *digits;
+    int point;
     size_t count;
+    memset(text, '0', sizeof text);
+    digits = put_digits(end, value.digits);
+    point = (int)(end - digits) + value.exponent;
     while (end[-1] == '0') { /* the value is not 0 */
         end--;
     }

@@ -107,18 +107,30 @@ kf_json_string_size(const char *utf8, size_t size)
     return total;
 }
 
+/* Numbers are written where they stay. */
+
+static inline bool
+has_room(kf_buffer *buffer, size_t count)
+{
+    return buffer->capacity - buffer->size >= count ||
+           kf_buffer_reserve(buffer, count);
+}
+
 void
 kf_json_double(kf_buffer *buffer, double value)
 {
-    char text[KF_DECIMAL_MAX];
-    kf_buffer_append(buffer, text, kf_decimal_write(value, text));
+    if (has_room(buffer, KF_DECIMAL_MAX)) {
+        buffer->size += kf_decimal_write(value, buffer->data + buffer->size);
+    }
 }
 
 void
 kf_json_uint(kf_buffer *buffer, uint64_t value)
 {
-    char text[KF_DECIMAL_UINT_MAX];
-    kf_buffer_append(buffer, text, kf_decimal_write_uint(value, text));
+    if (has_room(buffer, KF_DECIMAL_UINT_MAX)) {
+        buffer->size +=
+            kf_decimal_write_uint(value, buffer->data + buffer->size);
+    }
 }
 
 void

@@ -1,0 +1,85 @@
+/* From matches to finished predictions: the whole path of a question.
+ *
+ *   encode the state -> find candidates -> align -> score -> rank -> assemble
+ *
+ * A kf_predictions is immutable and holds shares of all it points into, so
+ * that learning, forgetting and clearing do not touch it; it may be read
+ * from many threads. */
+#ifndef KATO_FAST_PREDICTION_H
+#define KATO_FAST_PREDICTION_H
+
+#include "kato_fast/align.h"
+#include "kato_fast/emotives.h"
+#include "kato_fast/knowledge.h"
+#include "kato_fast/pattern.h"
+#include "kato_fast/score.h"
+#include "kato_fast/state.h"
+#include "kato_fast/status.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Fields are those of the host's section 6.4. past, present and future are
+ * the events before past_end, before present_end, and the rest. */
+typedef struct {
+    const kf_pattern *pattern;
+    kf_emotives *emotives; /* a share, or NULL for none */
+    uint64_t frequency;
+    const kf_block *blocks; /* matches: pattern positions in block order */
+    uint32_t n_blocks;
+    const uint32_t *missing; /* pattern positions */
+    uint32_t n_missing;
+    const uint32_t *extras; /* state positions */
+    uint32_t n_extras;
+    uint32_t past_end;
+    uint32_t present_end;
+    double potential;
+    double evidence;
+    double similarity;
+    double fragmentation;
+    double snr;
+    double entropy;
+    double hamiltonian;
+    double grand_hamiltonian;
+    double confluence;
+    double predictive_information;
+    double confidence;
+    double itfdf_similarity;
+    double pattern_probability;
+    double weighted_strength;
+} kf_prediction;
+
+typedef struct {
+    kf_alloc alloc;
+    kf_state *state; /* owned; NULL where nothing was asked */
+    kf_prediction *items; /* best first */
+    size_t count;
+    kf_futures futures; /* heaviest first */
+    size_t matched;     /* patterns that passed the threshold */
+    kf_arena arena;     /* items, blocks, missing, extras */
+} kf_predictions;
+
+/* texts: the state, m symbols of valid UTF-8, borrowed for the call. Below
+ * two symbols there are no predictions. Takes the lock shared. Free the
+ * result with kf_predictions_free. */
+KF_MUST_USE kf_status kf_predict(kf_knowledge *knowledge, const kf_text *texts,
+                                 uint32_t m, double threshold,
+                                 size_t max_predictions, kf_predictions **out,
+                                 kf_error *err);
+void kf_predictions_free(kf_predictions *predictions); /* NULL is allowed */
+
+/* Names and similarities of every pattern that passes, in learning order. */
+typedef struct {
+    kf_alloc alloc;
+    uint8_t (*names)[KF_NAME_SIZE]; /* owned */
+    double *ratios;                 /* owned */
+    size_t count;
+} kf_match_list;
+
+KF_MUST_USE kf_status kf_match_all(kf_knowledge *knowledge,
+                                   const kf_text *texts, uint32_t m,
+                                   double threshold, kf_match_list *out,
+                                   kf_error *err);
+void kf_match_list_free(kf_match_list *list);
+
+#endif

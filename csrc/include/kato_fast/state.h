@@ -1,0 +1,35 @@
+/* A state, encoded: the symbols that are asked about, as ids where the
+ * knowledge base knows them, as text where it does not.
+ *
+ * Unknown symbols are never interned: asking does not grow the knowledge
+ * base. Immutable once made; texts stay valid as long as the state. */
+#ifndef KATO_FAST_STATE_H
+#define KATO_FAST_STATE_H
+
+#include "kato_fast/align.h"
+#include "kato_fast/arena.h"
+#include "kato_fast/pattern.h"
+#include "kato_fast/status.h"
+
+#include <stdint.h>
+
+typedef struct {
+    kf_alloc alloc;
+    uint32_t m;
+    uint32_t *ids; /* KF_SYMBOL_NONE: unknown */
+    kf_text *texts;
+    kf_text *json;
+    kf_align_state *align;
+    kf_arena arena;        /* holds the three arrays and unknown texts */
+    kf_patterns *patterns; /* a share: known texts are in its symbols */
+} kf_state;
+
+/* texts: m symbols, borrowed for the call. The knowledge base's lock must be
+ * held. Free with kf_state_free. */
+KF_MUST_USE kf_status kf_state_encode(const kf_alloc *alloc,
+                                      kf_patterns *patterns,
+                                      const kf_text *texts, uint32_t m,
+                                      kf_state **out, kf_error *err);
+void kf_state_free(kf_state *state); /* NULL is allowed */
+
+#endif
