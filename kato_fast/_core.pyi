@@ -1,21 +1,21 @@
 """The engine in C. ``kato_fast.reference`` has the same names in plain Python, with the same answers and errors.
 
-Symbols are ``str`` of valid Unicode, at most 1 MiB as UTF-8. ``events`` is a list or tuple of events, an event a non-empty
-list or tuple of symbols; a state is either that or a flat list or tuple of symbols. Neither may hold more than 65,535
-symbols. Bad input raises TypeError or ValueError that names the argument, the place and the rule; nothing is half done.
-Everything may be called from many threads.
+Symbols are ``str`` of valid Unicode, at most 1 MiB as UTF-8. ``events`` is a list or tuple of events, an event a
+non-empty list or tuple of symbols; a state is either that or a flat list or tuple of symbols. Neither may hold more
+than 65,535 symbols. Bad input raises TypeError or ValueError that names the argument, the place and the rule; nothing
+is half done. Everything may be called from many threads.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, Optional, Union, final, overload
+from typing import Any, Literal, final, overload
 
-_Event = Union[list[str], tuple[str, ...]]
-_Events = Union[Sequence[list[str]], Sequence[tuple[str, ...]], Sequence[_Event]]
-_State = Union[_Event, _Events]
-_Emotives = Optional[Sequence[Mapping[str, float]]]
-_Learned = Optional[tuple[str, bool]]
+_Event = list[str] | tuple[str, ...]
+_Events = Sequence[list[str]] | Sequence[tuple[str, ...]] | Sequence[_Event]
+_State = _Event | _Events
+_Emotives = Sequence[Mapping[str, float]] | None
+_Learned = tuple[str, bool] | None
 _Method = Literal["ratcliff_obershelp", "lcs"]
-_Key = Union[str, bytes]
+_Key = str | bytes
 
 @final
 class Knowledge:
@@ -26,7 +26,7 @@ class Knowledge:
     """
 
     def __init__(self, *, indexed: bool = False) -> None: ...
-    def name(self, events: _Events) -> Optional[str]:
+    def name(self, events: _Events) -> str | None:
         """The name a pattern of these events has; learns nothing.
 
         Returns:
@@ -47,7 +47,7 @@ class Knowledge:
             (name, was it new), or None below two symbols.
 
         Raises:
-            TypeError, ValueError: bad events or emotives, or a frequency beyond 2**63-1.
+            TypeError, ValueError: bad events or emotives, or a total beyond 2**53-1.
         """
 
     def learn_many(self, items: Sequence[tuple[_Events, _Emotives]]) -> list[_Learned]:
@@ -68,7 +68,7 @@ class Knowledge:
 
         Args:
             events: at least two symbols.
-            frequency: how often it was learned in all, from 1 to 2**63-1.
+            frequency: how often it was learned in all, at least 1; no total may go beyond 2**53-1.
             emotives: its stored list, or None for none.
 
         Returns:
@@ -109,7 +109,7 @@ class Knowledge:
     def match(self, state: _State, recall_threshold: float) -> Matches:
         """Which patterns pass the threshold; nothing assembled. Arguments and errors as for ``predict``."""
 
-    def pattern(self, name: str) -> Optional[dict[str, Any]]:
+    def pattern(self, name: str) -> dict[str, Any] | None:
         """One pattern as KATO stores it.
 
         Returns:
@@ -259,7 +259,13 @@ def matching_blocks(a: _Event, b: _Event) -> list[tuple[int, int, int]]:
     """
 
 def pattern_name(events: _Events) -> str:
-    """The name under which KATO stores these events: SHA-1 of their repr, 40 lower-case hex digits, any number of symbols.
+    """The name under which KATO stores these events: SHA-1 of their repr.
+
+    Args:
+        events: any number of symbols, also fewer than KATO learns.
+
+    Returns:
+        40 lower-case hex digits.
 
     Raises:
         TypeError, ValueError: the events are not well formed.

@@ -5,10 +5,6 @@ The blocks are those of ``difflib.SequenceMatcher(None, pattern, state, autojunk
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-
-from kato_fast.reference.pattern import Pattern
-
 #: pattern position, state position, length
 Block = tuple
 
@@ -56,27 +52,6 @@ class Aligner:
                     best_i, best_j, best_size = i - size + 1, j - size + 1, size
             runs = longer
         return best_i, best_j, best_size
-
-
-class Match:
-    """A pattern that passed: its blocks on the state and the similarity that was compared with the threshold."""
-
-    __slots__ = ("blocks", "pattern", "similarity")
-
-    def __init__(self, pattern: Pattern, blocks: list[Block], similarity: float) -> None:
-        self.pattern = pattern
-        self.blocks = blocks
-        self.similarity = similarity
-
-
-def passing(candidates: Iterable[Pattern], state: list[str], threshold: float) -> Iterator[Match]:
-    """The candidates that pass, in their order. Without a block only a threshold of exactly 0 lets one through (5.4)."""
-    aligner = Aligner(state)
-    for pattern in candidates:
-        blocks = aligner.blocks(pattern.symbols)
-        similarity = share(matched(blocks), len(pattern.symbols), len(state))
-        if similarity >= threshold and (blocks or threshold == 0.0):
-            yield Match(pattern, blocks, similarity)
 
 
 def matched(blocks: list[Block]) -> int:

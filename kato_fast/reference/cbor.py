@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import math
 import struct
+from typing import Any
 
 UNSIGNED, TEXT, ARRAY, MAP = 0 << 5, 3 << 5, 4 << 5, 5 << 5
 
 
-def dumps(value: object) -> bytes:
+def dumps(value: Any) -> bytes:
     """value: dicts with str keys, lists, str of valid Unicode, int from 0 to 2**64-1, float."""
     out = bytearray()
     _write(out, value)
     return bytes(out)
 
 
-def _write(out: bytearray, value: object) -> None:
+def _write(out: bytearray, value: Any) -> None:
     if isinstance(value, str):
         text = value.encode()
         _write_head(out, TEXT, len(text))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections import Counter
 from typing import Optional
 
-from kato_fast.reference import align, naming, prediction, validate
+from kato_fast.reference import naming, prediction, score, validate
 from kato_fast.reference.candidates import FullScan, HostIndex
-from kato_fast.reference.metrics import Counters
+from kato_fast.reference.metrics import COUNTER_MAX, Counters
 from kato_fast.reference.pattern import Pattern
 
 
@@ -41,12 +40,10 @@ class Knowledge:
 
     def learn_many(self, items) -> list[Optional[tuple[str, bool]]]:
         """Learn (events, emotives) pairs in order: all of them, or none where one is bad."""
-        checked = [
-            (validate.events(events), validate.emotives(emotives)) for events, emotives in validate.items(items)
-        ]
+        checked = [(validate.events(events), validate.emotives(emotives)) for events, emotives in validate.items(items)]
         named = [(naming.name_of(events) if _learnable(events) else None, events, maps) for events, maps in checked]
         with self._lock:
-            self._check_frequencies(name for name, _, _ in named)
+            self._check_room(sum(sum(map(len, events)) for name, events, _ in named if name is not None))
             return [None if name is None else self._learn(name, events, maps) for name, events, maps in named]
 
     def put(self, events, frequency, emotives=None) -> str:
@@ -58,8 +55,11 @@ class Knowledge:
         maps = validate.emotives(emotives)
         name = naming.name_of(checked)
         with self._lock:
+            known = self._patterns.get(name)
+            more = frequency - (known.frequency if known else 0)
+            self._check_room(more * sum(map(len, checked)))
             pattern, _ = self._ensure(name, checked)
-            self._count(pattern, frequency - pattern.frequency)
+            self._count(pattern, more)
             pattern.emotives = maps
         return name
 
@@ -159,14 +159,12 @@ class Knowledge:
         if times:
             self._counters.add(pattern, times)
 
-    def _check_frequencies(self, names) -> None:
-        """Nothing may be learned past the largest frequency that a store can hold."""
-        for name, times in Counter(names).items():
-            if name in self._patterns:
-                validate.frequency(self._patterns[name].frequency + times)
+    def _check_room(self, symbols: int) -> None:
+        if not self._counters.fit(symbols):
+            raise ValueError(f"frequency must keep every total at most {COUNTER_MAX}")
 
     def _passing(self, state: list[str], threshold: float):
-        return align.passing(self._candidates.find(state), state, threshold)
+        return score.matches(self._candidates.find(state), state, threshold)
 
 
 def _learnable(events: list[list[str]]) -> bool:

@@ -1,4 +1,4 @@
-"""Counters kept while learning (the host's section 4.2), and the metrics made from them (section 7).
+"""Counters kept while learning (the host's section 4.2), and the metrics made from them (sections 7.1 and 7.2).
 
 Every sum of floats is a loop from left to right in the order of the section: last bits decide the ranking, and the
 built-in ``sum`` compensates from Python 3.12 on. ``round(x, 12)`` is the only rounding.
@@ -9,14 +9,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from kato_fast.reference.pattern import Pattern, copy_events
-
-if TYPE_CHECKING:
-    from kato_fast.reference.prediction import Prediction
+from kato_fast.reference.pattern import Pattern
 
 LN_2 = math.log(2)
+#: The largest total of symbols that is kept, so that every counter is exact as a double.
+COUNTER_MAX = (1 << 53) - 1
 #: Probability that confluence gives to a symbol without one.
 UNSEEN = 1e-10
 
@@ -47,6 +46,10 @@ class Counters:
         self.total_symbols += len(pattern.symbols) * times
         self.total_members += len(counts) * times
 
+    def fit(self, symbols: int) -> bool:
+        """Whether so many symbols more keep every counter in range; the total of symbols is the largest of them."""
+        return self.total_symbols + symbols <= COUNTER_MAX
+
     def symbols(self) -> dict[str, dict[str, int]]:
         """The host's symbol documents."""
         return {
@@ -67,7 +70,14 @@ class Counters:
         return self.members.get(symbol, 0) / self.total_members if self.total_members > 0 else 0.0
 
 
-def probabilities(predictions: Iterable[Prediction], counters: Counters) -> dict[str, float]:
+class Touched(Protocol):
+    """A prediction's flat lists of matched and missing symbols."""
+
+    matches: list[str]
+    missing: list[str]
+
+
+def probabilities(predictions: Iterable[Touched], counters: Counters) -> dict[str, float]:
     """p[s] for every symbol that any of the predictions matches or misses, and for no other (section 7.1)."""
     table: dict[str, float] = {}
     for prediction in predictions:
@@ -154,66 +164,3 @@ def _cosine_distance(
         uv += u * v
     length = math.sqrt(uu) * math.sqrt(vv)
     return 1 - uv / length if length else 1.0
-
-
-def ensemble(predictions: Sequence[Prediction], total_frequency: int) -> list[dict]:
-    """Fill predictive_information, potential and the two shares of each prediction; return future_potentials (7.3).
-
-    predictions: all that passed, in candidate order, each of frequency 1 or more.
-    """
-    groups: dict[tuple, _Group] = {}
-    for prediction in predictions:
-        prediction.pattern_probability = prediction.frequency / total_frequency
-        prediction.weighted_strength = prediction.similarity * prediction.pattern_probability
-        if prediction.future:
-            groups.setdefault(_future_key(prediction.future), _Group(prediction.future)).add(prediction)
-    _share_out(groups.values())
-    for prediction in predictions:
-        _inform(prediction, groups)
-    futures = [group.to_dict() for group in groups.values()]
-    return sorted(futures, key=lambda future: future["aggregate_potential"], reverse=True)
-
-
-class _Group:
-    """Predictions of an equal future."""
-
-    def __init__(self, future: Sequence[Sequence[str]]) -> None:
-        self.future = future
-        self.weight = 0.0
-        self.members = 0
-        self.aggregate = 0.0
-
-    def add(self, prediction: Prediction) -> None:
-        self.weight += prediction.frequency * prediction.similarity
-        self.members += 1
-
-    def to_dict(self) -> dict:
-        return {
-            "future": copy_events(self.future),
-            "aggregate_potential": self.aggregate,
-            "supporting_patterns": self.members,
-            "total_weighted_frequency": self.weight,
-        }
-
-
-def _future_key(future: Sequence[Sequence[str]]) -> tuple:
-    """Equal for futures with the same multiset of symbols event by event."""
-    return tuple(tuple(sorted(event)) for event in future)
-
-
-def _share_out(groups: Iterable[_Group]) -> None:
-    total = 0.0
-    for group in groups:
-        total += group.weight
-    for group in groups:
-        group.aggregate = group.weight / total if total > 0 else 0.0
-
-
-def _inform(prediction: Prediction, groups: Mapping[tuple, _Group]) -> None:
-    """A prediction without a future tells nothing."""
-    if not prediction.future:
-        prediction.predictive_information = prediction.potential = 0.0
-        return
-    aggregate = groups[_future_key(prediction.future)].aggregate
-    prediction.predictive_information = prediction.weighted_strength / aggregate if aggregate > 0 else 0.0
-    prediction.potential = prediction.similarity * prediction.predictive_information

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from kato_fast.emotives import average
-from kato_fast.reference import align, cbor, json, metrics
+from kato_fast.reference import align, cbor, json, metrics, score
 from kato_fast.reference.pattern import copy_events, flatten
 
 NAME_PREFIX = "PTRN|"
@@ -42,7 +42,18 @@ class Prediction:
         "weighted_strength",
     )
 
-    def __init__(self, match: align.Match, state: Sequence[str]) -> None:
+    # Set once all predictions of the ensemble are there.
+    entropy: float
+    hamiltonian: float
+    grand_hamiltonian: float
+    confluence: float
+    itfdf_similarity: float
+    pattern_probability: float
+    weighted_strength: float
+    predictive_information: float
+    potential: float
+
+    def __init__(self, match: score.Match, state: Sequence[str]) -> None:
         pattern, blocks = match.pattern, match.blocks
         self.name = pattern.name
         self.frequency = pattern.frequency
@@ -133,7 +144,9 @@ class Predictions(Sequence):
 
     __slots__ = ("_future_potentials", "_matched", "_predictions")
 
-    def __init__(self, predictions: Sequence[Prediction] = (), future_potentials: Sequence[dict] = (), matched: int = 0):
+    def __init__(
+        self, predictions: Sequence[Prediction] = (), future_potentials: Sequence[dict] = (), matched: int = 0
+    ):
         self._predictions = tuple(predictions)
         self._future_potentials = tuple(future_potentials)
         self._matched = matched
@@ -164,7 +177,7 @@ class Predictions(Sequence):
         return self[:]
 
     def to_json(self, *, pattern_names: bool = False) -> bytes:
-        """Compact JSON as UTF-8. pattern_names adds ``"pattern_name": "PTRN|" + name`` to each, as some endpoints do."""
+        """Compact JSON as UTF-8. pattern_names adds ``"pattern_name": "PTRN|" + name`` to each."""
         predictions = self.to_list()
         if pattern_names:
             for prediction in predictions:
@@ -185,7 +198,7 @@ class Matches:
 
     __slots__ = ("_names", "_ratios")
 
-    def __init__(self, matches: Iterable[align.Match] = ()) -> None:
+    def __init__(self, matches: Iterable[score.Match] = ()) -> None:
         pairs = [(match.pattern.name, match.similarity) for match in matches]
         self._names = tuple(name for name, _ in pairs)
         self._ratios = tuple(similarity for _, similarity in pairs)
@@ -208,20 +221,19 @@ class Matches:
 
 
 def predict(
-    matches: Iterable[align.Match], state: Sequence[str], counters: metrics.Counters, max_predictions: int
+    matches: Iterable[score.Match], state: Sequence[str], counters: metrics.Counters, max_predictions: int
 ) -> Predictions:
     """Score every match, rank, and cut; the ensemble's figures cover those that are cut off too."""
     predictions = [Prediction(match, state) for match in matches]
     if not predictions:
         return Predictions()
     total_frequency = sum(prediction.frequency for prediction in predictions)
-    _score(predictions, state, counters, total_frequency)
-    future_potentials = metrics.ensemble(predictions, total_frequency)
-    ranked = sorted(predictions, key=lambda prediction: prediction.potential, reverse=True)
-    return Predictions(ranked[:max_predictions], future_potentials, len(predictions))
+    _measure(predictions, state, counters, total_frequency)
+    future_potentials = score.ensemble(predictions, total_frequency)
+    return Predictions(score.rank(predictions, max_predictions), future_potentials, len(predictions))
 
 
-def _score(
+def _measure(
     predictions: Sequence[Prediction], state: Sequence[str], counters: metrics.Counters, total_frequency: int
 ) -> None:
     """The metrics of section 7.2."""

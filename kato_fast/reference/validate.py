@@ -1,14 +1,16 @@
 """What comes in, checked and copied; one text per fault, the same as the C engine's.
 
-Every check walks front to back and stops at the first fault. Returned lists are copies of exact ``str``, so that no later
-change by the caller, nor a subclass of ``str``, reaches what is stored. The size of the whole is checked last.
+Every check walks front to back and stops at the first fault. Returned lists are copies of exact ``str``, so that no
+later change by the caller, nor a subclass of ``str``, reaches what is stored. The size of the whole is checked last.
 """
 
 from __future__ import annotations
 
 import math
 from numbers import Real
-from typing import Optional
+from typing import Any, Optional
+
+from kato_fast.emotives import average
 
 MAX_SYMBOLS = 65_535
 MAX_SYMBOL_BYTES = 1 << 20
@@ -16,7 +18,7 @@ MAX_FREQUENCY = (1 << 63) - 1
 METHODS = ("ratcliff_obershelp", "lcs")
 
 
-def events(value: object) -> list[list[str]]:
+def events(value: Any) -> list[list[str]]:
     """A pattern's events: a list or tuple of non-empty lists or tuples of symbols."""
     if not isinstance(value, (list, tuple)):
         raise TypeError(f"events must be a list of events, not {_kind(value)}")
@@ -25,7 +27,7 @@ def events(value: object) -> list[list[str]]:
     return checked
 
 
-def state(value: object) -> list[str]:
+def state(value: Any) -> list[str]:
     """A state, flat: of events if its first item is a list or tuple, else of symbols."""
     if not isinstance(value, (list, tuple)):
         raise TypeError(f"state must be a list of symbols or of events, not {_kind(value)}")
@@ -37,7 +39,7 @@ def state(value: object) -> list[str]:
     return flat
 
 
-def sequence(value: object, place: str) -> list[str]:
+def sequence(value: Any, place: str) -> list[str]:
     """A flat list or tuple of symbols, as ``ratio`` and ``matching_blocks`` take them."""
     if not isinstance(value, (list, tuple)):
         raise TypeError(f"{place} must be a list of symbols, not {_kind(value)}")
@@ -46,7 +48,7 @@ def sequence(value: object, place: str) -> list[str]:
     return flat
 
 
-def recall_threshold(value: object) -> float:
+def recall_threshold(value: Any) -> float:
     """A finite real number; any size, as in a host's unchecked session."""
     if not isinstance(value, Real):
         raise TypeError(f"recall_threshold must be a number, not {_kind(value)}")
@@ -56,7 +58,7 @@ def recall_threshold(value: object) -> float:
     return number
 
 
-def max_predictions(value: object) -> int:
+def max_predictions(value: Any) -> int:
     """How many predictions to keep, 0 allowed."""
     _check_int(value, "max_predictions")
     if value < 0:
@@ -64,7 +66,7 @@ def max_predictions(value: object) -> int:
     return value
 
 
-def frequency(value: object) -> int:
+def frequency(value: Any) -> int:
     """How often a pattern was learned."""
     _check_int(value, "frequency")
     if not 1 <= value <= MAX_FREQUENCY:
@@ -72,16 +74,18 @@ def frequency(value: object) -> int:
     return value
 
 
-def emotives(value: object) -> Optional[list[dict[str, float]]]:
-    """A pattern's stored emotives: None, or a list of maps from name to finite number."""
+def emotives(value: Any) -> Optional[list[dict[str, float]]]:
+    """A pattern's stored emotives: None, or a list of maps from name to finite number, of finite average."""
     if value is None:
         return None
     if not isinstance(value, (list, tuple)):
         raise TypeError(f"emotives must be a list of maps, not {_kind(value)}")
-    return [_emotive_map(item, f"emotives[{i}]") for i, item in enumerate(value)]
+    checked = [_emotive_map(item, f"emotives[{i}]") for i, item in enumerate(value)]
+    average(checked)  # raises where finite numbers have no finite mean
+    return checked
 
 
-def items(value: object) -> list[tuple]:
+def items(value: Any) -> list[tuple]:
     """What ``learn_many`` takes: (events, emotives) pairs, not yet looked into."""
     if not isinstance(value, (list, tuple)):
         raise TypeError(f"items must be a list of (events, emotives) pairs, not {_kind(value)}")
@@ -93,14 +97,14 @@ def items(value: object) -> list[tuple]:
     return [tuple(item) for item in value]
 
 
-def name(value: object) -> str:
+def name(value: Any) -> str:
     """The name of a pattern that may or may not exist."""
     if not isinstance(value, str):
         raise TypeError(f"name must be a str, not {_kind(value)}")
     return value
 
 
-def method(value: object) -> str:
+def method(value: Any) -> str:
     """How ``ratio`` compares."""
     if not isinstance(value, str):
         raise TypeError(f"method must be a str, not {_kind(value)}")
@@ -109,7 +113,7 @@ def method(value: object) -> str:
     return value
 
 
-def _event(value: object, place: str, index: int) -> list[str]:
+def _event(value: Any, place: str, index: int) -> list[str]:
     if not isinstance(value, (list, tuple)):
         raise TypeError(f"{place}[{index}] must be a list of symbols, not {_kind(value)}")
     if not value:
@@ -117,11 +121,11 @@ def _event(value: object, place: str, index: int) -> list[str]:
     return _symbols(value, f"{place}[{index}]")
 
 
-def _symbols(values: object, place: str) -> list[str]:
+def _symbols(values: Any, place: str) -> list[str]:
     return [_symbol(value, place, i) for i, value in enumerate(values)]
 
 
-def _symbol(value: object, place: str, index: int) -> str:
+def _symbol(value: Any, place: str, index: int) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{place}[{index}] must be a str, not {_kind(value)}")
     try:
@@ -138,18 +142,18 @@ def _check_count(count: int, place: str) -> None:
         raise ValueError(f"{place} must have at most {MAX_SYMBOLS} symbols, not {count}")
 
 
-def _check_int(value: object, place: str) -> None:
+def _check_int(value: Any, place: str) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{place} must be an int, not {_kind(value)}")
 
 
-def _emotive_map(value: object, place: str) -> dict[str, float]:
+def _emotive_map(value: Any, place: str) -> dict[str, float]:
     if not isinstance(value, dict):
         raise TypeError(f"{place} must be a map of names to numbers, not {_kind(value)}")
     return {_emotive_name(key, place): _emotive(number, f"{place}[{key!r}]") for key, number in value.items()}
 
 
-def _emotive_name(value: object, place: str) -> str:
+def _emotive_name(value: Any, place: str) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{place} must have str names, not {_kind(value)}")
     try:
@@ -159,7 +163,7 @@ def _emotive_name(value: object, place: str) -> str:
     return str.__str__(value)
 
 
-def _emotive(value: object, place: str) -> float:
+def _emotive(value: Any, place: str) -> float:
     if not isinstance(value, Real):
         raise TypeError(f"{place} must be a number, not {_kind(value)}")
     number = _float(value)
@@ -168,12 +172,12 @@ def _emotive(value: object, place: str) -> float:
     return number
 
 
-def _float(value: Real) -> float:
+def _float(value: Any) -> float:
     try:
         return float(value)
     except OverflowError:  # an int beyond the largest double
         return math.inf if value > 0 else -math.inf
 
 
-def _kind(value: object) -> str:
+def _kind(value: Any) -> str:
     return type(value).__name__

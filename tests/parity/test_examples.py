@@ -17,9 +17,7 @@ each_example = pytest.mark.parametrize("example", EXAMPLES, ids=[example["id"] f
 
 def learned(example: dict, implementation: str, profile: str = FULL_SCAN) -> KnowledgeBase:
     """A knowledge base after the example's steps, each of which gave the recorded name."""
-    kb = KnowledgeBase(
-        profile=profile, persistence=example["settings"]["persistence"], implementation=implementation
-    )
+    kb = KnowledgeBase(profile=profile, persistence=example["settings"]["persistence"], implementation=implementation)
     names = [kb.learn(step["events"], step["emotives"]) for step in example["learned"]]
     assert names == [step["name"] for step in example["learned"]]
     return kb
