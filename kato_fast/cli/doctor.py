@@ -1,0 +1,130 @@
+"""``kato-fast doctor``: is everything there, and is it well?"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import socket
+import sqlite3
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, NamedTuple, Optional
+
+import typer
+
+from kato_fast.cli.output import FINDING, OK, Problem, command, help_text, print_json
+
+EXTRAS = {"cli": ("typer", "rich"), "service": ("fastapi", "uvicorn")}
+#: UPSERT came with it.
+LEAST_SQLITE = (3, 24, 0)
+
+HELP = help_text(
+    "Check Python, the engine, SQLite, the extras, the data and the port. Learns and forgets nothing.",
+    "something is not as it should be",
+    "kato-fast doctor",
+    "kato-fast doctor --data kb.sqlite3 --port 8000 --json",
+)
+
+
+class Check(NamedTuple):
+    """One thing looked at. ok: False is a finding."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+@command("doctor")
+def doctor(
+    data: Annotated[
+        Optional[Path], typer.Option("--data", metavar="PATH", help="Store file to verify, or folder of them.")
+    ] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, metavar="N", help="Port that the service is to use.")] = 8000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> int:
+    checks = [*environment(), _port(port)]
+    if data is not None:
+        checks += _data(data)
+    findings = sum(not check.ok for check in checks)
+    if as_json:
+        print_json("doctor", ok=not findings, findings=findings, checks=[check._asdict() for check in checks])
+    else:
+        for check in checks:
+            print(f"{'ok     ' if check.ok else 'FINDING'}  {check.name:<16} {check.detail}")
+        print("all is well" if not findings else f"{findings} finding{'s' if findings > 1 else ''}")
+    return FINDING if findings else OK
+
+
+def environment() -> Iterator[Check]:
+    """What does not depend on data or port."""
+    yield Check("python", (3, 9) <= sys.version_info < (3, 14), f"{platform.python_version()} at {sys.executable}")
+    yield from _engine()
+    least = ".".join(map(str, LEAST_SQLITE))
+    yield Check("sqlite", sqlite3.sqlite_version_info >= LEAST_SQLITE, f"{sqlite3.sqlite_version}, at least {least}")
+    for extra, modules in EXTRAS.items():
+        missing = [module for module in modules if importlib.util.find_spec(module) is None]
+        detail = f"missing {', '.join(missing)}: pip install kato_fast[{extra}]" if missing else ", ".join(modules)
+        yield Check(f"extra {extra}", not missing, detail)
+
+
+def _engine() -> Iterator[Check]:
+    import kato_fast
+
+    status = kato_fast.status()
+    core = status["core"]
+    if core["available"]:
+        yield Check("engine", True, f"{status['implementation']}: {status['reason']}")
+        yield Check("cpu", True, " ".join(status["cpu"]) or "baseline instructions only")
+    else:
+        yield Check("engine", False, f"the slower twin in Python answers: {core['error']}")
+        yield Check("cpu", True, platform.machine())
+
+
+def _port(port: int) -> Check:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+            return Check("port", True, f"127.0.0.1:{port} is free")
+        except OSError as error:
+            reason = error.strerror
+    if _is_ours(port):
+        return Check("port", True, f"a service already answers on 127.0.0.1:{port}")
+    return Check("port", False, f"127.0.0.1:{port}: {reason}; choose another with serve --port")
+
+
+def _is_ours(port: int) -> bool:
+    from kato_fast.cli.status import fetched
+
+    try:
+        return "service_name" in fetched(f"http://127.0.0.1:{port}", "/health", timeout=1.0)
+    except Problem:
+        return False
+
+
+def _data(data: Path) -> Iterator[Check]:
+    if not data.exists():
+        parent = data.absolute().parent
+        yield Check("data", os.access(parent, os.W_OK), f"{data} is not there yet; it would be made in {parent}")
+        return
+    folder = data if data.is_dir() else data.absolute().parent
+    writable = os.access(folder, os.W_OK)
+    yield Check("data", writable, f"{folder} {'is' if writable else 'is not'} writable")
+    for file in sorted(data.glob("*.sqlite")) if data.is_dir() else [data]:
+        yield _store(file)
+
+
+def _store(file: Path) -> Check:
+    from kato_fast.stores.sqlite import SqliteStore
+
+    try:
+        store = SqliteStore(file)
+        try:
+            faults = list(store.verify())
+        finally:
+            store.close()
+    except (sqlite3.Error, ValueError, OSError) as error:
+        return Check("store", False, f"{file}: {error}")
+    return Check("store", not faults, f"{file}: {'; '.join(map(str, faults[:5])) or 'whole, counters equal a recount'}")

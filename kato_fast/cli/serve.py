@@ -1,0 +1,150 @@
+"""``kato-fast serve``: KATO's HTTP API on this machine."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from kato_fast.cli.output import ENVIRONMENT, INTERRUPTED, Interrupts, Problem, command, help_text
+
+if TYPE_CHECKING:
+    from kato_fast.service.settings import Settings
+
+#: Where --demo keeps its knowledge if --data does not say.
+DEMO_FOLDER = "demo-data"
+
+HELP = help_text(
+    """Serve KATO's HTTP API on this machine until Ctrl-C.
+
+--demo learns the functions of Python's standard library for the user "demo" at the first start: send the header
+x-user-id: demo. Environment variables set what has no option here (see the documentation of the service).""",
+    "not used by this command",
+    "kato-fast serve --demo",
+    "kato-fast serve --data knowledge/ --port 8001",
+)
+
+
+@command("serve")
+def serve(
+    data: Annotated[
+        Optional[Path],
+        typer.Option(
+            "--data", metavar="DIR", help="Folder of the knowledge, made if missing; without it, none is kept."
+        ),
+    ] = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help=f"Learn the demo first; into {DEMO_FOLDER}/ without --data.")
+    ] = False,
+    host: Annotated[Optional[str], typer.Option(help="127.0.0.1 by default; only addresses of this machine.")] = None,
+    port: Annotated[Optional[int], typer.Option(metavar="N", help="8000 by default; 0 takes a free one.")] = None,
+    profile: Annotated[Optional[str], typer.Option(help="Which KATO is matched; kato-2025-09 by default.")] = None,
+    implementation: Annotated[
+        Optional[str], typer.Option(metavar="NAME", help="c or python; as built by default.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the line that says where to look as JSON.")] = False,
+) -> int:
+    _check_extra()
+    from kato_fast import service
+
+    settings = _settings(data, demo, host, port, profile, implementation)
+    if demo and not _learn_demo(settings):
+        return INTERRUPTED
+    _announce(settings, demo, as_json)
+    service.run(settings)
+    return INTERRUPTED  # a server ends by Ctrl-C, or by a signal that ends the process
+
+
+def _check_extra() -> None:
+    try:
+        import fastapi  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError:
+        raise Problem("kato-fast serve needs the extra: pip install kato_fast[service]", ENVIRONMENT) from None
+
+
+def _settings(data, demo, host, port, profile, implementation) -> Settings:
+    from kato_fast.service.settings import Settings
+
+    given = {"host": host, "port": port, "profile": profile, "implementation": implementation}
+    given["data_dir"] = None if data is None else str(data)
+    settings = Settings.from_env(**given)
+    if demo and settings.data_dir is None:
+        given["data_dir"] = DEMO_FOLDER
+    given["port"] = _free_port(_checked_host(settings.host), settings.port)
+    settings = Settings.from_env(**given)
+    if settings.data_dir is not None:
+        Path(settings.data_dir).mkdir(parents=True, exist_ok=True)
+    return settings
+
+
+def _checked_host(host: str) -> str:
+    """There is no authentication, so nobody else may reach it."""
+    try:
+        local = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = False
+    if not local:
+        raise Problem(f"--host must be an address of this machine, such as 127.0.0.1, not {host!r}")
+    return host
+
+
+def _free_port(host: str, port: int) -> int:
+    """The port, or a free one for 0; Problem where another program has it."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise Problem(f"port {port} of {host} is in use; choose another with --port", ENVIRONMENT) from None
+            raise Problem(f"cannot listen on {host} port {port}: {error.strerror}", ENVIRONMENT) from None
+        return probe.getsockname()[1]
+
+
+def demo_file(settings: Settings) -> str:
+    """Where the service looks for the knowledge of the user ``demo``."""
+    from kato_fast.cli.demo import USER
+    from kato_fast.service.naming import knowledge_path, processor_id
+
+    return knowledge_path(settings.data_dir, processor_id(USER, settings.service_name))
+
+
+def _learn_demo(settings: Settings) -> bool:
+    """Whether the demo is there to be served."""
+    from kato_fast.cli import demo
+
+    print("kato-fast serve: the demo's knowledge: ", end="", file=sys.stderr, flush=True)
+    with Interrupts() as interrupts:
+        report = demo.learn(demo_file(settings), settings.implementation, interrupts)
+    if report is None:
+        print("learned at an earlier start", file=sys.stderr)
+        return True
+    skipped = sum(skip.count for skip in report.skipped.values())
+    print(
+        f"{report.learned:,} functions of Python's standard library ({report.files:,} files) in {report.seconds:.1f} s,"
+        f" {skipped:,} items skipped" + ("; stopped, the next start goes on" if report.stopped else ""),
+        file=sys.stderr,
+    )
+    return not report.stopped
+
+
+def _announce(settings: Settings, demo: bool, as_json: bool) -> None:
+    from kato_fast.cli.demo import examples
+    from kato_fast.cli.output import print_json
+
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"http://{host}:{settings.port}"
+    curls = list(examples(address)) if demo else [f"curl -s {address}/health"]
+    if as_json:
+        print_json("serve", url=address, data=settings.data_dir, demo=demo, examples=curls)
+        return
+    kept = f"knowledge in {settings.data_dir}/" if settings.data_dir else "nothing is kept: no --data"
+    print(f"kato-fast serves on {address} (API: {address}/docs; {kept}; Ctrl-C ends it)")
+    print("Try:", *curls, sep="\n  ", flush=True)
