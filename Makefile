@@ -19,7 +19,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
 VENV := .venv
-BIN := $(VENV)/bin
+BIN := $(abspath $(VENV))/bin
+# Without the build backend's remarks about editable installs.
+INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q
 SAY := @printf '\033[1m%s\033[0m\n'
 C_SOURCES := $(shell find csrc -name '*.[ch]')
 BUILD_INPUTS := pyproject.toml setup.py kato_fast/_version.py $(C_SOURCES)
@@ -40,26 +42,26 @@ $(VENV)/.created:
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 	  || { echo "make: the Python module venv is missing: apt-get install python3-venv" >&2; exit 1; }
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install -q --upgrade pip 'setuptools>=77'
+	@$(INSTALL) --upgrade pip 'setuptools>=77'
 	@touch $@
 
 $(VENV)/.service: $(VENV)/.created $(BUILD_INPUTS)
 	@$(BIN)/python .ci/check-compiler || echo "make: going on without the C engine; the Python twin is slower" >&2
 	$(SAY) "Building the C engine and installing the service (once, about a minute)"
-	@$(BIN)/python -m pip install -q --no-build-isolation -e '.[all]'
+	@$(INSTALL) --no-build-isolation -e '.[all]'
 	@$(BIN)/python -c '$(STATUS)'
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.created $(BUILD_INPUTS)
 	@$(BIN)/python .ci/check-compiler
 	$(SAY) "Building the C engine and installing what the tests need"
-	@KATO_FAST_REQUIRE_C=1 $(BIN)/python -m pip install -q --no-build-isolation -e '.[all,test,bench]'
+	@KATO_FAST_REQUIRE_C=1 $(INSTALL) --no-build-isolation -e '.[all,test,bench]'
 	@$(BIN)/python -c '$(STATUS)'
 	@touch $(VENV)/.service $@
 
 $(VENV)/.lint: $(VENV)/.created pyproject.toml
 	$(SAY) "Installing the linters"
-	@$(BIN)/python -m pip install -q --group lint
+	@$(INSTALL) --group lint
 	@touch $@
 
 # ---- The two commands ----

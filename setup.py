@@ -55,7 +55,7 @@ def files(*patterns):
 core = Extension(
     "kato_fast._core",
     sources=files("csrc/python/*.c", "csrc/core/**/*.c"),
-    depends=["setup.py", *files("csrc/**/*.h", "csrc/core/**/*.inc")],
+    depends=["setup.py", *files("csrc/**/*.h")],
     include_dirs=["csrc/include"],
     libraries=["m"],
     extra_compile_args=[*FLAGS, "-pthread"],
