@@ -98,6 +98,12 @@ def test_few_digits(ask_c, rng, cases):
     compare(ask_c, [makers[index % 4]() for index in range(cases)])
 
 
+def test_twelve_decimals(ask_c, rng, cases):
+    """The printer has a shorter way for these up to 1000; the neighbours must not take it."""
+    counts = [rng.randrange(10 ** rng.randint(1, 16)) for _ in range(cases // 6)]
+    compare(ask_c, [near for count in counts for near in neighbours(count / 1e12)])
+
+
 def test_round12_ties(ask_c, rng, cases):
     """Exact ties at the thirteenth decimal need 2**13 to divide the denominator, and nothing below it."""
     ties = [rng.randrange(1, 2**26, 2) / 2.0**13 for _ in range(cases // 4)]
