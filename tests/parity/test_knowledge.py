@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import json
 import random
@@ -93,6 +94,22 @@ def test_forgetting_is_as_if_never_learned(engine: ModuleType, rng: random.Rando
             assert with_more.predict(state, 0.0, 100).to_list() == without.predict(state, 0.0, 100).to_list()
 
 
+def test_a_forgotten_pattern_no_longer_fills_the_lossy_index(engine: ModuleType) -> None:
+    """A short pattern hides a long one from the index, by the host's defect, for as long as it is known."""
+    knowledge = engine.Knowledge(indexed=True)
+    name, _ = knowledge.learn([[f"w{i:02}"] for i in range(25)])
+    state = ["w03", "w04", "w05"]
+    assert knowledge.match(state, 0.1).names == [name]
+    short, _ = knowledge.learn([["p"], ["q"]])
+    assert knowledge.match(state, 0.1).names == []
+    knowledge.forget(short)
+    assert knowledge.match(state, 0.1).names == [name]
+    knowledge.learn([["p"], ["q"]])
+    knowledge.clear()
+    knowledge.learn([[f"w{i:02}"] for i in range(25)])
+    assert knowledge.match(state, 0.1).names == [name]
+
+
 def test_put_is_absolute(engine: ModuleType) -> None:
     put, learned = engine.Knowledge(), engine.Knowledge()
     put.put(XYZ, 9, [{"joy": 1.0}])
@@ -150,7 +167,7 @@ def test_what_was_given_and_returned_is_a_copy(engine: ModuleType) -> None:
     events, emotives = [["a"], ["b"]], [{"joy": 1.0}]
     name, _ = knowledge.learn(events, emotives)
     predictions = knowledge.predict(["a", "x"], 0.1, 10)
-    expected = predictions.to_list(), predictions.future_potentials, knowledge.pattern(name)
+    expected = copy.deepcopy((predictions.to_list(), predictions.future_potentials, knowledge.pattern(name)))
     events[0].append("c")
     emotives[0]["joy"] = 5.0
     for spoiled in (predictions[0], predictions.to_list()[0], next(iter(predictions))):
