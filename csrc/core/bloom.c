@@ -57,77 +57,91 @@ store64(uint8_t *at, uint64_t value)
     store32(at + 4, (uint32_t)(value >> 32));
 }
 
-/* -- the hash: XXH64, from its specification (Y. Collet,
- *    https://github.com/Cyan4973/xxHash, doc/xxhash_spec.md) -- */
+/* -- the hash: wyhash, final version 4.2, with its default secret and seed 0
+ *    (Wang Yi, https://github.com/wangyi-fudan/wyhash, public domain) -- */
 
-#define PRIME1 UINT64_C(0x9E3779B185EBCA87)
-#define PRIME2 UINT64_C(0xC2B2AE3D27D4EB4F)
-#define PRIME3 UINT64_C(0x165667B19E3779F9)
-#define PRIME4 UINT64_C(0x85EBCA77C2B2AE63)
-#define PRIME5 UINT64_C(0x27D4EB2F165667C5)
+#define SECRET0 UINT64_C(0x2D358DCCAA6C78A5)
+#define SECRET1 UINT64_C(0x8BB84B93962EACC9)
+#define SECRET2 UINT64_C(0x4B33A62ED433D4A3)
+#define SECRET3 UINT64_C(0x4D5A2DA51DE1AA47)
 
-static inline uint64_t
-rotate(uint64_t value, int turn)
+typedef struct {
+    uint64_t low;
+    uint64_t high;
+} product;
+
+static inline product
+multiply(uint64_t a, uint64_t b)
 {
-    return value << turn | value >> (64 - turn);
+#ifdef __SIZEOF_INT128__
+    __extension__ unsigned __int128 wide = (unsigned __int128)a * b;
+    product result = {(uint64_t)wide, (uint64_t)(wide >> 64)};
+#else /* in four parts; none of the sums can overflow */
+    uint64_t a_low = (uint32_t)a, a_high = a >> 32;
+    uint64_t b_low = (uint32_t)b, b_high = b >> 32;
+    uint64_t middle = a_high * b_low + (a_low * b_low >> 32);
+    uint64_t carry = a_low * b_high + (uint32_t)middle;
+    product result = {a * b, a_high * b_high + (middle >> 32) + (carry >> 32)};
+#endif
+    return result;
 }
 
 static inline uint64_t
-hash_round(uint64_t lane, uint64_t word)
+mix(uint64_t a, uint64_t b)
 {
-    return rotate(lane + word * PRIME2, 31) * PRIME1;
+    product wide = multiply(a, b);
+    return wide.low ^ wide.high;
 }
 
+static inline uint64_t
+mix16(const uint8_t *at, uint64_t secret, uint64_t seed)
+{
+    return mix(load64(at) ^ secret, load64(at + 8) ^ seed);
+}
+
+/* All but the last 0 to 16 of more than 16 bytes. */
 static uint64_t
-hash_stripes(const uint8_t *at, size_t n)
+hash_front(const uint8_t *at, size_t size, uint64_t seed)
 {
-    uint64_t lanes[4] = {PRIME1 + PRIME2, PRIME2, 0, 0 - PRIME1};
-    uint64_t hash;
-    for (; n > 0; n--, at += 32) {
-        for (int i = 0; i < 4; i++) {
-            lanes[i] = hash_round(lanes[i], load64(at + 8 * i));
+    if (size >= 48) {
+        uint64_t seed2 = seed, seed3 = seed;
+        for (; size >= 48; size -= 48, at += 48) {
+            seed = mix16(at, SECRET1, seed);
+            seed2 = mix16(at + 16, SECRET2, seed2);
+            seed3 = mix16(at + 32, SECRET3, seed3);
         }
+        seed ^= seed2 ^ seed3;
     }
-    hash = rotate(lanes[0], 1) + rotate(lanes[1], 7) + rotate(lanes[2], 12) +
-           rotate(lanes[3], 18);
-    for (int i = 0; i < 4; i++) {
-        hash = (hash ^ hash_round(0, lanes[i])) * PRIME1 + PRIME4;
+    for (; size > 16; size -= 16, at += 16) {
+        seed = mix16(at, SECRET1, seed);
     }
-    return hash;
+    return seed;
 }
 
-/* The last 0 to 31 bytes. */
-static uint64_t
-hash_tail(uint64_t hash, const uint8_t *at, size_t size)
-{
-    for (; size >= 8; size -= 8, at += 8) {
-        hash ^= hash_round(0, load64(at));
-        hash = rotate(hash, 27) * PRIME1 + PRIME4;
-    }
-    if (size >= 4) {
-        hash ^= load32(at) * PRIME1;
-        hash = rotate(hash, 23) * PRIME2 + PRIME3;
-        size -= 4;
-        at += 4;
-    }
-    for (; size > 0; size--, at++) {
-        hash = rotate(hash ^ *at * PRIME5, 11) * PRIME1;
-    }
-    return hash;
-}
-
+/* bytes may be NULL where size is 0. */
 static uint64_t
 hash_bytes(const uint8_t *bytes, size_t size)
 {
-    size_t stripes = size / 32;
-    uint64_t hash = stripes > 0 ? hash_stripes(bytes, stripes) : PRIME5;
-    hash += size;
-    if (size % 32 != 0) { /* bytes may be NULL where there are none */
-        hash = hash_tail(hash, bytes + stripes * 32, size % 32);
+    uint64_t seed = mix(SECRET0, SECRET1);
+    uint64_t a = 0, b = 0;
+    product wide;
+    if (size > 16) {
+        seed = hash_front(bytes, size, seed);
+        a = load64(bytes + size - 16);
+        b = load64(bytes + size - 8);
     }
-    hash = (hash ^ hash >> 33) * PRIME2;
-    hash = (hash ^ hash >> 29) * PRIME3;
-    return hash ^ hash >> 32;
+    else if (size >= 4) { /* four reads that overlap, of 4 bytes each */
+        size_t step = size / 8 * 4;
+        const uint8_t *last = bytes + size - 4;
+        a = (uint64_t)load32(bytes) << 32 | load32(bytes + step);
+        b = (uint64_t)load32(last) << 32 | load32(last - step);
+    }
+    else if (size > 0) {
+        a = (uint64_t)bytes[0] << 16 | (uint64_t)bytes[size / 2] << 8 |
+            bytes[size - 1];
+    }
+    wide = multiply(a ^ SECRET1, b ^ seed);
+    return mix(wide.low ^ SECRET0 ^ size, wide.high ^ SECRET1);
 }
 
 uint64_t
@@ -313,22 +327,10 @@ static const uint32_t SALTS[WORDS] = {
     0x705495C7, 0x2DF1424B, 0x9EFC4947, 0x5C6BFB31,
 };
 
-/* The upper 64 bits of a * b. In four parts, because ISO C has no 128-bit
- * product; none of the sums can overflow. */
-static inline uint64_t
-multiply_high(uint64_t a, uint64_t b)
-{
-    uint64_t a_low = (uint32_t)a, a_high = a >> 32;
-    uint64_t b_low = (uint32_t)b, b_high = b >> 32;
-    uint64_t middle = a_high * b_low + (a_low * b_low >> 32);
-    uint64_t carry = a_low * b_high + (uint32_t)middle;
-    return a_high * b_high + (middle >> 32) + (carry >> 32);
-}
-
 static inline uint8_t *
 block_of(const kf_bloom *bloom, uint64_t hash)
 {
-    return bloom->blocks + multiply_high(hash, bloom->n_blocks) * BLOCK_BYTES;
+    return bloom->blocks + multiply(hash, bloom->n_blocks).high * BLOCK_BYTES;
 }
 
 /* Which bit of word i a hash has: 0 to 31. */

@@ -176,7 +176,11 @@ hash_key(PyObject *key, Py_ssize_t index, uint64_t *hash)
 {
     const char *bytes = NULL;
     Py_ssize_t size = 0;
-    if (PyUnicode_Check(key)) {
+    if (PyUnicode_Check(key) && PyUnicode_IS_COMPACT_ASCII(key)) {
+        bytes = PyUnicode_DATA(key); /* what the next line would find, too */
+        size = PyUnicode_GET_LENGTH(key);
+    }
+    else if (PyUnicode_Check(key)) {
         bytes = PyUnicode_AsUTF8AndSize(key, &size);
     }
     else if (PyBytes_Check(key)) {
@@ -191,21 +195,22 @@ hash_key(PyObject *key, Py_ssize_t index, uint64_t *hash)
     return 0;
 }
 
-/* A new tuple of the keys, which no other thread can change meanwhile. */
+/* The keys as a list or tuple, a new reference. */
 static PyObject *
-keys_snapshot(PyObject *keys)
+keys_sequence(PyObject *keys)
 {
-    PyObject *iterator, *snapshot;
+    PyObject *iterator, *sequence;
     if (PyList_CheckExact(keys) || PyTuple_CheckExact(keys)) {
-        return PySequence_Tuple(keys);
+        Py_INCREF(keys);
+        return keys;
     }
     /* A str is a sequence of str, but hardly ever meant so. */
     if (!PyUnicode_Check(keys) && !PyBytes_Check(keys)) {
         iterator = PyObject_GetIter(keys);
         if (iterator != NULL) {
-            snapshot = PySequence_Tuple(iterator);
+            sequence = PySequence_Tuple(iterator);
             Py_DECREF(iterator);
-            return snapshot;
+            return sequence;
         }
         if (!PyErr_ExceptionMatches(PyExc_TypeError)) {
             return NULL;
@@ -219,27 +224,30 @@ keys_snapshot(PyObject *keys)
 }
 
 /* The hashes of all keys, to be freed with PyMem_Free, before anything is
- * changed. NULL with an exception set where one is no key. */
+ * changed. NULL with an exception set where one is no key. Hashing keeps the
+ * GIL and runs no Python code, so a list stays as it is meanwhile. */
 static uint64_t *
 hash_keys(PyObject *keys, Py_ssize_t *n)
 {
-    PyObject *snapshot = keys_snapshot(keys);
-    uint64_t *hashes = NULL;
-    if (snapshot == NULL) {
+    PyObject *sequence = keys_sequence(keys);
+    PyObject **items; /* borrowed */
+    uint64_t *hashes;
+    if (sequence == NULL) {
         return NULL;
     }
-    *n = PyTuple_GET_SIZE(snapshot);
+    *n = PySequence_Fast_GET_SIZE(sequence);
+    items = PySequence_Fast_ITEMS(sequence);
     hashes = PyMem_New(uint64_t, (size_t)*n + 1);
     if (hashes == NULL) {
         PyErr_NoMemory();
     }
     for (Py_ssize_t i = 0; hashes != NULL && i < *n; i++) {
-        if (hash_key(PyTuple_GET_ITEM(snapshot, i), i, &hashes[i]) < 0) {
+        if (hash_key(items[i], i, &hashes[i]) < 0) {
             PyMem_Free(hashes);
             hashes = NULL;
         }
     }
-    Py_DECREF(snapshot);
+    Py_DECREF(sequence);
     return hashes;
 }
 

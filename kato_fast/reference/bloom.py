@@ -2,7 +2,7 @@
 
 A filter is an array of 256-bit blocks, eight little-endian 32-bit words each. A key's 64-bit hash picks a block (the
 upper 64 bits of the hash times the number of blocks) and, with its lower half, one bit in each word (the scheme of
-Impala and Parquet). The hash is XXH64 with seed 0, so the same keys give the same bytes in every process.
+Impala and Parquet). The hash is not salted: the same keys give the same bytes in every process.
 """
 
 from __future__ import annotations
@@ -27,11 +27,10 @@ CHECKED = HEADER.size - 8
 
 MASK32 = (1 << 32) - 1
 MASK64 = (1 << 64) - 1
-PRIME1 = 0x9E3779B185EBCA87
-PRIME2 = 0xC2B2AE3D27D4EB4F
-PRIME3 = 0x165667B19E3779F9
-PRIME4 = 0x85EBCA77C2B2AE63
-PRIME5 = 0x27D4EB2F165667C5
+SECRET0 = 0x2D358DCCAA6C78A5
+SECRET1 = 0x8BB84B93962EACC9
+SECRET2 = 0x4B33A62ED433D4A3
+SECRET3 = 0x4D5A2DA51DE1AA47
 
 Key = Union[str, bytes]
 
@@ -186,42 +185,55 @@ def _all_words_set(clear: float) -> float:
 
 
 def hash_bytes(data: bytes) -> int:
-    """XXH64 with seed 0, from its specification (https://github.com/Cyan4973/xxHash, doc/xxhash_spec.md)."""
+    """wyhash, final version 4.2, with its default secret and seed 0.
+
+    Wang Yi, https://github.com/wangyi-fudan/wyhash, public domain.
+    """
     size = len(data)
-    stripes = size - size % 32
-    value = (_hash_stripes(data, stripes) if stripes else PRIME5) + size & MASK64
-    at = stripes
-    while at + 8 <= size:
-        value ^= _round(0, int.from_bytes(data[at : at + 8], "little"))
-        value = (_rotate(value, 27) * PRIME1 + PRIME4) & MASK64
-        at += 8
-    if at + 4 <= size:
-        value ^= int.from_bytes(data[at : at + 4], "little") * PRIME1 & MASK64
-        value = (_rotate(value, 23) * PRIME2 + PRIME3) & MASK64
-        at += 4
-    for byte in data[at:]:
-        value = _rotate(value ^ byte * PRIME5 & MASK64, 11) * PRIME1 & MASK64
-    value = (value ^ value >> 33) * PRIME2 & MASK64
-    value = (value ^ value >> 29) * PRIME3 & MASK64
-    return value ^ value >> 32
+    seed = _mix(SECRET0, SECRET1)
+    if size > 16:
+        seed = _hash_front(data, seed)
+        a = _number(data[-16:-8])
+        b = _number(data[-8:])
+    elif size >= 4:  # four reads that overlap, of 4 bytes each
+        step = size // 8 * 4
+        last = size - 4
+        a = _number(data[:4]) << 32 | _number(data[step : step + 4])
+        b = _number(data[last:]) << 32 | _number(data[last - step : size - step])
+    else:
+        a = data[0] << 16 | data[size // 2] << 8 | data[-1] if size else 0
+        b = 0
+    product = (a ^ SECRET1) * (b ^ seed)
+    return _mix(product & MASK64 ^ SECRET0 ^ size, product >> 64 ^ SECRET1)
 
 
-def _hash_stripes(data: bytes, size: int) -> int:
-    lanes = [PRIME1 + PRIME2 & MASK64, PRIME2, 0, -PRIME1 & MASK64]
-    for words in struct.iter_unpack("<4Q", memoryview(data)[:size]):
-        lanes = [_round(lane, word) for lane, word in zip(lanes, words)]
-    value = sum(_rotate(lane, turn) for lane, turn in zip(lanes, (1, 7, 12, 18))) & MASK64
-    for lane in lanes:
-        value = ((value ^ _round(0, lane)) * PRIME1 + PRIME4) & MASK64
-    return value
+def _hash_front(data: bytes, seed: int) -> int:
+    """All but the last 0 to 16 of more than 16 bytes."""
+    triples = len(data) // 48
+    pairs = struct.iter_unpack("<2Q", data[: max(triples * 48, (len(data) - 1) // 16 * 16)])
+    if triples:
+        seed2 = seed3 = seed
+        for _ in range(triples):
+            seed = _mix16(next(pairs), SECRET1, seed)
+            seed2 = _mix16(next(pairs), SECRET2, seed2)
+            seed3 = _mix16(next(pairs), SECRET3, seed3)
+        seed ^= seed2 ^ seed3
+    for pair in pairs:
+        seed = _mix16(pair, SECRET1, seed)
+    return seed
 
 
-def _round(lane: int, word: int) -> int:
-    return _rotate(lane + word * PRIME2 & MASK64, 31) * PRIME1 & MASK64
+def _mix16(pair: tuple[int, int], secret: int, seed: int) -> int:
+    return _mix(pair[0] ^ secret, pair[1] ^ seed)
 
 
-def _rotate(value: int, turn: int) -> int:
-    return (value << turn | value >> (64 - turn)) & MASK64
+def _mix(a: int, b: int) -> int:
+    product = a * b
+    return product & MASK64 ^ product >> 64
+
+
+def _number(data: bytes) -> int:
+    return int.from_bytes(data, "little")
 
 
 def _hashes(keys: Iterable[Key]) -> list[int]:

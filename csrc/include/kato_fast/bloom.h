@@ -33,7 +33,7 @@ KF_MUST_USE kf_status kf_bloom_new(const kf_alloc *alloc, uint64_t capacity,
                                    kf_error *err);
 void kf_bloom_free(kf_bloom *bloom); /* NULL is allowed */
 
-/* XXH64 with seed 0 of the key's bytes; key may be NULL where size is 0. */
+/* wyhash of the key's bytes; key may be NULL where size is 0. */
 uint64_t kf_bloom_hash(const char *key, size_t size);
 
 /* True where the key was (probably) not yet there. */
