@@ -7,7 +7,7 @@ import os
 import re
 
 LONGEST = 60
-_USER = str.maketrans({character: "_" for character in '/\\."$*<>:|?- '})
+_USER = str.maketrans(dict.fromkeys('/\\."$*<>:|?- ', "_"))
 _PLAIN = re.compile(r"[a-z0-9_]{1,100}")
 
 
@@ -35,5 +35,5 @@ def knowledge_path(data_dir: str, processor: str) -> str:
 
 
 def sessions_path(data_dir: str) -> str:
-    """The SQLite file of the sessions; its name is no processor's, since those have no ``=``."""
-    return os.path.join(data_dir, "=sessions.sqlite")
+    """The SQLite file of the sessions. No processor has that name: theirs contain ``_`` or ``-``."""
+    return os.path.join(data_dir, "sessions.sqlite")

@@ -133,7 +133,10 @@ class Settings:
     sort_symbols: bool = _setting(True, "SORT_SYMBOLS", Switch(), "sort the strings of an observation")
     process_predictions: bool = _setting(True, "PROCESS_PREDICTIONS", Switch(), "shown as a gene, used by nothing")
     session_ttl: int = _setting(
-        3600, "SESSION_TTL", Whole(60, 86400), "seconds after which an idle processor is evicted (not the sessions' life)"
+        3600,
+        "SESSION_TTL",
+        Whole(60, 86400),
+        "seconds after which an idle processor is evicted; not the sessions' life",
     )
 
     max_body_bytes: int = _setting(

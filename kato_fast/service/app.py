@@ -1,0 +1,64 @@
+"""The FastAPI application."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from kato_fast import native
+from kato_fast.service.middleware import SessionMiddleware
+from kato_fast.service.routes import genes, learning, memory, monitoring, sequences, sessions
+from kato_fast.service.settings import Settings
+from kato_fast.service.state import Service
+from kato_fast.service.vectors import NumpyMissing
+
+log = logging.getLogger("kato_fast.service")
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application; its files are opened when it starts. Raises ImportError where a forced engine is missing."""
+    native.load(settings.implementation)
+    service = Service(settings)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI):
+        service.open()
+        yield
+        await service.close()
+
+    app = FastAPI(
+        title="KATO API",
+        description="KATO's HTTP API of September 2025, answered by kato_fast",
+        version=monitoring.VERSION,
+        lifespan=lifespan,
+    )
+    app.state.service = service
+    for module in (learning, memory, sequences, sessions, genes, monitoring):
+        app.include_router(module.router)
+    app.add_middleware(
+        CORSMiddleware, allow_origins=["*"], allow_credentials=True, allow_methods=["*"], allow_headers=["*"]
+    )
+    app.add_middleware(SessionMiddleware, service=service)
+    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(NumpyMissing, _numpy_missing)
+    app.add_exception_handler(sqlite3.Error, _store_failed)
+    return app
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    return Response(status_code=400)
+
+
+async def _numpy_missing(request: Request, error: Exception) -> JSONResponse:
+    return JSONResponse({"detail": str(error)}, 501)
+
+
+async def _store_failed(request: Request, error: Exception) -> JSONResponse:
+    log.error("the store failed: %s", error)
+    return JSONResponse({"detail": f"The store cannot be used: {error}"}, 503)

@@ -1,0 +1,257 @@
+"""One processor: what the sessions of a user share beside the knowledge (sections 2 to 4 and 10.5).
+
+Plain Python: no HTTP here. Whoever calls observe, learn or clear_all holds ``lock``, so that concurrent requests stay
+in order. Never changes an event or a short-term memory in place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Optional
+
+from kato_fast.emotives import EmotivesConflict, average
+from kato_fast.service.errors import HostError, learning_error, observation_error, vector_error
+from kato_fast.service.vectors import vector_symbol
+
+if TYPE_CHECKING:
+    from kato_fast import KnowledgeBase
+    from kato_fast._core import Predictions
+    from kato_fast.service.settings import Settings
+
+log = logging.getLogger("kato_fast.service")
+
+Events = Sequence[list]
+
+#: A session's setting is not validated; no knowledge base has more patterns in memory.
+MOST_PREDICTIONS = 2**31 - 1
+
+
+@dataclass
+class Observation:
+    """What is observed together. vectors or emotives may be None where a sequence said so."""
+
+    strings: list
+    vectors: Optional[list]
+    emotives: Optional[dict]
+    unique_id: Optional[str]
+    event: Optional[list] = None  # made from it, once
+
+    def symbols(self) -> int:
+        """Number of symbols of its event."""
+        return len(self.strings) + bool(self.vectors)
+
+
+class OverLimit(Exception):
+    """An observation would exceed a limit of the service; nothing was done."""
+
+
+class Processor:
+    """One user's predictions of the last observation, waiting emotives, time and leftover genes.
+
+    id, user_id: as section 10.5 makes them. kb: the knowledge. genes: values of the session at creation, else defaults.
+    """
+
+    def __init__(self, id: str, user_id: str, kb: KnowledgeBase, genes: dict, settings: Settings) -> None:
+        self.id = id
+        self.user_id = user_id
+        self.kb = kb
+        self.lock = asyncio.Lock()
+        self.created = self.used = time.time()
+        self.genes = {**genes, "recall_threshold": float(genes["recall_threshold"])}
+        self._settings = settings
+        self._path = f"User-{user_id}-PatternProcessor-unknown-process"
+        self.future_potentials = b"[]"
+        self._forget()
+
+    def _forget(self) -> None:
+        self.time = 0
+        self.stm: Events = []
+        self.percept: dict = {}
+        self.symbols: list = []
+        self.emotives: list[dict] = []  # wait for the next learn
+        self._felt: list[dict] = []  # those that the current emotives average
+        self.predictions: Optional[Predictions] = None
+        self._named = False
+
+    def apply(self, config: dict) -> None:
+        """Take over a session's values that are set; the others stay as an earlier session left them."""
+        for gene in self.genes:
+            value = config.get(gene)
+            if value is not None:
+                self.genes[gene] = value
+
+    # observing
+
+    def check(self, stm: Events, observation: Observation) -> None:
+        """Raise OverLimit if the observation cannot be added to that short-term memory."""
+        symbols = sum(map(len, stm)) + observation.symbols()
+        most = self._settings.max_state_symbols
+        if symbols > most:
+            raise OverLimit(f"The short-term memory should have at most {most} symbols, not {symbols}")
+        if observation.emotives:
+            self._check_emotives(1)
+
+    def check_sequence(self, observations: Sequence[Observation], alone: bool) -> None:
+        """Raise OverLimit or HostError if one of the observations would fail, before any is made.
+
+        alone: the short-term memory is emptied after each.
+        """
+        limit = self.genes["max_pattern_length"]
+        window = 1 if alone else limit if limit > 0 else len(observations)
+        sizes = [observation.symbols() for observation in observations]
+        held, most = 0, self._settings.max_state_symbols
+        for i, size in enumerate(sizes):
+            held += size - (sizes[i - window] if i >= window else 0)
+            if held > most:
+                raise OverLimit(f"The short-term memory should have at most {most} symbols: observation {i} exceeds it")
+        self._check_emotives(sum(bool(observation.emotives) for observation in observations))
+        for observation in observations:
+            if observation.vectors is None:
+                raise self._failed("object of type 'NoneType' has no len()", observation)
+            self._event(observation)
+
+    def _check_emotives(self, more: int) -> None:
+        most = self._settings.max_emotives
+        if len(self.emotives) + more > most:
+            raise OverLimit(f"At most {most} emotive maps can wait for the next learn: learn, or clear all, first")
+
+    async def observe(self, stm: Events, observation: Observation) -> tuple[str, Events]:
+        """Add one observation to a short-term memory, predict, learn where the genes say so.
+
+        Returns the automatically learned pattern's name with its prefix, or "", and the short-term memory afterwards.
+        Raises HostError where KATO fails, OverLimit before anything was done.
+        """
+        self.check(stm, observation)
+        self.percept = {
+            "strings": observation.strings,
+            "vectors": observation.vectors,
+            "emotives": observation.emotives,
+            "path": [self._path],
+            "metadata": {},
+        }
+        self.time += 1
+        event = self._event(observation)
+        if observation.emotives:
+            self.emotives.append(observation.emotives)
+            self._felt = self.emotives
+        self.symbols = event
+        if not event:
+            self.stm = stm
+            self._keep(None)
+            return "", stm
+        stm = [*stm, event]
+        predictions = await self._predict(stm)
+        try:
+            learned, stm = await self._learn_when_full(stm)
+        except HostError as error:
+            raise self._failed(str(error), observation) from None
+        self.stm = stm
+        self._keep(predictions)
+        return learned, stm
+
+    def _event(self, observation: Observation) -> list:
+        """The vectors' symbol, then the sorted strings; the event as a whole is not sorted."""
+        if observation.event is None:
+            strings = observation.strings
+            strings = sorted(strings) if self._settings.sort_symbols else list(strings)
+            observation.event = _vector_symbols(observation.vectors) + strings
+        return observation.event
+
+    def _failed(self, text: str, observation: Observation) -> HostError:
+        data = {
+            "strings": observation.strings,
+            "vectors": observation.vectors,
+            "emotives": observation.emotives,
+            "unique_id": observation.unique_id,
+            "path": [self._path],
+        }
+        return observation_error(text, observation.unique_id, data)
+
+    async def _predict(self, stm: Events) -> Optional[Predictions]:
+        if len(stm) == 1 and len(stm[0]) < 2:
+            return None
+        genes = self.genes
+        predictions = await self.kb.predict_async(
+            stm,
+            recall_threshold=genes["recall_threshold"],
+            max_predictions=min(max(0, genes["max_predictions"]), MOST_PREDICTIONS),
+        )
+        if predictions.matched:
+            self.future_potentials = predictions.future_potentials_json()
+        return predictions
+
+    def _keep(self, predictions: Optional[Predictions]) -> None:
+        self.predictions = predictions
+        self._named = False
+
+    async def _learn_when_full(self, stm: Events) -> tuple[str, Events]:
+        """Section 3. A window of 0 events means all of them, as KATO's slice does."""
+        limit = self.genes["max_pattern_length"]
+        if not 0 < limit <= len(stm):
+            return "", stm
+        learned = await self.learn(stm)
+        if self.genes["stm_mode"] == "ROLLING" and len(stm) > 1:
+            return learned, stm[-(limit - 1) :] if limit > 1 else stm
+        return learned, []
+
+    # learning
+
+    async def learn(self, stm: Events) -> str:
+        """Learn a short-term memory, which is empty afterwards; so are the waiting emotives.
+
+        Returns the pattern's name with its prefix, or "" below two symbols. Raises HostError where the knowledge
+        cannot be written; the emotives stay then.
+        """
+        self.stm = []
+        name = None
+        if sum(map(len, stm)) > 1:
+            try:
+                name = await asyncio.get_running_loop().run_in_executor(None, self.kb.learn, stm, self.emotives)
+            except Exception as error:  # KATO wraps whatever its knowledge base raises
+                if not isinstance(error, EmotivesConflict):
+                    log.exception("processor %s could not learn", self.id)
+                raise learning_error(str(error)) from error
+        self.emotives = []
+        return f"PTRN|{name}" if name else ""
+
+    async def clear_all(self) -> None:
+        """Forget everything but the genes and the future potentials."""
+        await asyncio.get_running_loop().run_in_executor(None, self.kb.clear)
+        self._forget()
+
+    # reading
+
+    def predictions_json(self, name: bool) -> bytes:
+        """The predictions of the last observation. name: give them ``pattern_name``, which later reads keep (W19)."""
+        if name and self.predictions:
+            self._named = True
+        if self.predictions is None:
+            return b"[]"
+        return self.predictions.to_json(pattern_names=self._named)
+
+    def count(self) -> int:
+        """Number of predictions."""
+        return 0 if self.predictions is None else len(self.predictions)
+
+    def cognition_json(self, dumps) -> bytes:
+        """Cognition data as JSON. dumps: writes a value as JSON bytes."""
+        before = b'{"predictions":%b,"emotives":%b,"symbols":%b' % (
+            self.predictions_json(name=False),
+            dumps(average(self._felt)),
+            dumps(self.symbols),
+        )
+        after = b',"command":"","metadata":{},"path":[],"strings":[],"vectors":[],"short_term_memory":%b}'
+        return before + after % dumps(self.stm)
+
+
+def _vector_symbols(vectors: Optional[list]) -> list:
+    if not vectors:
+        return []
+    try:
+        return [vector_symbol(vectors)]
+    except ValueError as error:
+        raise vector_error(str(error), len(vectors)) from None

@@ -1,0 +1,140 @@
+"""Observing and learning, for users and in sessions (sections 8.3 and 8.4)."""
+
+from __future__ import annotations
+
+import uuid
+
+from fastapi import APIRouter, HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from kato_fast.service import models
+from kato_fast.service.body import json_of, unprocessable
+from kato_fast.service.errors import HostError
+from kato_fast.service.middleware import SESSION
+from kato_fast.service.observations import observation_of
+from kato_fast.service.processor import OverLimit
+from kato_fast.service.routes import answers
+from kato_fast.service.sessions import Session
+from kato_fast.service.state import dumps, reply, service_of
+
+router = APIRouter(tags=["learning"])
+
+
+@router.post(
+    "/observe", responses=answers(models.ObservationResult, 422, 500), openapi_extra=models.body(models.ObservationData)
+)
+async def observe(request: Request) -> Response:
+    """Observe one event: it joins the short-term memory, predictions are made, and learning happens when it is full."""
+    service = service_of(request)
+    observation = observation_of(await json_of(request), str(uuid.uuid4()))
+    session = service.user_session(request, "observe")
+    processor = await service.processors.of(session)
+    async with processor.lock:
+        try:
+            learned, stm = await processor.observe(session.stm, observation)
+        except OverLimit as error:
+            over_limit(error)
+        except HostError as error:
+            raise HTTPException(500, f"Observation failed: {error}") from None
+        moment = processor.time
+        service.sessions.set_stm(session, stm)
+    return reply(_observed(None, processor.id, None, moment, observation.unique_id, learned))
+
+
+@router.post(
+    "/sessions/{session_id}/observe",
+    responses=answers(models.ObservationResult, 404, 422),
+    openapi_extra=models.body(models.ObservationData),
+)
+async def observe_in_session(request: Request, session_id: str) -> Response:
+    """Observe one event in a session."""
+    service = service_of(request)
+    session = request.scope[SESSION]
+    observation = observation_of(await json_of(request), f"obs-{uuid.uuid4().hex}")
+    processor = await service.processors.of(session)
+    async with processor.lock:
+        check_alive(session)
+        try:
+            learned, stm = await processor.observe(session.stm, observation)
+        except OverLimit as error:
+            over_limit(error)
+        except HostError:
+            return PlainTextResponse("Internal Server Error", 500)
+        moment = processor.time
+        service.sessions.set_stm(session, stm)
+    return reply(_observed(session_id, session.user_id, len(session.stm), moment, observation.unique_id, learned))
+
+
+def _observed(session_id, processor_id, stm_length, time: int, unique_id: str, learned: str) -> bytes:
+    return dumps(
+        {
+            "status": "okay",
+            "session_id": session_id,
+            "processor_id": processor_id,
+            "stm_length": stm_length,
+            "time": time,
+            "unique_id": unique_id,
+            "auto_learned_pattern": learned or None,
+        }
+    )
+
+
+@router.post("/learn", responses=answers(models.LearnResult, 500))
+async def learn(request: Request) -> Response:
+    """Learn the short-term memory, which is empty afterwards; below two symbols nothing happens."""
+    service = service_of(request)
+    session = service.user_session(request)
+    processor = await service.processors.of(session)
+    async with processor.lock:
+        symbols = session.symbols()
+        if symbols < 2:
+            message = f"Cannot learn pattern: STM requires at least 2 symbols, found {symbols}"
+            return reply(_learned("insufficient_data", "", None, processor.id, message))
+        try:
+            name = await processor.learn(session.stm)
+        except HostError as error:
+            raise HTTPException(500, f"Learning failed: {error}") from None
+        service.sessions.set_stm(session, [])
+    return reply(_learned("learned", name, None, processor.id, "Pattern learned successfully"))
+
+
+@router.post("/sessions/{session_id}/learn", responses=answers(models.LearnResult, 400, 404))
+async def learn_in_session(request: Request, session_id: str) -> Response:
+    """Learn the session's short-term memory. One symbol alone is thrown away; the message always counts 0 events."""
+    service = service_of(request)
+    session = request.scope[SESSION]
+    processor = await service.processors.of(session)
+    async with processor.lock:
+        check_alive(session)
+        if not session.stm:
+            raise HTTPException(400, "Cannot learn from empty STM")
+        try:
+            name = await processor.learn(session.stm)
+        except HostError:
+            return PlainTextResponse("Internal Server Error", 500)
+        service.sessions.set_stm(session, [])
+    return reply(_learned("learned", name, session_id, None, f"Learned pattern {name} from 0 events"))
+
+
+def _learned(status: str, name: str, session_id, processor_id, message: str) -> bytes:
+    return dumps(
+        {
+            "status": status,
+            "pattern_name": name,
+            "session_id": session_id,
+            "processor_id": processor_id,
+            "message": message,
+        }
+    )
+
+
+def check_alive(session: Session) -> None:
+    """Answer 404 if the session was deleted while the request waited."""
+    if session.gone:
+        raise HTTPException(404, f"Session {session.id} not found or expired")
+
+
+def over_limit(error: OverLimit) -> None:
+    """Answer 422 with the limit."""
+    unprocessable("too_long", ("body",), str(error))

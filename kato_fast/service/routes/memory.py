@@ -1,0 +1,130 @@
+"""Short-term memory, predictions, patterns, and what a processor shows of itself (section 8.4)."""
+
+from __future__ import annotations
+
+import time
+from typing import Optional
+
+from fastapi import APIRouter, HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kato_fast.service import models
+from kato_fast.service.middleware import SESSION
+from kato_fast.service.processor import Processor
+from kato_fast.service.routes import answers
+from kato_fast.service.routes.learning import check_alive
+from kato_fast.service.state import dumps, reply, service_of
+
+router = APIRouter(tags=["memory"])
+
+
+@router.get("/predictions", responses=answers(models.Predictions, 500))
+@router.post("/predictions", responses=answers(models.Predictions, 500), operation_id="predictions_by_post")
+async def predictions(request: Request, unique_id: Optional[str] = None) -> Response:
+    """The predictions of the last observation; never computed again. A ``unique_id`` is a 500, as in KATO."""
+    service = service_of(request)
+    processor = await service.processors.of(service.user_session(request))
+    if unique_id:
+        raise HTTPException(500, "Predictions failed: 'str' object has no attribute 'get'")
+    tail = {"session_id": None, "processor_id": processor.id, "count": processor.count(), "time": int(time.time())}
+    return reply(_predictions(processor, {**tail, "unique_id": unique_id}, name=True))
+
+
+@router.get("/sessions/{session_id}/predictions", responses=answers(models.Predictions, 404))
+async def predictions_of_session(request: Request, session_id: str) -> Response:
+    """The predictions of the last observation of the session's user, whichever session it came from."""
+    processor = await service_of(request).processors.of(request.scope[SESSION])
+    tail = {"session_id": session_id, "processor_id": None, "count": processor.count(), "time": None, "unique_id": None}
+    return reply(_predictions(processor, tail, name=False))
+
+
+def _predictions(processor: Processor, tail: dict, name: bool) -> bytes:
+    listed = processor.predictions_json(name)
+    return b'{"predictions":%b,"future_potentials":%b,%b' % (listed, processor.future_potentials, dumps(tail)[1:])
+
+
+@router.get("/stm", responses=answers(models.ShortTermMemory))
+@router.get("/short-term-memory", responses=answers(models.ShortTermMemory), operation_id="short_term_memory")
+async def stm(request: Request) -> Response:
+    """The short-term memory of the user's session."""
+    service = service_of(request)
+    session = service.user_session(request)
+    processor = await service.processors.of(session)
+    processor.stm = session.stm
+    return reply(_stm(session.stm, None))
+
+
+@router.get("/sessions/{session_id}/stm", responses=answers(models.ShortTermMemory, 404))
+async def stm_of_session(request: Request, session_id: str) -> Response:
+    """The short-term memory of a session."""
+    return reply(_stm(request.scope[SESSION].stm, session_id))
+
+
+def _stm(events, session_id: Optional[str]) -> bytes:
+    return dumps({"stm": events, "session_id": session_id, "length": len(events)})
+
+
+@router.post("/clear-stm")
+@router.post("/clear-short-term-memory", operation_id="clear_short_term_memory")
+async def clear_stm(request: Request) -> Response:
+    """Empty the session's short-term memory; emotives and predictions of the processor stay."""
+    service = service_of(request)
+    session = service.user_session(request)
+    async with (await service.processors.of(session)).lock:
+        service.sessions.set_stm(session, [])
+    return reply(b'{"status":"okay","message":"stm-cleared"}')
+
+
+@router.post("/sessions/{session_id}/clear-stm", responses=answers(None, 404))
+async def clear_stm_of_session(request: Request, session_id: str) -> Response:
+    """Empty the session's short-term memory."""
+    service = service_of(request)
+    session = request.scope[SESSION]
+    async with (await service.processors.of(session)).lock:
+        check_alive(session)
+        service.sessions.set_stm(session, [])
+    return reply(dumps({"status": "cleared", "session_id": session_id}))
+
+
+@router.post("/clear-all", responses=answers(None, 500))
+@router.post("/clear-all-memory", operation_id="clear_all_memory", responses=answers(None, 500))
+async def clear_all(request: Request) -> Response:
+    """Forget everything the user's processor knows."""
+    service = service_of(request)
+    session = service.user_session(request)
+    processor = await service.processors.of(session)
+    async with processor.lock:
+        service.sessions.set_stm(session, [])
+        await processor.clear_all()
+    return reply(b'{"status":"okay","message":"all-cleared"}')
+
+
+@router.get("/pattern/{pattern_id}")
+async def pattern(request: Request, pattern_id: str) -> Response:
+    """One learned pattern, by its name with or without ``PTRN|``. Unknown ones are told with status 200."""
+    service = service_of(request)
+    processor = await service.processors.of(service.user_session(request))
+    name = pattern_id[5:] if pattern_id.startswith("PTRN|") else pattern_id
+    found = processor.kb.pattern(name)
+    if found is None:
+        answer = {"status": "error", "message": f"Pattern {pattern_id} not found"}
+    else:
+        answer = {"status": "okay", "pattern": {**found, "name": f"PTRN|{name}"}}
+    return reply(dumps({"pattern": answer}))
+
+
+@router.get("/percept-data")
+async def percept_data(request: Request) -> Response:
+    """The last observation as it came in."""
+    service = service_of(request)
+    processor = await service.processors.of(service.user_session(request))
+    return reply(dumps({"percept_data": processor.percept}))
+
+
+@router.get("/cognition-data")
+async def cognition_data(request: Request) -> Response:
+    """What the processor made of the last observation."""
+    service = service_of(request)
+    processor = await service.processors.of(service.user_session(request))
+    return reply(b'{"cognition_data":%b}' % processor.cognition_json(dumps))

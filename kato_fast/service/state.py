@@ -1,0 +1,122 @@
+"""What the application holds, and who a request comes from."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import time
+from typing import Optional
+
+from fastapi import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kato_fast.service.body import unprocessable
+from kato_fast.service.naming import sessions_path
+from kato_fast.service.processors import Processors, open_data_dir
+from kato_fast.service.sessions import Session, Sessions, TooManySessions
+from kato_fast.service.settings import Settings
+
+log = logging.getLogger("kato_fast.service")
+
+#: Seconds between two searches for expired sessions and idle processors.
+SWEEP_EVERY = 300
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+def dumps(value: object) -> bytes:
+    """Compact JSON as UTF-8, as the host writes it."""
+    return _encode(value).encode()
+
+
+def reply(body: bytes, status: int = 200) -> Response:
+    """A finished JSON response."""
+    return Response(body, status, media_type="application/json")
+
+
+class Service:
+    """Settings, sessions and processors of one application. open() and close() run on its event loop."""
+
+    sessions: Sessions
+    processors: Processors
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.started = time.time()
+        self._sweeper: Optional[asyncio.Task] = None
+
+    def open(self) -> None:
+        """Open the files. Raises OSError or sqlite3.Error where that fails."""
+        data_dir = self.settings.data_dir
+        open_data_dir(data_dir)
+        self.started = time.time()
+        self.sessions = Sessions(data_dir and sessions_path(data_dir), self.settings.max_sessions)
+        self.processors = Processors(self.settings)
+        self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
+
+    async def close(self) -> None:
+        """Stop sweeping, close the files."""
+        self._sweeper.cancel()
+        await self.processors.close()
+        self.sessions.close()
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_EVERY)
+            try:
+                self.sessions.sweep()
+                self.processors.sweep()
+            except Exception:
+                log.exception("sweeping failed; the next one is in %d s", SWEEP_EVERY)
+
+    def user_session(self, request: Request, endpoint: Optional[str] = None) -> Session:
+        """The session of the user that the request's headers name; made if there is none."""
+        user_id = user_of(request, self.settings.max_id_length)
+        session = self.sessions.of_user(user_id)
+        if session is None:
+            metadata = {"type": "auto_created", "endpoint": endpoint or request.url.path}
+            session = self.new_session(user_id, metadata, None)
+        return session
+
+    def new_session(self, user_id: str, metadata: dict, ttl: Optional[int]) -> Session:
+        """The user's session, else a new one; answers 503 at the limit, 422 where the end is beyond all dates."""
+        try:
+            return self.sessions.get_or_create(user_id, metadata, ttl)
+        except TooManySessions:
+            raise HTTPException(503, f"There are {self.settings.max_sessions} sessions already") from None
+        except OverflowError:
+            unprocessable(
+                "date_range", ("body", "ttl_seconds"), "The session would end beyond the years 1 to 9999", ttl
+            )
+
+
+def service_of(request: Request) -> Service:
+    """The service of the application that serves the request."""
+    return request.app.state.service
+
+
+def user_of(request: Request, limit: int) -> str:
+    """Section 8.2: ``x-test-id``, else ``x-user-id``, else a digest of address and agent."""
+    test_id = user_id = agent = b""
+    for name, value in request.scope["headers"]:
+        if name == b"x-user-id":
+            user_id = user_id or value
+        elif name == b"x-test-id":
+            test_id = test_id or value
+        elif name == b"user-agent":
+            agent = agent or value
+    if len(test_id) > limit or len(user_id) > limit:
+        name = "x-test-id" if test_id else "x-user-id"
+        unprocessable("string_too_long", ("header", name), f"String should have at most {limit} characters")
+    if test_id:
+        return f"test_{test_id.decode('latin-1')}"
+    return user_id.decode("latin-1") or _anonymous(request, agent)
+
+
+def _anonymous(request: Request, agent: bytes) -> str:
+    host = request.client.host if request.client else "unknown"
+    text = f"{host}_{agent.decode('latin-1')[:50] or 'unknown'}"
+    return f"default_{hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()[:16]}"
