@@ -100,19 +100,13 @@ class KnowledgeBase:
             notes: None, or a map of str to str that is kept by the store in the same transaction, for note(): how far a
                 job has come.
         """
-        sequences = list(sequences)
-        emotives = [()] * len(sequences) if emotives is None else list(emotives)
+        sequences = list(_iterated("sequences", sequences))
+        emotives = [()] * len(sequences) if emotives is None else list(_iterated("emotives", emotives))
         if len(emotives) != len(sequences):
             raise ValueError(f"emotives must be as many as sequences, {len(sequences)}, not {len(emotives)}")
-        names = [self._name_of(i, events) for i, events in enumerate(sequences)]
+        names = [_at(f"sequences[{i}]", self._engine.name, events) for i, events in enumerate(sequences)]
         maps = [() if item == () else _emotives.check(item, f"emotives[{i}]") for i, item in enumerate(emotives)]
         return self._learn(sequences, names, maps, _checked_notes(notes))
-
-    def _name_of(self, index: int, events) -> Optional[str]:
-        try:
-            return self._engine.name(events)
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"sequences[{index}]: {error}") from None
 
     def _learn(self, sequences: Sequence, names: list, emotives: Sequence, notes: Mapping) -> list[Optional[str]]:
         def batch() -> list[Learned]:
@@ -185,11 +179,11 @@ class KnowledgeBase:
         engine = self._current()
         done: dict = {}
         answers = []
-        for state in states:
+        for i, state in enumerate(_iterated("states", states)):
             key = _state_key(state)
             answer = done.get(key) if key is not None else None
             if answer is None:
-                answer = engine.predict(state, recall_threshold, max_predictions)
+                answer = _at(f"states[{i}]", engine.predict, state, recall_threshold, max_predictions)
                 if key is not None:
                     done[key] = answer
             answers.append(answer)
@@ -325,6 +319,21 @@ def _put_in(engine, change: Union[Put, Forgotten]) -> None:
             f"pattern {change.name} of the store has the name {name} here: the file is damaged, or was written by a"
             " Python with other Unicode tables"
         )
+
+
+def _iterated(what: str, value) -> Iterator:
+    try:
+        return iter(value)
+    except TypeError:
+        raise TypeError(f"{what} must be iterable, not {type(value).__name__}") from None
+
+
+def _at(place: str, function, *arguments):
+    """The function's result; its error says which item of a batch it was."""
+    try:
+        return function(*arguments)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{place}: {error}") from None
 
 
 def _checked_notes(notes) -> Mapping[str, str]:

@@ -24,10 +24,13 @@ BUSY_SECONDS = 30.0
 #: ON CONFLICT DO UPDATE.
 LEAST_SQLITE = (3, 24, 0)
 
+#: The largest total of the engine; the totals are the largest counters.
+COUNTER_MAX = 2**53 - 1
+
 #: Counters are checked to be integers, since SQLite turns a sum above 2**63 - 1 into a float.
 #: revision: the transaction that wrote the row last; readers fetch what is above the last one they saw.
 #: meta: 'revision' is the last one; who has seen less than 'horizon' must read everything again (after a clear).
-SCHEMA = """
+SCHEMA = f"""
 CREATE TABLE patterns (
     id INTEGER PRIMARY KEY,
     name BLOB NOT NULL UNIQUE,
@@ -46,7 +49,7 @@ CREATE TABLE symbols (
 ) WITHOUT ROWID;
 CREATE TABLE totals (
     name TEXT PRIMARY KEY NOT NULL,
-    value INTEGER NOT NULL CHECK (typeof(value) = 'integer' AND value >= 0)
+    value INTEGER NOT NULL CHECK (typeof(value) = 'integer' AND value BETWEEN 0 AND {COUNTER_MAX})
 ) WITHOUT ROWID;
 CREATE TABLE forgotten (name BLOB PRIMARY KEY NOT NULL, revision INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE notes (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID;
@@ -178,12 +181,15 @@ def _pragma(db: sqlite3.Connection, text: str):
 @contextmanager
 def transaction(db: sqlite3.Connection, begin: str) -> Iterator[None]:
     """Commit at the end, roll back on any exception."""
+    process = os.getpid()
     try:
         db.execute(begin)
         yield
         db.execute("COMMIT")
     except BaseException:
-        if db.in_transaction:  # a full disk, for one, has rolled back already
+        # A full disk, for one, has rolled back already. A forked child that leaves through here must not: the
+        # transaction is its parent's.
+        if db.in_transaction and os.getpid() == process:
             with suppress(sqlite3.Error):
                 db.execute("ROLLBACK")
         raise
@@ -201,11 +207,11 @@ ERRORS = (
 
 @contextmanager
 def translated(path: str) -> Iterator[None]:
-    """sqlite3's errors as OSError with the path, ValueError or OverflowError."""
+    """sqlite3's errors as OSError or ValueError with the path."""
     try:
         yield
     except sqlite3.IntegrityError as error:
-        raise OverflowError(f"a counter of the store must be at most {2**63 - 1}: {error}: {path}") from error
+        raise ValueError(f"learning must keep every total at most {COUNTER_MAX}: {error}: {path}") from error
     except sqlite3.DataError as error:
         raise ValueError(f"a pattern is too large for the store: {error}: {path}") from error
     except sqlite3.Error as error:
