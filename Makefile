@@ -68,7 +68,6 @@ $(VENV)/.lint: $(VENV)/.created pyproject.toml
 
 .PHONY: run
 run: $(VENV)/.service ## set up, build, and serve on 127.0.0.1:8000 with the demo knowledge
-	$(SAY) "Serving on http://$(HOST):$(PORT) (stop with Ctrl-C; knowledge is kept in $(DATA)/)"
 	@exec $(BIN)/kato-fast serve --demo --data "$(DATA)" --host $(HOST) --port $(PORT)
 
 .PHONY: test
@@ -86,7 +85,7 @@ lint: $(VENV)/.lint ## style and static checks of Python and C
 	$(SAY) "clang-format"
 	@git ls-files '*.c' '*.h' | xargs $(BIN)/clang-format --dry-run -Werror
 	$(SAY) "mypy"
-	@$(BIN)/mypy kato_fast/_core.pyi
+	@$(BIN)/mypy --strict --follow-imports=silent kato_fast/_core.pyi
 	@if command -v cppcheck >/dev/null; then printf '\033[1mcppcheck\033[0m\n'; \
 	  cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,portability \
 	    --suppress=missingIncludeSystem -I csrc/include csrc/core; \
@@ -123,7 +122,7 @@ difflib: $(VENV)/.test ## 1,000,000 pairs against Python's difflib
 
 .PHONY: kill
 kill: $(VENV)/.test ## kill -9 at 1,000 moments while learning
-	@KATO_FAST_KILLS=$${KATO_FAST_KILLS:-1000} $(PYTEST) tests/faults -k kill $(ARGS)
+	@KATO_FAST_KILLS=$${KATO_FAST_KILLS:-1000} $(PYTEST) tests/stores/test_kill.py $(ARGS)
 
 .PHONY: bench
 bench: $(VENV)/.test ## measure; ARGS="predict" picks one question
