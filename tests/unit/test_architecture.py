@@ -45,6 +45,8 @@ ONLY_C = {
     "buffer": "Python grows its own strings",
     "status": "Python has exceptions",
     "symbols": "the twin compares strings, C compares ids",
+    "state": "the twin's state is the list of strings itself",
+    "writer": "the twin writes a list of dicts with the modules json and cbor",
     "decimal": "float.__repr__ and round are the original",
     "emotives": "kato_fast/emotives.py averages for the twin",
     "cpu": "which kernels this processor runs",
