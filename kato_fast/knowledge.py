@@ -140,8 +140,7 @@ class KnowledgeBase:
 
     def note(self, key: str) -> Optional[str]:
         """What learn_many(notes=) last stored under that key; None where nothing was, or after clear()."""
-        if not isinstance(key, str):
-            raise TypeError(f"key must be a str, not {type(key).__name__}")
+        _check_text("key", key)
         self._check_open()
         return self._store.note(key)
 
@@ -342,12 +341,20 @@ def _checked_notes(notes) -> Mapping[str, str]:
     if not isinstance(notes, Mapping):
         raise TypeError(f"notes must be a map of str to str, not {type(notes).__name__}")
     for key, text in notes.items():
-        for value in (key, text):
-            if not isinstance(value, str):
-                raise TypeError(f"notes must be a map of str to str, not of {type(value).__name__}")
-            if len(value.encode("utf-8", "surrogatepass")) > MAX_NOTE_BYTES:
-                raise ValueError(f"notes must have keys and texts of at most {MAX_NOTE_BYTES} bytes as UTF-8")
+        _check_text("a key of notes", key)
+        _check_text("a text of notes", text)
     return dict(notes)
+
+
+def _check_text(what: str, value) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{what} must be a str, not {type(value).__name__}")
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{what} must be valid Unicode: lone surrogate at index {error.start}") from None
+    if size > MAX_NOTE_BYTES:
+        raise ValueError(f"{what} must have at most {MAX_NOTE_BYTES} bytes as UTF-8, not {size}")
 
 
 def _whole(what: str, value: int, least: int, most: int) -> int:
