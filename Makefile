@@ -68,7 +68,7 @@ $(VENV)/.lint: $(VENV)/.created pyproject.toml
 
 .PHONY: run
 run: $(VENV)/.service ## set up, build, and serve on 127.0.0.1:8000 with the demo knowledge
-	@exec $(BIN)/kato-fast serve --demo --data "$(DATA)" --host $(HOST) --port $(PORT)
+	@$(BIN)/kato-fast serve --demo --data "$(DATA)" --host $(HOST) --port $(PORT) || [ $$? -eq 130 ]
 
 .PHONY: test
 test: $(VENV)/.test ## set up and pass every test
