@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, FiniteFloat
 
 
 class CreateSession(BaseModel):
@@ -31,8 +31,10 @@ class ObservationData(BaseModel):
     """What is observed together: one event."""
 
     strings: list[str] = Field(default_factory=list, description="Symbols, sorted before they become an event")
-    vectors: list[list[float]] = Field(default_factory=list, description="Added up to one, which gives one symbol")
-    emotives: dict[str, float] = Field(default_factory=dict, description="Name to number; no dots, no leading $")
+    vectors: list[list[FiniteFloat]] = Field(
+        default_factory=list, description="Added up to one, which gives one symbol"
+    )
+    emotives: dict[str, FiniteFloat] = Field(default_factory=dict, description="Name to number; no dots, no leading $")
 
 
 class ObservationResult(BaseModel):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
@@ -10,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Optional
 
 import pytest
 
@@ -137,21 +136,27 @@ def client(server: Server) -> Iterator[httpx.Client]:
         yield client
 
 
+class Starter:
+    """Starts servers of one test: ``start(data_dir=None, **environment)``."""
+
+    def __init__(self, engine: str, folder: Path) -> None:
+        self._engine = engine
+        self._log = folder / "log"
+        self._running: list[Server] = []
+
+    def __call__(self, data_dir: Optional[Path] = None, **env: str) -> Server:
+        self._running.append(Server(self._log, self._engine, data_dir, **env))
+        return self._running[-1]
+
+    def kill_all(self) -> None:
+        """As a power cut does."""
+        while self._running:
+            self._running.pop().kill()
+
+
 @pytest.fixture
-def start(engine: str, tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Starts servers of this test's own: start(data_dir=None, **environment)."""
-    started: list[Server] = []
-
-    def start_one(data_dir: Optional[Path] = None, **env: str) -> Server:
-        started.append(Server(tmp_path / "log", engine, data_dir, **env))
-        return started[-1]
-
-    yield start_one
-    for running in started:
-        running.kill()
-
-
-@pytest.fixture(scope="session")
-def scenarios() -> list[dict]:
-    """The recorded requests and responses."""
-    return json.loads((ROOT / "tests/data/http-scenarios-2025-09.json").read_text(encoding="utf-8"))
+def start(engine: str, tmp_path: Path) -> Iterator[Starter]:
+    """Starts servers of this test's own."""
+    starter = Starter(engine, tmp_path)
+    yield starter
+    starter.kill_all()
