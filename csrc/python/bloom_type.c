@@ -1,7 +1,6 @@
 /* BloomFilter. One key is looked up or added under the GIL; batches are
  * hashed under it, which is when the keys' bytes are needed, and from
  * RELEASE_KEYS on go through the filter without it. */
-#define PY_SSIZE_T_CLEAN
 #include "bloom_type.h"
 
 #include "kato_fast/bloom.h"
@@ -26,34 +25,6 @@ typedef struct {
     Py_ssize_t readers;
     bool writer;
 } BloomFilter;
-
-static void *
-raw_allocate(void *context, size_t size)
-{
-    (void)context;
-    return PyMem_RawMalloc(size);
-}
-
-static void *
-raw_resize(void *context, void *block, size_t size)
-{
-    (void)context;
-    return PyMem_RawRealloc(block, size);
-}
-
-static void
-raw_release(void *context, void *block)
-{
-    (void)context;
-    PyMem_RawFree(block);
-}
-
-static const kf_alloc ALLOC = {
-    .context = NULL,
-    .allocate = raw_allocate,
-    .resize = raw_resize,
-    .release = raw_release,
-};
 
 /* -- the lock -- */
 
@@ -339,17 +310,6 @@ BloomFilter_contains_many(PyObject *op, PyObject *keys)
 
 /* -- making one -- */
 
-static void
-raise_error(kf_status status, const kf_error *err)
-{
-    if (status == KF_NO_MEMORY) {
-        PyErr_NoMemory();
-    }
-    else {
-        PyErr_SetString(PyExc_ValueError, err->message);
-    }
-}
-
 /* bloom: taken, also where this fails. */
 static PyObject *
 wrap(PyTypeObject *type, kf_bloom *bloom)
@@ -458,11 +418,10 @@ BloomFilter_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     Py_BEGIN_ALLOW_THREADS
-    status = kf_bloom_new(&ALLOC, capacity, error_rate, &bloom, &err);
+    status = kf_bloom_new(&kfpy_alloc, capacity, error_rate, &bloom, &err);
     Py_END_ALLOW_THREADS
     if (status != KF_OK) {
-        raise_error(status, &err);
-        return NULL;
+        return kfpy_raise(&err);
     }
     return wrap(type, bloom);
 }
@@ -540,15 +499,14 @@ BloomFilter_from_bytes(PyObject *type, PyObject *data)
     if ((size_t)view.len >= RELEASE_BYTES) {
         thread = PyEval_SaveThread();
     }
-    status =
-        kf_bloom_from_bytes(&ALLOC, view.buf, (size_t)view.len, &bloom, &err);
+    status = kf_bloom_from_bytes(&kfpy_alloc, view.buf, (size_t)view.len,
+                                 &bloom, &err);
     if (thread != NULL) {
         PyEval_RestoreThread(thread);
     }
     PyBuffer_Release(&view);
     if (status != KF_OK) {
-        raise_error(status, &err);
-        return NULL;
+        return kfpy_raise(&err);
     }
     return wrap((PyTypeObject *)type, bloom);
 }

@@ -2,7 +2,7 @@
 #ifndef KFPY_BLOOM_TYPE_H
 #define KFPY_BLOOM_TYPE_H
 
-#include <Python.h>
+#include "module.h"
 
 /* Create the type and add it to the module. -1 with an exception set where
  * that fails. */
