@@ -517,6 +517,12 @@ kf_knowledge_count(const kf_knowledge *knowledge)
     return atomic_load(&knowledge->n_patterns);
 }
 
+const kf_alloc *
+kf_knowledge_alloc(const kf_knowledge *knowledge)
+{
+    return &knowledge->alloc;
+}
+
 size_t
 kf_knowledge_memory(kf_knowledge *knowledge)
 {

@@ -356,7 +356,7 @@ kf_predict(kf_knowledge *knowledge, const kf_text *texts, uint32_t m,
            double threshold, size_t max_predictions, kf_predictions **out,
            kf_error *err)
 {
-    const kf_alloc *alloc = kf_knowledge_look(knowledge).alloc;
+    const kf_alloc *alloc = kf_knowledge_alloc(knowledge);
     kf_predictions *predictions =
         kf_allocate_zero(alloc, 1, sizeof *predictions);
     kf_status status = KF_OK;
@@ -417,29 +417,38 @@ list_matches(const search *s, kf_match_list *out, kf_error *err)
     return KF_OK;
 }
 
+static kf_status
+match_locked(kf_knowledge *knowledge, const kf_text *texts, uint32_t m,
+             double threshold, kf_state **state, kf_match_list *out,
+             kf_error *err)
+{
+    search s = {.view = kf_knowledge_look(knowledge)};
+    kf_status status = kf_state_encode(s.view.alloc, s.view.patterns, texts, m,
+                                       state, err);
+    if (status == KF_OK) {
+        s.state = *state;
+        status = find_matches(&s, threshold, false, err);
+    }
+    if (status == KF_OK) {
+        status = list_matches(&s, out, err);
+    }
+    end_search(&s);
+    return status;
+}
+
 kf_status
 kf_match_all(kf_knowledge *knowledge, const kf_text *texts, uint32_t m,
              double threshold, kf_match_list *out, kf_error *err)
 {
-    search s = {.view = kf_knowledge_look(knowledge)};
-    kf_match_list list = {.alloc = *s.view.alloc};
+    kf_match_list list = {.alloc = *kf_knowledge_alloc(knowledge)};
     kf_state *state = NULL;
     kf_status status = KF_OK;
     if (m >= 2) {
         kf_knowledge_lock_shared(knowledge);
-        s.view = kf_knowledge_look(knowledge);
-        status = kf_state_encode(s.view.alloc, s.view.patterns, texts, m,
-                                 &state, err);
-        if (status == KF_OK) {
-            s.state = state;
-            status = find_matches(&s, threshold, false, err);
-        }
-        if (status == KF_OK) {
-            status = list_matches(&s, &list, err);
-        }
-        end_search(&s);
-        kf_state_free(state);
+        status = match_locked(knowledge, texts, m, threshold, &state, &list,
+                              err);
         kf_knowledge_unlock_shared(knowledge);
+        kf_state_free(state);
     }
     if (status == KF_OK) {
         *out = list;

@@ -73,6 +73,9 @@ KF_MUST_USE kf_status kf_knowledge_clear(kf_knowledge *knowledge,
 /* Patterns; a moment's truth, takes no lock. */
 size_t kf_knowledge_count(const kf_knowledge *knowledge);
 
+/* Borrowed, as long as the knowledge base. Takes no lock. */
+const kf_alloc *kf_knowledge_alloc(const kf_knowledge *knowledge);
+
 size_t kf_knowledge_memory(kf_knowledge *knowledge);
 
 /* --- reading under the lock --- */

@@ -1,0 +1,970 @@
+/* Knowledge: the engine. Arguments are converted under the GIL, larger work
+ * runs without it, results are built under it. No Python object is made or
+ * freed while the knowledge base is locked, since that may run any code,
+ * also code that comes back here. */
+#include "knowledge_type.h"
+
+#include "convert.h"
+#include "predictions_type.h"
+
+#include "kato_fast/knowledge.h"
+#include "kato_fast/prediction.h"
+
+#include <string.h>
+
+/* Patterns times symbols of the state from which a search lets the GIL go:
+ * about 20 us of work, against 0.1 us to release it and up to 5 ms to get it
+ * back from a busy thread. */
+#define SEARCH_RELEASES ((size_t)4096)
+/* Symbols of a batch from which learning lets the GIL go: about 50 us. */
+#define LEARN_RELEASES ((size_t)1024)
+
+typedef struct {
+    PyObject_HEAD
+    kf_knowledge *knowledge;
+} Knowledge;
+
+static kf_knowledge *
+knowledge_of(PyObject *self)
+{
+    return ((Knowledge *)self)->knowledge;
+}
+
+static const kfpy_state *
+state_of(PyObject *self)
+{
+    return PyType_GetModuleState(Py_TYPE(self));
+}
+
+/* --- life cycle --- */
+
+/* 16 bytes of the operating system's randomness. */
+static int
+random_key(uint8_t key[16])
+{
+    PyObject *os = PyImport_ImportModule("os");
+    PyObject *bytes;
+    if (os == NULL) {
+        return -1;
+    }
+    bytes = PyObject_CallMethod(os, "urandom", "i", 16);
+    Py_DECREF(os);
+    if (bytes == NULL) {
+        return -1;
+    }
+    memcpy(key, PyBytes_AS_STRING(bytes), 16);
+    Py_DECREF(bytes);
+    return 0;
+}
+
+static PyObject *
+Knowledge_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"indexed", NULL};
+    const kfpy_state *state = PyType_GetModuleState(type);
+    int indexed = 0;
+    uint8_t key[16];
+    Knowledge *self;
+    kf_error err;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "|$p:Knowledge", names,
+                                     &indexed) ||
+        random_key(key) < 0) {
+        return NULL;
+    }
+    self = (Knowledge *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    if (kf_knowledge_new(&kfpy_alloc, key, indexed != 0, state->unicode,
+                         &self->knowledge, &err) != KF_OK) {
+        Py_DECREF(self);
+        return kfpy_raise(&err);
+    }
+    return (PyObject *)self;
+}
+
+static int
+Knowledge_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    return 0;
+}
+
+static void
+Knowledge_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    kf_knowledge_free(knowledge_of(self));
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+/* --- learning --- */
+
+/* Sequences of a batch while their arguments are read. */
+typedef struct {
+    kfpy_input input;
+    kf_sequence *sequences; /* owned; only those that KATO learns */
+    size_t *first_text;     /* owned; where they begin in input */
+    size_t *first_end;
+    kf_learned *learned; /* owned */
+    Py_ssize_t *number;  /* owned; by item: its sequence, -1 for none */
+    size_t count;
+} batch;
+
+static void
+batch_free(batch *all)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        kf_emotives_release(all->sequences[i].emotives);
+    }
+    kfpy_input_free(&all->input);
+    kf_release(&kfpy_alloc, all->sequences);
+    kf_release(&kfpy_alloc, all->first_text);
+    kf_release(&kfpy_alloc, all->first_end);
+    kf_release(&kfpy_alloc, all->learned);
+    kf_release(&kfpy_alloc, all->number);
+}
+
+static int
+batch_init(batch *all, Py_ssize_t items)
+{
+    size_t n = (size_t)items;
+    memset(all, 0, sizeof *all);
+    kfpy_input_init(&all->input);
+    all->sequences = kf_allocate(&kfpy_alloc, n, sizeof *all->sequences);
+    all->first_text = kf_allocate(&kfpy_alloc, n, sizeof *all->first_text);
+    all->first_end = kf_allocate(&kfpy_alloc, n, sizeof *all->first_end);
+    all->learned = kf_allocate(&kfpy_alloc, n, sizeof *all->learned);
+    all->number = kf_allocate(&kfpy_alloc, n, sizeof *all->number);
+    if (all->sequences == NULL || all->first_text == NULL ||
+        all->first_end == NULL || all->learned == NULL ||
+        all->number == NULL) {
+        batch_free(all);
+        PyErr_NoMemory();
+        return -1;
+    }
+    return 0;
+}
+
+static int
+batch_add(batch *all, const kfpy_state *state, Py_ssize_t item,
+          PyObject *events, PyObject *emotives)
+{
+    kf_sequence *sequence = &all->sequences[all->count];
+    size_t first_text = all->input.n_texts;
+    size_t first_end = all->input.n_ends;
+    all->number[item] = -1;
+    if (kfpy_input_events(&all->input, events) < 0 ||
+        kfpy_emotives(state, emotives, &sequence->emotives) < 0) {
+        return -1;
+    }
+    sequence->n = (uint32_t)(all->input.n_texts - first_text);
+    sequence->n_events = (uint32_t)(all->input.n_ends - first_end);
+    if (sequence->n < 2) { /* KATO learns nothing */
+        kf_emotives_release(sequence->emotives);
+        return 0;
+    }
+    all->first_text[all->count] = first_text;
+    all->first_end[all->count] = first_end;
+    all->number[item] = (Py_ssize_t)all->count++;
+    return 0;
+}
+
+/* The input has stopped growing: point into it. */
+static void
+batch_point(batch *all)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        all->sequences[i].symbols = all->input.texts + all->first_text[i];
+        all->sequences[i].ends = all->input.ends + all->first_end[i];
+    }
+}
+
+static int
+batch_learn(batch *all, kf_knowledge *knowledge)
+{
+    kf_status status;
+    kf_error err;
+    batch_point(all);
+    if (all->input.n_texts >= LEARN_RELEASES) {
+        if (kfpy_input_own(&all->input) < 0) {
+            return -1;
+        }
+        Py_BEGIN_ALLOW_THREADS
+        status = kf_knowledge_learn(knowledge, all->sequences, all->count,
+                                    all->learned, &err);
+        Py_END_ALLOW_THREADS
+    }
+    else {
+        status = kf_knowledge_learn(knowledge, all->sequences, all->count,
+                                    all->learned, &err);
+    }
+    if (status != KF_OK) {
+        kfpy_raise(&err);
+        return -1;
+    }
+    return 0;
+}
+
+/* (name, was it new), or None where the item was not learned. */
+static PyObject *
+batch_result(const batch *all, Py_ssize_t item)
+{
+    const kf_learned *learned;
+    PyObject *name;
+    if (all->number[item] < 0) {
+        Py_RETURN_NONE;
+    }
+    learned = &all->learned[all->number[item]];
+    name = kfpy_name_str(learned->name);
+    if (name == NULL) {
+        return NULL;
+    }
+    return Py_BuildValue("(NO)", name,
+                         learned->is_new ? Py_True : Py_False);
+}
+
+PyDoc_STRVAR(
+    Knowledge_learn_doc,
+    "learn($self, /, events, emotives=None)\n--\n\n"
+    "Learn one sequence: its frequency and all counters go up by one learn.\n"
+    "\n"
+    "Args:\n"
+    "    events: the sequence.\n"
+    "    emotives: the pattern's new stored list of maps, or None to leave\n"
+    "        what is there.\n\n"
+    "Returns:\n"
+    "    (name, was it new), or None below two symbols.\n\n"
+    "Raises:\n"
+    "    TypeError, ValueError: bad events or emotives, or a total beyond\n"
+    "        2**53-1.");
+
+static PyObject *
+Knowledge_learn(PyObject *self, PyObject *const *args, Py_ssize_t n_args,
+                PyObject *keywords)
+{
+    static const char *const names[] = {"events", "emotives"};
+    PyObject *given[2];
+    PyObject *result = NULL;
+    batch all;
+    if (kfpy_arguments("learn", names, 2, 1, args, n_args, keywords, given) <
+            0 ||
+        batch_init(&all, 1) < 0) {
+        return NULL;
+    }
+    if (batch_add(&all, state_of(self), 0, given[0], given[1]) == 0 &&
+        batch_learn(&all, knowledge_of(self)) == 0) {
+        result = batch_result(&all, 0);
+    }
+    batch_free(&all);
+    return result;
+}
+
+/* Every item must be a pair; said before any of them is looked into. */
+static int
+check_items(PyObject *items)
+{
+    if (!PyList_Check(items) && !PyTuple_Check(items)) {
+        PyErr_Format(PyExc_TypeError,
+                     "items must be a list of (events, emotives) pairs, "
+                     "not %s",
+                     Py_TYPE(items)->tp_name);
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items); i++) {
+        PyObject *item = PySequence_Fast_GET_ITEM(items, i);
+        if (!PyList_Check(item) && !PyTuple_Check(item)) {
+            PyErr_Format(PyExc_TypeError,
+                         "items[%zd] must be an (events, emotives) pair, "
+                         "not %s",
+                         i, Py_TYPE(item)->tp_name);
+            return -1;
+        }
+        if (PySequence_Fast_GET_SIZE(item) != 2) {
+            PyErr_Format(PyExc_ValueError,
+                         "items[%zd] must have 2 items, not %zd", i,
+                         PySequence_Fast_GET_SIZE(item));
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* Emotives may run code that changes the lists: no size is trusted twice. */
+static int
+batch_add_all(batch *all, const kfpy_state *state, PyObject *items)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items); i++) {
+        PyObject *pair = PySequence_Tuple(PyTuple_GET_ITEM(items, i));
+        int result = -1;
+        if (pair != NULL && PyTuple_GET_SIZE(pair) == 2) {
+            result = batch_add(all, state, i, PyTuple_GET_ITEM(pair, 0),
+                               PyTuple_GET_ITEM(pair, 1));
+        }
+        else if (pair != NULL) {
+            PyErr_Format(PyExc_ValueError,
+                         "items[%zd] must have 2 items, not %zd", i,
+                         PyTuple_GET_SIZE(pair));
+        }
+        Py_XDECREF(pair);
+        if (result < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+PyDoc_STRVAR(Knowledge_learn_many_doc,
+             "learn_many($self, /, items)\n--\n\n"
+             "Learn several sequences in order: all of them, or none.\n\n"
+             "Args:\n"
+             "    items: a list or tuple of (events, emotives) pairs, each\n"
+             "        as for learn.\n\n"
+             "Returns:\n"
+             "    What learn returns, one an item.\n\n"
+             "Raises:\n"
+             "    TypeError, ValueError: an item is bad; nothing was "
+             "learned.");
+
+static PyObject *
+Knowledge_learn_many(PyObject *self, PyObject *const *args, Py_ssize_t n_args,
+                     PyObject *keywords)
+{
+    static const char *const names[] = {"items"};
+    PyObject *given[1];
+    PyObject *items;
+    PyObject *results = NULL;
+    batch all;
+    if (kfpy_arguments("learn_many", names, 1, 1, args, n_args, keywords,
+                       given) < 0 ||
+        check_items(given[0]) < 0) {
+        return NULL;
+    }
+    items = PySequence_Tuple(given[0]);
+    if (items == NULL || batch_init(&all, PyTuple_GET_SIZE(items)) < 0) {
+        Py_XDECREF(items);
+        return NULL;
+    }
+    if (batch_add_all(&all, state_of(self), items) == 0 &&
+        batch_learn(&all, knowledge_of(self)) == 0) {
+        results = PyList_New(PyTuple_GET_SIZE(items));
+    }
+    for (Py_ssize_t i = 0; results != NULL && i < PyTuple_GET_SIZE(items);
+         i++) {
+        PyObject *result = batch_result(&all, i);
+        if (result == NULL) {
+            Py_CLEAR(results);
+        }
+        else {
+            PyList_SET_ITEM(results, i, result);
+        }
+    }
+    batch_free(&all);
+    Py_DECREF(items);
+    return results;
+}
+
+PyDoc_STRVAR(
+    Knowledge_put_doc,
+    "put($self, /, events, frequency, emotives=None)\n--\n\n"
+    "Set a pattern to absolute values, whatever it had; counters change by\n"
+    "the difference. A new one goes last.\n\n"
+    "Args:\n"
+    "    events: at least two symbols.\n"
+    "    frequency: how often it was learned in all, at least 1.\n"
+    "    emotives: its stored list of maps, or None for none.\n\n"
+    "Returns:\n"
+    "    The pattern's name.\n\n"
+    "Raises:\n"
+    "    TypeError, ValueError: bad events, frequency or emotives, or a\n"
+    "        total beyond 2**53-1; nothing was changed.");
+
+static PyObject *
+put_sequence(kf_knowledge *knowledge, const kfpy_input *input,
+             uint64_t frequency, kf_emotives *emotives)
+{
+    kf_sequence sequence = {input->texts, (uint32_t)input->n_texts,
+                            input->ends, (uint32_t)input->n_ends, emotives};
+    uint8_t name[KF_NAME_SIZE];
+    kf_error err;
+    if (kf_knowledge_put(knowledge, &sequence, frequency, name, &err) !=
+        KF_OK) {
+        return kfpy_raise(&err);
+    }
+    return kfpy_name_str(name);
+}
+
+static PyObject *
+Knowledge_put(PyObject *self, PyObject *const *args, Py_ssize_t n_args,
+              PyObject *keywords)
+{
+    static const char *const names[] = {"events", "frequency", "emotives"};
+    PyObject *given[3];
+    PyObject *result = NULL;
+    kf_emotives *emotives = NULL;
+    uint64_t frequency;
+    kfpy_input input;
+    if (kfpy_arguments("put", names, 3, 2, args, n_args, keywords, given) <
+        0) {
+        return NULL;
+    }
+    kfpy_input_init(&input);
+    if (kfpy_input_events(&input, given[0]) < 0) {
+        goto done;
+    }
+    if (input.n_texts < 2) {
+        PyErr_Format(PyExc_ValueError,
+                     "events must have at least 2 symbols, not %zd",
+                     (Py_ssize_t)input.n_texts);
+        goto done;
+    }
+    /* Emotives may run code that drops the symbols: copy them first. */
+    if (kfpy_frequency(given[1], &frequency) < 0 ||
+        (given[2] != NULL && given[2] != Py_None &&
+         kfpy_input_own(&input) < 0) ||
+        kfpy_emotives(state_of(self), given[2], &emotives) < 0) {
+        goto done;
+    }
+    result = put_sequence(knowledge_of(self), &input, frequency, emotives);
+done:
+    kf_emotives_release(emotives);
+    kfpy_input_free(&input);
+    return result;
+}
+
+PyDoc_STRVAR(Knowledge_name_doc,
+             "name($self, /, events)\n--\n\n"
+             "The name a pattern of these events has; learns nothing.\n\n"
+             "Returns:\n"
+             "    40 lower-case hex digits, or None below two symbols.\n\n"
+             "Raises:\n"
+             "    TypeError, ValueError: the events are not well formed.");
+
+static PyObject *
+Knowledge_name(PyObject *self, PyObject *events)
+{
+    PyObject *result = NULL;
+    kfpy_input input;
+    kfpy_input_init(&input);
+    if (kfpy_input_events(&input, events) == 0) {
+        if (input.n_texts < 2) {
+            result = Py_None;
+            Py_INCREF(result);
+        }
+        else {
+            kf_sequence sequence = {input.texts, (uint32_t)input.n_texts,
+                                    input.ends, (uint32_t)input.n_ends, NULL};
+            uint8_t name[KF_NAME_SIZE];
+            kf_knowledge_name(knowledge_of(self), &sequence, name);
+            result = kfpy_name_str(name);
+        }
+    }
+    kfpy_input_free(&input);
+    return result;
+}
+
+PyDoc_STRVAR(Knowledge_forget_doc,
+             "forget($self, /, name)\n--\n\n"
+             "Remove one pattern and all it added to the counters.\n\n"
+             "Returns:\n"
+             "    False where there is no pattern of that name.\n\n"
+             "Raises:\n"
+             "    TypeError: the name is not a str.");
+
+static PyObject *
+Knowledge_forget(PyObject *self, PyObject *value)
+{
+    uint8_t name[KF_NAME_SIZE];
+    int is_name = kfpy_name(value, name);
+    if (is_name < 0) {
+        return NULL;
+    }
+    return PyBool_FromLong(is_name &&
+                           kf_knowledge_forget(knowledge_of(self), name));
+}
+
+PyDoc_STRVAR(Knowledge_clear_doc, "clear($self, /)\n--\n\n"
+                                  "Remove everything.");
+
+static PyObject *
+Knowledge_clear(PyObject *self, PyObject *ignored)
+{
+    kf_error err;
+    (void)ignored;
+    if (kf_knowledge_clear(knowledge_of(self), &err) != KF_OK) {
+        return kfpy_raise(&err);
+    }
+    Py_RETURN_NONE;
+}
+
+/* --- asking --- */
+
+/* Whether the search is worth letting the GIL go for; the texts are copied
+ * then. -1 with MemoryError set. */
+static int
+let_go(kf_knowledge *knowledge, kfpy_input *input)
+{
+    size_t patterns = kf_knowledge_count(knowledge);
+    size_t m = input->n_texts;
+    if (m == 0 || patterns < SEARCH_RELEASES / m) {
+        return 0;
+    }
+    return kfpy_input_own(input) < 0 ? -1 : 1;
+}
+
+PyDoc_STRVAR(
+    Knowledge_predict_doc,
+    "predict($self, /, state, recall_threshold, max_predictions)\n--\n\n"
+    "Which patterns the state belongs to, with all of KATO's metrics, best\n"
+    "first.\n\n"
+    "Args:\n"
+    "    state: below two symbols there are no predictions.\n"
+    "    recall_threshold: least similarity, equality counts; finite.\n"
+    "    max_predictions: how many to keep; ensemble figures cover all that\n"
+    "        passed.\n\n"
+    "Returns:\n"
+    "    Predictions that later learning does not change.\n\n"
+    "Raises:\n"
+    "    TypeError, ValueError: a bad argument.");
+
+static PyObject *
+Knowledge_predict(PyObject *self, PyObject *const *args, Py_ssize_t n_args,
+                  PyObject *keywords)
+{
+    static const char *const names[] = {"state", "recall_threshold",
+                                        "max_predictions"};
+    PyObject *given[3];
+    kf_predictions *result = NULL;
+    double threshold;
+    size_t most;
+    kfpy_input input;
+    kf_status status = KF_OK;
+    kf_error err;
+    int release = -1;
+    if (kfpy_arguments("predict", names, 3, 3, args, n_args, keywords, given) <
+        0) {
+        return NULL;
+    }
+    kfpy_input_init(&input);
+    if (kfpy_input_state(&input, given[0]) == 0 &&
+        kfpy_recall_threshold(state_of(self), given[1], &threshold) == 0 &&
+        kfpy_max_predictions(given[2], &most) == 0) {
+        release = let_go(knowledge_of(self), &input);
+    }
+    if (release > 0) {
+        Py_BEGIN_ALLOW_THREADS
+        status = kf_predict(knowledge_of(self), input.texts,
+                            (uint32_t)input.n_texts, threshold, most, &result,
+                            &err);
+        Py_END_ALLOW_THREADS
+    }
+    else if (release == 0) {
+        status = kf_predict(knowledge_of(self), input.texts,
+                            (uint32_t)input.n_texts, threshold, most, &result,
+                            &err);
+    }
+    kfpy_input_free(&input);
+    if (release < 0) {
+        return NULL;
+    }
+    if (status != KF_OK) {
+        return kfpy_raise(&err);
+    }
+    return kfpy_predictions_new(state_of(self), result);
+}
+
+PyDoc_STRVAR(Knowledge_match_doc,
+             "match($self, /, state, recall_threshold)\n--\n\n"
+             "Which patterns pass the threshold; nothing assembled.\n"
+             "Arguments and errors as for predict.");
+
+static PyObject *
+Knowledge_match(PyObject *self, PyObject *const *args, Py_ssize_t n_args,
+                PyObject *keywords)
+{
+    static const char *const names[] = {"state", "recall_threshold"};
+    PyObject *given[2];
+    kf_match_list list;
+    double threshold;
+    kfpy_input input;
+    kf_status status = KF_OK;
+    kf_error err;
+    int release = -1;
+    if (kfpy_arguments("match", names, 2, 2, args, n_args, keywords, given) <
+        0) {
+        return NULL;
+    }
+    kfpy_input_init(&input);
+    if (kfpy_input_state(&input, given[0]) == 0 &&
+        kfpy_recall_threshold(state_of(self), given[1], &threshold) == 0) {
+        release = let_go(knowledge_of(self), &input);
+    }
+    if (release > 0) {
+        Py_BEGIN_ALLOW_THREADS
+        status = kf_match_all(knowledge_of(self), input.texts,
+                              (uint32_t)input.n_texts, threshold, &list, &err);
+        Py_END_ALLOW_THREADS
+    }
+    else if (release == 0) {
+        status = kf_match_all(knowledge_of(self), input.texts,
+                              (uint32_t)input.n_texts, threshold, &list, &err);
+    }
+    kfpy_input_free(&input);
+    if (release < 0) {
+        return NULL;
+    }
+    if (status != KF_OK) {
+        return kfpy_raise(&err);
+    }
+    return kfpy_matches_new(state_of(self), &list);
+}
+
+/* --- looking --- */
+
+/* A pattern with shares of all it needs, taken under the lock. */
+typedef struct {
+    kf_patterns *patterns;
+    kf_row row;
+} held_row;
+
+static bool
+hold_row(kf_knowledge *knowledge, const uint8_t name[KF_NAME_SIZE],
+         held_row *out)
+{
+    const kf_row *row;
+    kf_knowledge_lock_shared(knowledge);
+    row = kf_knowledge_find(knowledge, name);
+    if (row != NULL) {
+        out->row = *row;
+        kf_emotives_share(row->emotives);
+        out->patterns =
+            kf_patterns_share(kf_knowledge_look(knowledge).patterns);
+    }
+    kf_knowledge_unlock_shared(knowledge);
+    return row != NULL;
+}
+
+/* Set dict[key] to value, which is taken and may be NULL (an error). */
+static int
+put_item(PyObject *dict, PyObject *key, PyObject *value)
+{
+    int result;
+    if (value == NULL) {
+        return -1;
+    }
+    result = PyDict_SetItem(dict, key, value);
+    Py_DECREF(value);
+    return result;
+}
+
+/* The stored list, or {} where the pattern was first learned without. */
+static PyObject *
+stored_emotives(const kf_emotives *emotives)
+{
+    PyObject *list;
+    if (emotives == NULL) {
+        return PyDict_New();
+    }
+    list = PyList_New(kf_emotives_count(emotives));
+    for (uint32_t i = 0; list != NULL && i < kf_emotives_count(emotives);
+         i++) {
+        PyObject *map = kfpy_emotive_dict(kf_emotives_map(emotives, i));
+        if (map == NULL) {
+            Py_CLEAR(list);
+        }
+        else {
+            PyList_SET_ITEM(list, i, map);
+        }
+    }
+    return list;
+}
+
+static PyObject *
+row_dict(const kfpy_state *state, const held_row *held)
+{
+    const kf_pattern *pattern = held->row.pattern;
+    PyObject *dict = PyDict_New();
+    if (dict != NULL &&
+        (put_item(dict, state->keys.name, kfpy_name_str(pattern->name)) < 0 ||
+         put_item(dict, state->keys.frequency,
+                  PyLong_FromUnsignedLongLong(held->row.frequency)) < 0 ||
+         put_item(dict, state->keys.length,
+                  PyLong_FromUnsignedLong(pattern->n)) < 0 ||
+         put_item(dict, state->keys.pattern_data,
+                  kfpy_events_list(held->patterns->symbols, pattern, 0,
+                                   pattern->n_events)) < 0 ||
+         put_item(dict, state->keys.emotives,
+                  stored_emotives(held->row.emotives)) < 0)) {
+        Py_CLEAR(dict);
+    }
+    return dict;
+}
+
+PyDoc_STRVAR(Knowledge_pattern_doc,
+             "pattern($self, /, name)\n--\n\n"
+             "One pattern as KATO stores it.\n\n"
+             "Returns:\n"
+             "    name, frequency, length (symbols), pattern_data (events),\n"
+             "    emotives (a list of maps, or {} where it was first learned\n"
+             "    without); None where there is none of that name.\n\n"
+             "Raises:\n"
+             "    TypeError: the name is not a str.");
+
+static PyObject *
+Knowledge_pattern(PyObject *self, PyObject *value)
+{
+    uint8_t name[KF_NAME_SIZE];
+    held_row held;
+    PyObject *dict;
+    int is_name = kfpy_name(value, name);
+    if (is_name < 0) {
+        return NULL;
+    }
+    if (!is_name || !hold_row(knowledge_of(self), name, &held)) {
+        Py_RETURN_NONE;
+    }
+    dict = row_dict(state_of(self), &held);
+    kf_emotives_release(held.row.emotives);
+    kf_patterns_release(held.patterns);
+    return dict;
+}
+
+PyDoc_STRVAR(Knowledge_names_doc,
+             "names($self, /)\n--\n\n"
+             "Every pattern's name, in learning order.");
+
+static PyObject *
+Knowledge_names(PyObject *self, PyObject *ignored)
+{
+    kf_knowledge *knowledge = knowledge_of(self);
+    kf_knowledge_view view;
+    uint8_t(*names)[KF_NAME_SIZE];
+    PyObject *list;
+    size_t count = 0;
+    (void)ignored;
+    kf_knowledge_lock_shared(knowledge);
+    view = kf_knowledge_look(knowledge);
+    names = kf_allocate(&kfpy_alloc, view.n_patterns, sizeof *names);
+    for (size_t row = 0; names != NULL && row < view.n_rows; row++) {
+        if (view.rows[row].pattern != NULL) {
+            memcpy(names[count++], view.rows[row].pattern->name, KF_NAME_SIZE);
+        }
+    }
+    kf_knowledge_unlock_shared(knowledge);
+    if (names == NULL) {
+        return PyErr_NoMemory();
+    }
+    list = PyList_New((Py_ssize_t)count);
+    for (size_t i = 0; list != NULL && i < count; i++) {
+        PyObject *name = kfpy_name_str(names[i]);
+        if (name == NULL) {
+            Py_CLEAR(list);
+        }
+        else {
+            PyList_SET_ITEM(list, (Py_ssize_t)i, name);
+        }
+    }
+    kf_release(&kfpy_alloc, names);
+    return list;
+}
+
+/* Counters copied under the lock. */
+typedef struct {
+    kf_patterns *patterns;
+    uint64_t *frequency;
+    uint64_t *members;
+    uint32_t count;
+} held_counters;
+
+static void
+release_counters(held_counters *held)
+{
+    kf_patterns_release(held->patterns);
+    kf_release(&kfpy_alloc, held->frequency);
+    kf_release(&kfpy_alloc, held->members);
+}
+
+static bool
+hold_counters(kf_knowledge *knowledge, held_counters *held)
+{
+    kf_knowledge_view view;
+    size_t size;
+    kf_knowledge_lock_shared(knowledge);
+    view = kf_knowledge_look(knowledge);
+    held->patterns = kf_patterns_share(view.patterns);
+    held->count = kf_symbols_count(view.patterns->symbols);
+    if (held->count > view.counters->capacity) { /* never learned */
+        held->count = (uint32_t)view.counters->capacity;
+    }
+    size = held->count * sizeof *held->frequency;
+    held->frequency = kf_allocate(&kfpy_alloc, 1, size);
+    held->members = kf_allocate(&kfpy_alloc, 1, size);
+    if (held->frequency != NULL && held->members != NULL && size > 0) {
+        memcpy(held->frequency, view.counters->frequency, size);
+        memcpy(held->members, view.counters->members, size);
+    }
+    kf_knowledge_unlock_shared(knowledge);
+    return held->frequency != NULL && held->members != NULL;
+}
+
+static int
+put_symbol(const kfpy_state *state, const held_counters *held, uint32_t id,
+           PyObject *all)
+{
+    PyObject *symbol =
+        kfpy_text_str(kf_symbols_text(held->patterns->symbols, id));
+    PyObject *counts = PyDict_New();
+    int result = -1;
+    if (symbol != NULL && counts != NULL &&
+        put_item(counts, state->keys.frequency,
+                 PyLong_FromUnsignedLongLong(held->frequency[id])) == 0 &&
+        put_item(counts, state->keys.pattern_member_frequency,
+                 PyLong_FromUnsignedLongLong(held->members[id])) == 0) {
+        result = PyDict_SetItem(all, symbol, counts);
+    }
+    Py_XDECREF(symbol);
+    Py_XDECREF(counts);
+    return result;
+}
+
+PyDoc_STRVAR(Knowledge_symbols_doc,
+             "symbols($self, /)\n--\n\n"
+             "Per symbol, in order of first arrival: frequency\n"
+             "(occurrences) and pattern_member_frequency, both summed over\n"
+             "learns.");
+
+static PyObject *
+Knowledge_symbols(PyObject *self, PyObject *ignored)
+{
+    held_counters held;
+    PyObject *all = NULL;
+    (void)ignored;
+    if (!hold_counters(knowledge_of(self), &held)) {
+        PyErr_NoMemory();
+    }
+    else {
+        all = PyDict_New();
+    }
+    for (uint32_t id = 0; all != NULL && id < held.count; id++) {
+        if (held.members[id] > 0 &&
+            put_symbol(state_of(self), &held, id, all) < 0) {
+            Py_CLEAR(all);
+        }
+    }
+    release_counters(&held);
+    return all;
+}
+
+PyDoc_STRVAR(Knowledge_totals_doc,
+             "totals($self, /)\n--\n\n"
+             "total_pattern_frequencies, total_symbol_frequencies,\n"
+             "total_symbols_in_patterns_frequencies.");
+
+static PyObject *
+Knowledge_totals(PyObject *self, PyObject *ignored)
+{
+    kf_knowledge *knowledge = knowledge_of(self);
+    const kfpy_state *state = state_of(self);
+    kf_totals totals;
+    PyObject *dict;
+    (void)ignored;
+    kf_knowledge_lock_shared(knowledge);
+    totals = kf_knowledge_look(knowledge).counters->totals;
+    kf_knowledge_unlock_shared(knowledge);
+    dict = PyDict_New();
+    if (dict != NULL &&
+        (put_item(dict, state->keys.total_pattern_frequencies,
+                  PyLong_FromUnsignedLongLong(totals.patterns)) < 0 ||
+         put_item(dict, state->keys.total_symbol_frequencies,
+                  PyLong_FromUnsignedLongLong(totals.symbols)) < 0 ||
+         put_item(dict, state->keys.total_symbols_in_patterns_frequencies,
+                  PyLong_FromUnsignedLongLong(totals.symbols_in_patterns)) <
+             0)) {
+        Py_CLEAR(dict);
+    }
+    return dict;
+}
+
+PyDoc_STRVAR(Knowledge_memory_doc,
+             "memory($self, /)\n--\n\n"
+             "Bytes held for patterns, symbols and indexes.");
+
+static PyObject *
+Knowledge_memory(PyObject *self, PyObject *ignored)
+{
+    (void)ignored;
+    return PyLong_FromSize_t(kf_knowledge_memory(knowledge_of(self)));
+}
+
+static Py_ssize_t
+Knowledge_length(PyObject *self)
+{
+    return (Py_ssize_t)kf_knowledge_count(knowledge_of(self));
+}
+
+/* --- type --- */
+
+#define FAST(function) ((PyCFunction)(void (*)(void))(function))
+
+static PyMethodDef Knowledge_methods[] = {
+    {"clear", Knowledge_clear, METH_NOARGS, Knowledge_clear_doc},
+    {"forget", Knowledge_forget, METH_O, Knowledge_forget_doc},
+    {"learn", FAST(Knowledge_learn), METH_FASTCALL | METH_KEYWORDS,
+     Knowledge_learn_doc},
+    {"learn_many", FAST(Knowledge_learn_many), METH_FASTCALL | METH_KEYWORDS,
+     Knowledge_learn_many_doc},
+    {"match", FAST(Knowledge_match), METH_FASTCALL | METH_KEYWORDS,
+     Knowledge_match_doc},
+    {"memory", Knowledge_memory, METH_NOARGS, Knowledge_memory_doc},
+    {"name", Knowledge_name, METH_O, Knowledge_name_doc},
+    {"names", Knowledge_names, METH_NOARGS, Knowledge_names_doc},
+    {"pattern", Knowledge_pattern, METH_O, Knowledge_pattern_doc},
+    {"predict", FAST(Knowledge_predict), METH_FASTCALL | METH_KEYWORDS,
+     Knowledge_predict_doc},
+    {"put", FAST(Knowledge_put), METH_FASTCALL | METH_KEYWORDS,
+     Knowledge_put_doc},
+    {"symbols", Knowledge_symbols, METH_NOARGS, Knowledge_symbols_doc},
+    {"totals", Knowledge_totals, METH_NOARGS, Knowledge_totals_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+PyDoc_STRVAR(
+    Knowledge_doc,
+    "Knowledge(*, indexed=False)\n--\n\n"
+    "Patterns in memory, searchable, with the counters that learning keeps.\n"
+    "\n"
+    "Args:\n"
+    "    indexed: True searches only the candidate set of the host's lossy\n"
+    "        index (profile kato-2025-09-indexed).");
+
+static PyType_Slot Knowledge_slots[] = {
+    {Py_tp_doc, (void *)Knowledge_doc},
+    {Py_tp_new, Knowledge_new},
+    {Py_tp_dealloc, Knowledge_dealloc},
+    {Py_tp_traverse, Knowledge_traverse},
+    {Py_tp_methods, Knowledge_methods},
+    {Py_sq_length, Knowledge_length},
+    {0, NULL},
+};
+
+static PyType_Spec Knowledge_spec = {
+    .name = "kato_fast._core.Knowledge",
+    .basicsize = sizeof(Knowledge),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = Knowledge_slots,
+};
+
+int
+kfpy_knowledge_type_add(PyObject *module)
+{
+    PyObject *type = PyType_FromModuleAndSpec(module, &Knowledge_spec, NULL);
+    int result;
+    if (type == NULL) {
+        return -1;
+    }
+    result = PyModule_AddType(module, (PyTypeObject *)type);
+    Py_DECREF(type);
+    return result;
+}
