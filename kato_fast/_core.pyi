@@ -124,7 +124,7 @@ class Knowledge:
         """Every pattern's name, in learning order."""
 
     def symbols(self) -> dict[str, dict[str, int]]:
-        """Per symbol, in order of first arrival: ``frequency`` (occurrences) and ``pattern_member_frequency``, both
+        """Per symbol, in no particular order: ``frequency`` (occurrences) and ``pattern_member_frequency``, both
         summed over learns."""
 
     def totals(self) -> dict[str, int]:

@@ -831,7 +831,7 @@ put_symbol(const kfpy_state *state, const held_counters *held, uint32_t id,
 
 PyDoc_STRVAR(Knowledge_symbols_doc,
              "symbols($self, /)\n--\n\n"
-             "Per symbol, in order of first arrival: frequency\n"
+             "Per symbol, in no particular order: frequency\n"
              "(occurrences) and pattern_member_frequency, both summed over\n"
              "learns.");
 

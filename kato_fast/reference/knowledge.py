@@ -117,7 +117,7 @@ class Knowledge:
             return list(self._patterns)
 
     def symbols(self) -> dict[str, dict[str, int]]:
-        """frequency and pattern_member_frequency per symbol, in order of first arrival."""
+        """frequency and pattern_member_frequency per symbol, in no particular order."""
         with self._lock:
             return self._counters.symbols()
 

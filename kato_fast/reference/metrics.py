@@ -21,7 +21,7 @@ UNSEEN = 1e-10
 
 
 class Counters:
-    """What all learns add up to. Symbols stand in order of first arrival."""
+    """What all learns add up to. Symbols stand in no order that matters."""
 
     def __init__(self) -> None:
         self.clear()
