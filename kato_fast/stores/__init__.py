@@ -46,6 +46,9 @@ Change = Union[Put, Forgotten, Cleared]
 Apply = Callable[[Change], None]
 
 
+#: Key of a note: "kept" where events were learned whose symbols are not sorted, so that the service must not sort.
+SYMBOL_ORDER = "symbol-order"
+
 #: Of a learn without any.
 NO_NOTES: Mapping[str, str] = MappingProxyType({})
 
