@@ -54,8 +54,8 @@ def learn(
     from kato_fast import KnowledgeBase
 
     options = ingest.Options(max_symbols, sort, case, order, tuple(activity or ()))
-    sources = _sources(paths, options, data)
     _check_folder(data)
+    sources = _sources(paths, options, data)
     with Interrupts() as interrupts, KnowledgeBase(data, implementation=implementation) as kb:
         report = run(kb, options, sources, interrupts)
         figures = {"patterns_held": len(kb), "memory_bytes": kb.memory()}
@@ -123,6 +123,7 @@ def described(report: Report, figures: dict[str, int]) -> dict[str, Any]:
             {"reason": skip.reason, "count": skip.count, "first": skip.first, "error": skip.error}
             for skip in report.skipped.values()
         ],
+        "symbol_order_kept": report.order_kept,
         "interrupted": report.stopped,
     }
 
@@ -138,6 +139,8 @@ def _print(data: Path, report: Report, figures: dict[str, int]) -> None:
         print(f"before      {report.files_already:,} files and {report.already:,} sequences were already learned")
     if report.parts:
         print(f"split       {report.parts:,} of the patterns are parts of sequences longer than --max-symbols")
+    if report.order_kept:
+        print("order       symbols of an event keep their order: the service will not sort for this store (see --sort)")
     for skip in report.skipped.values():
         print(f"skipped     {skip.count:,} {skip.reason} (first: {skip.first})")
     if report.stopped:

@@ -14,6 +14,7 @@ from typing import Any, Optional
 
 from kato_fast.cli import ingest
 from kato_fast.cli.ingest import Events, NotReadable, Options, Refused, Source
+from kato_fast.stores import SYMBOL_ORDER
 
 #: One transaction takes this many sequences or symbols, whichever is reached first.
 BATCH_SEQUENCES = 1000
@@ -36,7 +37,7 @@ class Skipped:
 
 @dataclass
 class Report:
-    """What a run did.
+    """What a run did. order_kept: events were learned whose symbols are not sorted.
 
     learned: sequences learned by this run, new: of them those that were no pattern yet, parts: those that are parts of
     longer ones, already: items that earlier runs had taken. stopped: before the end, on request.
@@ -50,6 +51,7 @@ class Report:
     already: int = 0
     seconds: float = 0.0
     stopped: bool = False
+    order_kept: bool = False
     skipped: dict[str, Skipped] = field(default_factory=dict)
 
     @property
@@ -169,6 +171,10 @@ class Learner:
             self._flush()
 
     def _flush(self) -> None:
+        if not self.report.order_kept and any(_is_unsorted(entry.item.events) for entry in self._entries):
+            self.report.order_kept = True
+        if self.report.order_kept:
+            self._notes[SYMBOL_ORDER] = "kept"
         if self._entries or self._notes:
             self._commit(self._entries, self._notes)
         self._entries, self._symbols, self._notes = [], 0, {}
@@ -205,6 +211,13 @@ class Learner:
 def _alone(error: Exception) -> str:
     """The error of a batch of one, without the place in the batch."""
     return str(error).removeprefix("sequences[0]: ").replace("emotives[0]", "emotives", 1)
+
+
+def _is_unsorted(events: object) -> bool:
+    try:
+        return any(event != sorted(event) for event in events)
+    except TypeError:
+        return False  # the engine refuses it
 
 
 def _size(event: object) -> int:

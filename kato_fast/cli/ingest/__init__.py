@@ -156,7 +156,7 @@ def _bounded(item: Events, options: Options) -> Iterator[Item]:
     events = item.events
     try:
         if options.sort:
-            events = [sorted(event) for event in events]
+            events = [sorted(event) if isinstance(event, list) else event for event in events]
         total = sum(map(len, events))
         if total < 2:
             yield Refused("fewer than two symbols", item.place, item.at, error=False)

@@ -1,0 +1,406 @@
+"""The command line: help, JSON, exit codes, what goes where, and how quick the version is.
+
+``run`` calls ``main`` in this process, since there are many cases; ``run_program`` starts the real thing.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import re
+import resource
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("typer", reason="the command line needs the extra: kato_fast[cli]")
+pytest.importorskip("rich", reason="the command line needs the extra: kato_fast[cli]")
+
+from kato_fast.cli import main  # noqa: E402
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = ("serve", "learn", "predict", "doctor", "status")
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("KATO_FAST_", "PYTHON"))}
+    return {**kept, "PYTHONPATH": str(ROOT), "KATO_FAST_IMPL": "python", **more}
+
+
+def run_program(*arguments: object, env: dict | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "kato_fast", *map(str, arguments)]
+    return subprocess.run(command, env=env or environment(), capture_output=True, text=True, timeout=60)
+
+
+def run(*arguments: object, input: str = "") -> subprocess.CompletedProcess[str]:
+    """As run_program, in this process."""
+    streams = [io.TextIOWrapper(io.BytesIO(content), "utf-8", newline="") for content in (input.encode(), b"", b"")]
+    words = [str(argument) for argument in arguments]
+    with pytest.MonkeyPatch.context() as patch:
+        for name, stream in zip(("stdin", "stdout", "stderr"), streams):
+            patch.setattr(sys, name, stream)
+        patch.setenv("KATO_FAST_IMPL", "python")
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+    for stream in streams:
+        stream.seek(0)
+    return subprocess.CompletedProcess(words, ended.value.code, streams[1].read(), streams[2].read())
+
+
+def answer(done: subprocess.CompletedProcess[str], command: str) -> dict:
+    found = json.loads(done.stdout)
+    assert found["schema"] == f"kato-fast/{command}/1"
+    assert next(iter(found)) == "schema"
+    return found
+
+
+def plain(done: subprocess.CompletedProcess[str], code: int) -> str:
+    """stderr of a command that ended with the code, in words."""
+    assert done.returncode == code, (done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> Path:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (folder / "a.txt").write_text("One two three. Four five.\n\nOne two six.\n\nalone\n")
+    (folder / "b.py").write_text("def close(self):\n    self.file.close()\n\ndef f(): return 1\n")
+    (folder / "c.jsonl").write_text('[["a"], ["b", "c"]]\n[["a"], ["b", "d"]]\n')
+    (folder / "picture.png").write_bytes(b"\x89PNG\0\0")
+    return folder
+
+
+@pytest.fixture
+def data(tmp_path: Path, texts: Path) -> Path:
+    file = tmp_path / "kb.sqlite"
+    plain(run("learn", texts, "--data", file), 0)
+    return file
+
+
+class TestAll:
+    def test_the_real_thing(self, texts: Path, tmp_path: Path) -> None:
+        file = tmp_path / "kb.sqlite"
+        assert answer(run_program("learn", texts, "--data", file, "--json"), "learn")["patterns_new"] == 6
+        done = run_program("predict", "--data", file, "One", "two")
+        plain(done, 0)
+        assert "matches among 6 patterns" in done.stdout
+        assert "must be" in plain(run_program("predict", "--data", file, "--state-json", "{}"), 2)
+
+    @pytest.mark.parametrize("command", COMMANDS)
+    def test_help_has_example_and_exit_codes(self, command: str) -> None:
+        done = run(command, "--help")
+        assert done.returncode == 0
+        assert re.search(rf"Examples?:\n +kato-fast {command}", done.stdout)
+        assert "Exit codes: 0 done, 1 a finding" in done.stdout and "--json" in done.stdout
+
+    def test_the_list_of_commands(self) -> None:
+        done = run("--help")
+        assert done.returncode == 0 and all(f"\n  {command} " in done.stdout for command in COMMANDS)
+
+    @pytest.mark.parametrize("words", ["", "nonsense", "learn", "predict --limit x", "doctor --what"])
+    def test_wrong_usage(self, words: str) -> None:
+        plain(run(*words.split()), 2)
+
+    def test_without_the_extra(self, tmp_path: Path) -> None:
+        (tmp_path / "typer.py").write_text("raise ImportError('not here')")
+        done = run_program("doctor", env=environment(PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}"))
+        assert plain(done, 3).strip().endswith("kato-fast needs the extra: pip install kato_fast[cli]")
+
+    def test_version_needs_no_extra(self, tmp_path: Path) -> None:
+        (tmp_path / "typer.py").write_text("raise ImportError('not here')")
+        done = run_program("--version", env=environment(PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}"))
+        from kato_fast import __version__
+
+        assert (done.returncode, done.stdout) == (0, f"kato-fast {__version__}\n")
+
+    def test_version_imports_nothing_heavy(self) -> None:
+        code = "import sys, kato_fast.cli as c\ntry: c.main(['--version'])\nfinally: print(*sys.modules)"
+        done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True)
+        assert not {"typer", "click", "rich", "sqlite3", "fastapi"} & set(done.stdout.split())
+
+    def test_version_is_quick(self) -> None:
+        """In seconds of the processor; other programs on the machine are not to blame."""
+        used = [_seconds_of_children()]
+        for _ in range(5):
+            assert run_program("--version").returncode == 0
+            used.append(_seconds_of_children())
+        assert min(after - before for before, after in zip(used, used[1:])) <= 0.150, used
+
+    @pytest.mark.parametrize("command", ["predict", "status"])
+    def test_errors_are_json_too_where_asked(self, command: str, tmp_path: Path) -> None:
+        arguments = ["a", "b"] if command == "predict" else []
+        done = run(command, *arguments, "--data", tmp_path / "none", "--json")
+        assert "no file" in plain(done, 2)
+        found = answer(done, command)
+        assert "no file" in found["error"] and found["exit_code"] == 2
+        assert not (tmp_path / "none").exists()
+
+    def test_a_reader_that_leaves(self, data: Path) -> None:
+        command = f"{sys.executable} -m kato_fast predict --data {data} One two --json | head -c 10"
+        done = subprocess.run(command, shell=True, env=environment(), capture_output=True, text=True)
+        assert "Traceback" not in done.stderr
+
+
+class TestLearn:
+    def test_what_it_tells(self, texts: Path, tmp_path: Path) -> None:
+        file = tmp_path / "kb.sqlite"
+        done = run("learn", texts, "--data", file, "--json")
+        plain(done, 0)
+        found = answer(done, "learn")
+        figures = ("files", "patterns_learned", "patterns_new", "patterns_held")
+        assert [found[figure] for figure in figures] == [4, 6, 6, 6]
+        assert found["file_bytes"] == file.stat().st_size and found["memory_per_pattern"] > 0
+        assert found["patterns_per_second"] > 0 and found["interrupted"] is False and found["symbol_order_kept"] is True
+        sorted_too = answer(run("learn", texts, "--data", tmp_path / "s.sqlite", "--sort", "--json"), "learn")
+        assert sorted_too["symbol_order_kept"] is False
+        skipped = {skip["reason"]: (skip["count"], skip["error"]) for skip in found["skipped"]}
+        assert skipped == {"fewer than two symbols": (1, False), "not text": (1, False)}
+        again = run("learn", texts, "--data", file)
+        plain(again, 0)
+        assert "learned     0 patterns" in again.stdout and "were already learned" in again.stdout
+
+    def test_a_named_file_must_be_text(self, texts: Path, tmp_path: Path) -> None:
+        done = run("learn", texts / "picture.png", "--data", tmp_path / "kb.sqlite")
+        plain(done, 1)
+        assert "skipped     1 not text" in done.stdout
+
+    def test_wrong_input_is_a_finding(self, tmp_path: Path) -> None:
+        (tmp_path / "a.jsonl").write_text('[["a", "b"]]\n[["a", 3]]\n{\n')
+        done = run("learn", tmp_path / "a.jsonl", "--data", tmp_path / "kb.sqlite")
+        plain(done, 1)
+        assert "line 2: events[0][1] must be a str, not int" in done.stdout and "1 not JSON" in done.stdout
+
+    def test_event_logs(self, tmp_path: Path) -> None:
+        (tmp_path / "log.csv").write_text("id,t,a\n1,2,pay\n1,1,order\n")
+        assert "name its columns" in plain(run("learn", tmp_path / "log.csv", "--data", tmp_path / "kb.sqlite"), 2)
+        columns = ["--case", "id", "--order", "t", "--activity", "a"]
+        plain(run("learn", tmp_path / "log.csv", *columns, "--data", tmp_path / "kb.sqlite"), 0)
+        done = run("predict", "--data", tmp_path / "kb.sqlite", "order", "pay", "--json")
+        assert answer(done, "predict")["predictions"][0]["sequence"] == [["order"], ["pay"]]
+        wrong = run("learn", tmp_path / "log.csv", "--case", "id", "--activity", "x", "--data", tmp_path / "kb.sqlite")
+        plain(wrong, 1)
+        assert "no single column 'x' among id, t, a" in wrong.stdout
+
+    @pytest.mark.parametrize(
+        "arguments, words",
+        [
+            (["none.txt", "--data", "kb.sqlite"], "no file or folder"),
+            ([".", "--data", "."], "not a folder"),
+            ([".", "--data", "none/kb.sqlite"], "no folder"),
+            ([".", "--data", "kb.sqlite", "--case", "id"], "belong together"),
+            ([".", "--data", "kb.sqlite", "--implementation", "rust"], "must be one of"),
+            ([".", "--data", "other.sqlite"], "must be a"),
+        ],
+    )
+    def test_wrong_input(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "other.sqlite").write_text("this is no database, and longer than its header" * 10)
+        assert words in plain(run("learn", *arguments), 2)
+
+    def test_the_bar_is_for_terminals(self, texts: Path, tmp_path: Path) -> None:
+        ours, theirs = pty.openpty()
+        arguments = ["learn", str(texts), "--data", str(tmp_path / "kb.sqlite"), "--json"]
+        command = [sys.executable, "-m", "kato_fast", *arguments]
+        env = environment(TERM="xterm", NO_COLOR="1")
+        done = subprocess.run(command, env=env, stdout=subprocess.PIPE, stderr=theirs, timeout=60)
+        os.close(theirs)
+        shown = os.read(ours, 65536).decode()
+        os.close(ours)
+        assert done.returncode == 0 and json.loads(done.stdout)["patterns_learned"] == 6
+        assert "%" in shown and not re.search(r"\x1b\[[0-9;]*3[0-9][;m]", shown)
+        assert "%" not in run("learn", texts, "--data", tmp_path / "kb.sqlite").stderr
+
+
+class TestPredict:
+    def test_every_way_to_give_the_state(self, data: Path) -> None:
+        ways = [
+            (["a", "b"], None),
+            (["--state-json", '[["a"], ["b"]]'], None),
+            (["--stdin"], '["a", "b"]'),
+        ]
+        for arguments, given in ways:
+            done = run("predict", "--data", data, "--json", *arguments, input=given or "")
+            plain(done, 0)
+            found = answer(done, "predict")
+            assert {p["sequence"][1][1] for p in found["predictions"]} == {"c", "d"}
+            assert found["patterns"] == 6 and found["matched"] == 2
+
+    def test_code_and_the_table(self, data: Path) -> None:
+        for code, given in ((r"def close(self):\n    self", None), ("-", "def close(self):\n    self.file")):
+            done = run("predict", "--data", data, "--code", code, "--threshold", "0.6", input=given or "")
+            plain(done, 0)
+            assert "def close(self):" in done.stdout and "(the end)" in done.stdout
+            assert "1 of 1 matches among 6 patterns" in done.stdout
+            assert "\x1b" not in done.stdout
+
+    def test_limit_and_threshold(self, data: Path) -> None:
+        found = answer(run("predict", "--data", data, "a", "b", "--limit", "1", "--json"), "predict")
+        assert len(found["predictions"]) == 1 and found["matched"] == 2
+        assert plain(run("predict", "--data", data, "a", "b", "--threshold", "nan"), 2)
+
+    def test_no_prediction_is_a_finding(self, data: Path) -> None:
+        plain(run("predict", "--data", data, "x", "y"), 1)
+
+    @pytest.mark.parametrize(
+        "arguments, words",
+        [
+            ([], "in one way"),
+            (["a", "--code", "b"], "in one way"),
+            (["--state-json", "{"], "must be JSON"),
+            (["--state-json", "{}"], "must be a list"),
+            (["--state-json", "[" * 100_000], "nested too deeply"),
+            (["--state-json", '["a", 1]'], "state[1] must be a str"),
+            (["--state-json", '["a", "\\ud800"]'], "lone surrogate"),
+        ],
+    )
+    def test_wrong_states(self, data: Path, arguments: list[str], words: str) -> None:
+        assert words in plain(run("predict", "--data", data, *arguments), 2)
+
+    def test_control_characters_stay_in_the_store(self, tmp_path: Path) -> None:
+        (tmp_path / "a.jsonl").write_text('[["a"], ["b"], ["\\u001b[31mred\\u0000\\n"]]\n')
+        plain(run("learn", tmp_path / "a.jsonl", "--data", tmp_path / "kb.sqlite"), 0)
+        done = run("predict", "--data", tmp_path / "kb.sqlite", "a", "b")
+        assert r"\x1b[31mred\x00\n" in done.stdout and "\x1b" not in done.stdout
+
+
+class TestDoctor:
+    def test_what_it_looks_at(self, data: Path) -> None:
+        done = run("doctor", "--data", data, "--port", free_port(), "--json")
+        found = answer(done, "doctor")
+        names = [check["name"] for check in found["checks"]]
+        assert names[:7] == ["python", "engine", "cpu", "sqlite", "extra cli", "extra service", "port"]
+        assert names[7:] == ["data", "store"]
+        assert done.returncode == (1 if found["findings"] else 0)
+        assert all(check["ok"] for check in found["checks"] if check["name"] not in ("engine", "extra service"))
+
+    def test_a_port_in_use_is_a_finding(self) -> None:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            done = run("doctor", "--port", taken.getsockname()[1])
+        plain(done, 1)
+        assert re.search("FINDING  port .*choose another", done.stdout)
+
+    def test_wrong_counters_are_a_finding(self, data: Path) -> None:
+        import sqlite3
+
+        with sqlite3.connect(data) as db:
+            db.execute("UPDATE totals SET value = value + 1 WHERE name = 'total_pattern_frequencies'")
+        db.close()
+        done = run("doctor", "--data", data)
+        plain(done, 1)
+        assert re.search("FINDING  store .*total_pattern_frequencies", done.stdout)
+
+    def test_not_a_store(self, tmp_path: Path) -> None:
+        (tmp_path / "x.sqlite").write_text("hello" * 1000)
+        done = run("doctor", "--data", tmp_path)
+        plain(done, 1)
+        assert "FINDING  store" in done.stdout
+
+
+class TestStatus:
+    def test_of_a_file(self, data: Path) -> None:
+        done = run("status", "--data", data, "--json")
+        plain(done, 0)
+        found = answer(done, "status")
+        assert found["patterns"] == 6 and found["totals"]["total_pattern_frequencies"] == 6
+        assert "patterns " in run("status", "--data", data).stdout
+
+    def test_nobody_answers(self) -> None:
+        assert "no service answers" in plain(run("status", "--url", f"http://127.0.0.1:{free_port()}"), 3)
+
+    @pytest.mark.parametrize("url", ["ftp://x", "file:///etc/passwd", "nonsense"])
+    def test_wrong_addresses(self, url: str) -> None:
+        assert "must begin with http" in plain(run("status", "--url", url), 2)
+
+
+class TestServe:
+    @pytest.fixture(autouse=True)
+    def extra(self) -> None:
+        pytest.importorskip("fastapi", reason="serving needs the extra: kato_fast[service]")
+        pytest.importorskip("uvicorn", reason="serving needs the extra: kato_fast[service]")
+
+    @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.org", "::", ""])
+    def test_only_this_machine(self, host: str) -> None:
+        assert plain(run("serve", "--host", host), 2)
+
+    def test_a_host_from_the_environment_too(self) -> None:
+        done = run_program("serve", env=environment(KATO_FAST_HOST="0.0.0.0"))
+        assert "must be an address of this machine" in plain(done, 2)
+
+    def test_a_port_in_use(self) -> None:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            done = run("serve", "--port", taken.getsockname()[1])
+        assert "in use" in plain(done, 3)
+
+    def test_without_the_extra(self, tmp_path: Path) -> None:
+        (tmp_path / "fastapi.py").write_text("raise ImportError('not here')")
+        done = run_program("serve", env=environment(PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}"))
+        assert "pip install kato_fast[service]" in plain(done, 3)
+
+    def test_serves_until_interrupted(self, tmp_path: Path) -> None:
+        import signal
+
+        arguments = ["serve", "--port", "0", "--data", str(tmp_path / "new"), "--json"]
+        server = subprocess.Popen(
+            [sys.executable, "-m", "kato_fast", *arguments],
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=heed_interrupts,
+        )
+        try:
+            url = json.loads("".join(iter(server.stdout.readline, "}\n")) + "}")["url"]
+            wait_for(url)
+            found = answer(run("status", "--url", url, "--json"), "status")
+            assert found["health"]["service_name"]
+            assert re.search("ok +port .*already answers", run("doctor", "--port", url.rsplit(":", 1)[1]).stdout)
+            server.send_signal(signal.SIGINT)
+            assert server.wait(timeout=20) == 130
+            assert "Traceback" not in server.stderr.read()
+        finally:
+            server.kill()
+            server.communicate()
+
+
+def heed_interrupts() -> None:
+    """A test run in a shell's background ignores Ctrl-C, and so would its children."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def wait_for(url: str) -> None:
+    import urllib.request
+
+    for _ in range(200):
+        try:
+            with urllib.request.urlopen(url + "/health", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.1)
+    pytest.fail(f"nothing answers at {url}")
+
+
+def _seconds_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
