@@ -112,21 +112,25 @@ def _not_finite(place: tuple, value: object) -> NoReturn:
 # sequences
 
 
-def sequence_of(data: dict, limit: int, id_limit: int) -> list[Observation]:
-    """The observations of a body of ``/observe-sequence``: numbers stay as they are, strings are sorted.
+def sequence_of(data: dict, limit: int, id_limit: int, sort: bool) -> list[Observation]:
+    """The observations of a body of ``/observe-sequence``: numbers stay as they are.
+
+    sort: whether strings are sorted; KATO does in any case.
 
     Raises HostError where KATO answers 500; answers 422 for everything else that is wrong.
     """
     items = data["observations"]
     if len(items) > limit:
         unprocessable("too_long", (*_BODY, "observations"), f"List should have at most {limit} items", len(items))
-    return [_item(item, (*_BODY, "observations", i), id_limit) for i, item in enumerate(items)]
+    return [_item(item, (*_BODY, "observations", i), id_limit, sort) for i, item in enumerate(items)]
 
 
-def _item(item: object, place: tuple, id_limit: int) -> Observation:
+def _item(item: object, place: tuple, id_limit: int, sort: bool) -> Observation:
     if not isinstance(item, dict):
         raise HostError(f"'{type(item).__name__}' object has no attribute 'get'")
-    strings = _sorted(item.get("strings", []), place)
+    strings = item.get("strings", [])
+    in_order = _sorted(strings, place)
+    strings = in_order if sort else strings
     unique_id = _unique_id(item, place, id_limit)
     _check_strings(strings)
     _check_symbols(strings, (*place, "strings"))

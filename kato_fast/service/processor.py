@@ -77,8 +77,8 @@ class Processor:
         self._felt: list[dict] = []  # those that the current emotives average
         self.predictions: Optional[Predictions] = None
         self._named = False
-        # KATO has one word for all users. A store that was taught symbols in their order would never be met by sorted ones.
-        self._sorts = self._settings.sort_symbols and self.kb.note(SYMBOL_ORDER) != "kept"
+        #: Events of this store were learned in their own order, which sorted ones would never meet.
+        self.keeps_order = self.kb.note(SYMBOL_ORDER) == "kept"
 
     def apply(self, config: dict) -> None:
         """Take over a session's values that are set; the others stay as an earlier session left them."""
@@ -160,7 +160,7 @@ class Processor:
         """The vectors' symbol, then the sorted strings; the event as a whole is not sorted."""
         if observation.event is None:
             strings = observation.strings
-            strings = sorted(strings) if self._sorts else list(strings)
+            strings = sorted(strings) if self._settings.sort_symbols and not self.keeps_order else list(strings)
             observation.event = _vector_symbols(observation.vectors) + strings
         return observation.event
 

@@ -14,11 +14,11 @@ from kato_fast.service.errors import HostError
 from kato_fast.service.middleware import SESSION
 from kato_fast.service.observations import observation_of
 from kato_fast.service.processor import OverLimit
-from kato_fast.service.routes import answers
+from kato_fast.service.routes import BareRoute, answers
 from kato_fast.service.sessions import Session
 from kato_fast.service.state import dumps, reply, service_of
 
-router = APIRouter(tags=["learning"])
+router = APIRouter(tags=["learning"], route_class=BareRoute)
 
 
 @router.post(

@@ -12,19 +12,28 @@ from starlette.responses import Response
 from kato_fast.service import models
 from kato_fast.service.middleware import SESSION
 from kato_fast.service.processor import Processor
-from kato_fast.service.routes import answers
+from kato_fast.service.routes import BareRoute, answers
 from kato_fast.service.routes.learning import check_alive
 from kato_fast.service.state import dumps, reply, service_of
 
-router = APIRouter(tags=["memory"])
+router = APIRouter(tags=["memory"], route_class=BareRoute)
 
 
-@router.get("/predictions", responses=answers(models.Predictions, 500))
-@router.post("/predictions", responses=answers(models.Predictions, 500), operation_id="predictions_by_post")
-async def predictions(request: Request, unique_id: Optional[str] = None) -> Response:
+_UNIQUE_ID = {"parameters": [{"name": "unique_id", "in": "query", "required": False, "schema": {"type": "string"}}]}
+
+
+@router.get("/predictions", responses=answers(models.Predictions, 500), openapi_extra=_UNIQUE_ID)
+@router.post(
+    "/predictions",
+    responses=answers(models.Predictions, 500),
+    openapi_extra=_UNIQUE_ID,
+    operation_id="predictions_by_post",
+)
+async def predictions(request: Request) -> Response:
     """The predictions of the last observation; never computed again. A ``unique_id`` is a 500, as in KATO."""
     service = service_of(request)
     processor = await service.processors.of(service.user_session(request))
+    unique_id = request.query_params.get("unique_id")
     if unique_id:
         raise HTTPException(500, "Predictions failed: 'str' object has no attribute 'get'")
     tail = {"session_id": None, "processor_id": processor.id, "count": processor.count(), "time": int(time.time())}

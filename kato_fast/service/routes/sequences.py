@@ -38,7 +38,8 @@ async def observe_sequence(request: Request) -> Response:
     processor = await service.processors.of(session)
     clock.passed("initialization")
     try:
-        items = sequence_of(data, service.settings.max_sequence, service.settings.max_id_length)
+        limits = service.settings.max_sequence, service.settings.max_id_length
+        items = sequence_of(data, *limits, sort=not processor.keeps_order)
         async with processor.lock:
             run = _Run(processor, data, clock)
             processor.check_sequence(items, run.alone)
