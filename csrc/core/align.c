@@ -8,6 +8,13 @@
 #define PERFECT_TRIES 16
 #define PERFECT_BITS_MAX 14
 
+/* One place of the hash table. */
+typedef struct {
+    uint64_t mask;   /* m <= 64: bit j is set where ids[j] is the key */
+    uint32_t key;    /* KF_SYMBOL_NONE: free */
+    uint32_t number; /* m > 64: of the distinct symbol */
+} state_slot;
+
 /* The symbols of the state in a hash table: slot of an id is
  * (id * multiplier) >> shift. `perfect`: no two symbols share a slot, so one
  * look is enough; otherwise linear probing from there. */
@@ -19,9 +26,7 @@ struct kf_align_state {
     uint32_t shift;
     uint32_t slots_mask;
     bool perfect;
-    uint32_t *keys;   /* by slot; KF_SYMBOL_NONE: free */
-    uint64_t *masks;  /* by slot, m <= 64: bit j set where ids[j] is the key */
-    uint32_t *number; /* by slot, m > 64: the distinct symbol's number */
+    state_slot *slots;
     uint32_t *starts; /* m > 64, by number, n_distinct + 1 */
     uint32_t *places; /* m > 64: ascending positions, symbol after symbol */
     uint32_t *numbers; /* m > 64, by position; KF_SYMBOL_NONE: unknown */
@@ -42,6 +47,7 @@ struct kf_align_scratch {
     kf_alloc alloc;
     uint32_t n_max;
     uint32_t count;   /* matched positions of the pattern at hand */
+    bool has_runs;    /* m <= 64: two of them may stand in a row in both */
     uint32_t *at;     /* their positions in the pattern */
     uint64_t *mask;   /* m <= 64: their state positions */
     uint64_t *level;  /* m <= 64: ends of runs of the length at hand */
@@ -87,7 +93,8 @@ static inline uint32_t
 probe(const kf_align_state *state, uint32_t id)
 {
     uint32_t slot = slot_of(state, id);
-    while (state->keys[slot] != id && state->keys[slot] != KF_SYMBOL_NONE) {
+    while (state->slots[slot].key != id &&
+           state->slots[slot].key != KF_SYMBOL_NONE) {
         slot = (slot + 1) & state->slots_mask;
     }
     return slot;
@@ -97,11 +104,11 @@ static bool
 allocate_slots(kf_align_state *state, uint32_t bits)
 {
     size_t slots = (size_t)1 << bits;
-    kf_release(&state->alloc, state->keys);
-    state->keys = kf_allocate(&state->alloc, slots, sizeof *state->keys);
+    kf_release(&state->alloc, state->slots);
+    state->slots = kf_allocate(&state->alloc, slots, sizeof *state->slots);
     state->shift = 32 - bits;
     state->slots_mask = (uint32_t)slots - 1;
-    return state->keys != NULL;
+    return state->slots != NULL;
 }
 
 /* Whether every id finds its slot at the first look. */
@@ -109,13 +116,14 @@ static bool
 fill_slots(kf_align_state *state, const uint32_t *ids)
 {
     bool perfect = true;
-    memset(state->keys, 0xff,
-           ((size_t)state->slots_mask + 1) * sizeof *state->keys);
+    for (size_t slot = 0; slot <= state->slots_mask; slot++) {
+        state->slots[slot] = (state_slot){0, KF_SYMBOL_NONE, KF_SYMBOL_NONE};
+    }
     for (uint32_t j = 0; j < state->m; j++) {
         if (ids[j] != KF_SYMBOL_NONE) {
             uint32_t slot = probe(state, ids[j]);
             perfect = perfect && slot == slot_of(state, ids[j]);
-            state->keys[slot] = ids[j];
+            state->slots[slot].key = ids[j];
         }
     }
     return perfect;
@@ -154,20 +162,14 @@ build_slots(kf_align_state *state, const uint32_t *ids)
     }
 }
 
-static bool
+static void
 build_masks(kf_align_state *state, const uint32_t *ids)
 {
-    state->masks = kf_allocate_zero(
-        &state->alloc, (size_t)state->slots_mask + 1, sizeof *state->masks);
-    if (state->masks == NULL) {
-        return false;
-    }
     for (uint32_t j = 0; j < state->m; j++) {
         if (ids[j] != KF_SYMBOL_NONE) {
-            state->masks[probe(state, ids[j])] |= (uint64_t)1 << j;
+            state->slots[probe(state, ids[j])].mask |= (uint64_t)1 << j;
         }
     }
-    return true;
 }
 
 /* Number the distinct symbols; starts[number + 1] counts their positions. */
@@ -175,17 +177,17 @@ static void
 number_symbols(kf_align_state *state, const uint32_t *ids)
 {
     for (uint32_t j = 0; j < state->m; j++) {
-        uint32_t slot;
+        state_slot *slot;
         state->numbers[j] = KF_SYMBOL_NONE;
         if (ids[j] == KF_SYMBOL_NONE) {
             continue;
         }
-        slot = probe(state, ids[j]);
-        if (state->number[slot] == KF_SYMBOL_NONE) {
-            state->number[slot] = state->n_distinct++;
+        slot = &state->slots[probe(state, ids[j])];
+        if (slot->number == KF_SYMBOL_NONE) {
+            slot->number = state->n_distinct++;
         }
-        state->numbers[j] = state->number[slot];
-        state->starts[state->number[slot] + 1]++;
+        state->numbers[j] = slot->number;
+        state->starts[slot->number + 1]++;
     }
 }
 
@@ -193,20 +195,17 @@ static bool
 build_places(kf_align_state *state, const uint32_t *ids)
 {
     const kf_alloc *alloc = &state->alloc;
-    size_t slots = (size_t)state->slots_mask + 1;
     uint32_t *filled;
-    state->number = kf_allocate(alloc, slots, sizeof *state->number);
     state->numbers = kf_allocate(alloc, state->m, sizeof *state->numbers);
     state->places = kf_allocate(alloc, state->m, sizeof *state->places);
     state->starts = kf_allocate_zero(alloc, (size_t)state->m + 1,
                                      sizeof *state->starts);
     filled = kf_allocate_zero(alloc, state->m, sizeof *filled);
-    if (state->number == NULL || state->numbers == NULL ||
-        state->places == NULL || state->starts == NULL || filled == NULL) {
+    if (state->numbers == NULL || state->places == NULL ||
+        state->starts == NULL || filled == NULL) {
         kf_release(alloc, filled);
         return false;
     }
-    memset(state->number, 0xff, slots * sizeof *state->number);
     number_symbols(state, ids);
     for (uint32_t i = 0; i < state->n_distinct; i++) {
         state->starts[i + 1] += state->starts[i];
@@ -232,10 +231,12 @@ kf_align_state_new(const kf_alloc *alloc, const uint32_t *ids, uint32_t m,
     state->alloc = *alloc;
     state->m = m;
     if (!build_slots(state, ids) ||
-        !(m <= WORD_BITS ? build_masks(state, ids)
-                         : build_places(state, ids))) {
+        (m > WORD_BITS && !build_places(state, ids))) {
         kf_align_state_free(state);
         return kf_no_memory(err);
+    }
+    if (m <= WORD_BITS) {
+        build_masks(state, ids);
     }
     *out = state;
     return KF_OK;
@@ -249,9 +250,7 @@ kf_align_state_free(kf_align_state *state)
         return;
     }
     alloc = state->alloc;
-    kf_release(&alloc, state->keys);
-    kf_release(&alloc, state->masks);
-    kf_release(&alloc, state->number);
+    kf_release(&alloc, state->slots);
     kf_release(&alloc, state->numbers);
     kf_release(&alloc, state->places);
     kf_release(&alloc, state->starts);
@@ -336,6 +335,33 @@ kf_align_scratch_free(kf_align_scratch *scratch)
 
 /* --- positions of the pattern that occur in the state --- */
 
+/* Without a branch: whether a symbol is in the state is a coin toss that the
+ * processor cannot predict. */
+static inline uint32_t
+find_words(const kf_align_state *state, kf_align_scratch *scratch,
+           const uint32_t *ids, uint32_t n)
+{
+    uint32_t *at = scratch->at;
+    uint64_t *mask = scratch->mask;
+    uint64_t before = 0;
+    uint64_t runs = 0;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const state_slot *slot =
+            &state->slots[state->perfect ? slot_of(state, ids[i])
+                                         : probe(state, ids[i])];
+        uint64_t hit = slot->key == ids[i];
+        uint64_t bits = slot->mask & -hit;
+        runs |= (before << 1) & bits;
+        before = bits;
+        at[count] = i;
+        mask[count] = bits;
+        count += (uint32_t)hit;
+    }
+    scratch->has_runs = runs != 0;
+    return count;
+}
+
 static void
 find_positions(const kf_align_state *state, kf_align_scratch *scratch,
                const uint32_t *ids, uint32_t n)
@@ -343,29 +369,15 @@ find_positions(const kf_align_state *state, kf_align_scratch *scratch,
     uint32_t count = 0;
     if (state->m > WORD_BITS) {
         for (uint32_t i = 0; i < n; i++) {
-            uint32_t slot = probe(state, ids[i]);
+            const state_slot *slot = &state->slots[probe(state, ids[i])];
             scratch->at[count] = i;
-            scratch->number[count] = state->number[slot];
-            count += state->keys[slot] == ids[i];
-        }
-    }
-    else if (state->perfect) {
-        /* Without a branch: whether a symbol is in the state is a coin toss
-         * that the processor cannot predict. */
-        for (uint32_t i = 0; i < n; i++) {
-            uint32_t slot = slot_of(state, ids[i]);
-            scratch->at[count] = i;
-            scratch->mask[count] = state->masks[slot];
-            count += state->keys[slot] == ids[i];
+            scratch->number[count] = slot->number;
+            count += slot->key == ids[i];
         }
     }
     else {
-        for (uint32_t i = 0; i < n; i++) {
-            uint32_t slot = probe(state, ids[i]);
-            scratch->at[count] = i;
-            scratch->mask[count] = state->masks[slot];
-            count += state->keys[slot] == ids[i];
-        }
+        scratch->count = find_words(state, scratch, ids, n);
+        return;
     }
     scratch->count = count;
 }
@@ -575,6 +587,30 @@ align_lists(const kf_align_state *state, kf_align_scratch *scratch, sink *to)
     }
 }
 
+/* walk_single_matches over everything, only counted. Again without a branch
+ * on whether a position finds a partner. */
+static kf_alignment
+count_single_matches(const kf_align_scratch *scratch)
+{
+    kf_alignment sum = {0, 0, 0, 0};
+    uint64_t allowed = ~(uint64_t)0;
+    uint32_t first = UINT32_MAX;
+    for (uint32_t p = 0; p < scratch->count; p++) {
+        uint64_t bits = scratch->mask[p] & allowed;
+        uint64_t lowest = bits & -bits;
+        uint64_t up_to = bits != 0 ? lowest | (lowest - 1) : 0;
+        uint32_t here = scratch->at[p];
+        allowed &= ~up_to;
+        sum.matched += bits != 0;
+        sum.end = bits != 0 ? here + 1 : sum.end;
+        here = bits != 0 ? here : UINT32_MAX;
+        first = here < first ? here : first;
+    }
+    sum.blocks = sum.matched;
+    sum.first = sum.matched != 0 ? first : 0;
+    return sum;
+}
+
 /* --- the public functions --- */
 
 static void
@@ -585,7 +621,10 @@ align(const kf_align_state *state, kf_align_scratch *scratch,
     if (scratch->count < need || scratch->count == 0) {
         return;
     }
-    if (state->m <= WORD_BITS) {
+    if (state->m <= WORD_BITS && !scratch->has_runs && to->blocks == NULL) {
+        to->sum = count_single_matches(scratch);
+    }
+    else if (state->m <= WORD_BITS) {
         align_words(state, scratch, to);
     }
     else {

@@ -48,8 +48,8 @@ static void
 find_all(const kf_knowledge_view *knowledge, uint32_t m, kf_candidates *out)
 {
     for (size_t row = 0; row < knowledge->n_rows; row++) {
-        const kf_pattern *pattern = knowledge->rows[row].pattern;
-        if (pattern != NULL && length_can_pass(out, pattern->n, m)) {
+        const kf_row *here = &knowledge->rows[row];
+        if (here->pattern != NULL && length_can_pass(out, here->n, m)) {
             out->rows[out->count++] = (uint32_t)row;
         }
     }

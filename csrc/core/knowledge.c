@@ -287,7 +287,7 @@ append_row(kf_knowledge *knowledge, const kf_sequence *sequence,
         return kf_no_memory(err);
     }
     *row = (uint32_t)knowledge->n_rows++;
-    knowledge->rows[*row] = (kf_row){pattern, 0, NULL};
+    knowledge->rows[*row] = (kf_row){pattern, 0, NULL, pattern->n};
     knowledge->names.rows[name_slot(knowledge, name)] = *row;
     atomic_fetch_add(&knowledge->n_patterns, 1);
     if (pattern->n > knowledge->longest) {
@@ -325,7 +325,7 @@ remove_row(kf_knowledge *knowledge, uint32_t row)
     remove_name(knowledge, name_slot(knowledge, here->pattern->name));
     knowledge->emotives_memory -= kf_emotives_memory(here->emotives);
     kf_emotives_release(here->emotives);
-    *here = (kf_row){NULL, 0, NULL};
+    *here = (kf_row){NULL, 0, NULL, 0};
     atomic_fetch_sub(&knowledge->n_patterns, 1);
     while (knowledge->n_rows > 0 &&
            knowledge->rows[knowledge->n_rows - 1].pattern == NULL) {

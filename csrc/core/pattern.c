@@ -6,8 +6,8 @@ kf_pattern_event_from(const kf_pattern *pattern, uint32_t position)
     const uint32_t *ends = kf_pattern_ends(pattern);
     uint32_t low = 0;
     uint32_t high = pattern->n_events;
-    if (position == 0) {
-        return 0;
+    if (position == 0 || pattern->n_events == pattern->n) {
+        return position; /* every event has one symbol */
     }
     /* The start of event e is ends[e - 1]; find the first end >= position. */
     while (low < high) {
@@ -36,15 +36,15 @@ kf_pattern_future_hash(const kf_pattern *pattern, uint32_t first)
 {
     const uint32_t *ends = kf_pattern_ends(pattern);
     uint32_t at = kf_pattern_start(pattern, first);
-    uint64_t hash = 0x9e3779b97f4a7c15u;
+    uint64_t hash = 1;
     for (uint32_t event = first; event < pattern->n_events; event++) {
         uint64_t sum = 0;
         for (; at < ends[event]; at++) {
             sum += mix(pattern->ids[at] + 0x9e3779b97f4a7c15u);
         }
-        hash = mix(hash ^ sum) + 0x9e3779b97f4a7c15u;
+        hash = hash * 0xd1342543de82ef95u + sum;
     }
-    return hash;
+    return mix(hash);
 }
 
 kf_status

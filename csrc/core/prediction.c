@@ -324,9 +324,6 @@ finish(search *s, size_t max_predictions, kf_predictions *out, kf_error *err)
     if (status == KF_OK && !assemble(s, ranked, count, out)) {
         status = kf_no_memory(err);
     }
-    if (status == KF_OK) {
-        status = kf_score_sort_futures(alloc, &out->futures, err);
-    }
     out->matched = s->matches.count;
     kf_release(alloc, ranked);
     return status;
@@ -363,6 +360,10 @@ kf_predict(kf_knowledge *knowledge, const kf_text *texts, uint32_t m,
     if (predictions == NULL) {
         return kf_no_memory(err);
     }
+    if (pthread_mutex_init(&predictions->lock, NULL) != 0) {
+        kf_release(alloc, predictions);
+        return kf_no_memory(err);
+    }
     predictions->alloc = *alloc;
     kf_arena_init(&predictions->arena, &predictions->alloc);
     if (m >= 2) {
@@ -393,7 +394,27 @@ kf_predictions_free(kf_predictions *predictions)
     kf_futures_free(&alloc, &predictions->futures);
     kf_arena_free(&predictions->arena);
     kf_state_free(predictions->state);
+    kf_release(&alloc, predictions->future_order);
+    pthread_mutex_destroy(&predictions->lock);
     kf_release(&alloc, predictions);
+}
+
+kf_status
+kf_predictions_order_futures(kf_predictions *predictions,
+                             const uint32_t **out, kf_error *err)
+{
+    kf_status status = KF_OK;
+    pthread_mutex_lock(&predictions->lock);
+    if (predictions->future_order == NULL) {
+        status =
+            kf_score_order_futures(&predictions->alloc, &predictions->futures,
+                                   &predictions->future_order, err);
+    }
+    if (status == KF_OK) {
+        *out = predictions->future_order;
+    }
+    pthread_mutex_unlock(&predictions->lock);
+    return status;
 }
 
 /* --- match --- */

@@ -358,39 +358,43 @@ kf_score_rank(const kf_alloc *alloc, const kf_matches *matches, size_t limit,
     return KF_OK;
 }
 
-/* Merge sort, since it must be stable. */
-static void
-sort_futures(kf_future *items, kf_future *space, size_t count)
+typedef struct {
+    double aggregate;
+    uint32_t index;
+} future_key;
+
+/* Equal aggregates keep their order by index, so any sort will do. */
+static int
+compare_futures(const void *a, const void *b)
 {
-    size_t half = count / 2;
-    size_t a = 0;
-    size_t b = half;
-    if (count < 2) {
-        return;
+    const future_key *x = a;
+    const future_key *y = b;
+    if (x->aggregate != y->aggregate) {
+        return x->aggregate < y->aggregate ? 1 : -1;
     }
-    sort_futures(items, space, half);
-    sort_futures(items + half, space, count - half);
-    if (items[half - 1].aggregate >= items[half].aggregate) {
-        return;
-    }
-    for (size_t i = 0; i < count; i++) {
-        bool first = b == count || (a < half && items[a].aggregate >=
-                                                    items[b].aggregate);
-        space[i] = first ? items[a++] : items[b++];
-    }
-    memcpy(items, space, count * sizeof *items);
+    return (x->index > y->index) - (x->index < y->index);
 }
 
 kf_status
-kf_score_sort_futures(const kf_alloc *alloc, kf_futures *futures,
-                      kf_error *err)
+kf_score_order_futures(const kf_alloc *alloc, const kf_futures *futures,
+                       uint32_t **out, kf_error *err)
 {
-    kf_future *space = kf_allocate(alloc, futures->count, sizeof *space);
-    if (space == NULL) {
+    future_key *keys = kf_allocate(alloc, futures->count, sizeof *keys);
+    uint32_t *order = kf_allocate(alloc, futures->count, sizeof *order);
+    if (keys == NULL || order == NULL) {
+        kf_release(alloc, keys);
+        kf_release(alloc, order);
         return kf_no_memory(err);
     }
-    sort_futures(futures->items, space, futures->count);
-    kf_release(alloc, space);
+    for (size_t g = 0; g < futures->count; g++) {
+        keys[g] = (future_key){futures->items[g].aggregate, (uint32_t)g};
+    }
+    qsort(keys, futures->count, sizeof *keys, compare_futures);
+    for (size_t g = 0; g < futures->count; g++) {
+        order[g] = keys[g].index;
+    }
+    kf_release(alloc, keys);
+    *out = order;
     return KF_OK;
 }
 

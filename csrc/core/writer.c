@@ -307,11 +307,16 @@ kf_write_predictions_cbor(kf_buffer *buffer, const kf_predictions *predictions)
 }
 
 void
-kf_write_futures_json(kf_buffer *buffer, const kf_predictions *predictions)
+kf_write_futures_json(kf_buffer *buffer, kf_predictions *predictions)
 {
+    const uint32_t *order;
+    if (kf_predictions_order_futures(predictions, &order, NULL) != KF_OK) {
+        buffer->failed = true;
+        return;
+    }
     kf_buffer_put(buffer, '[');
     for (size_t g = 0; g < predictions->futures.count; g++) {
-        const kf_future *future = &predictions->futures.items[g];
+        const kf_future *future = &predictions->futures.items[order[g]];
         separate(buffer, JSON, g == 0);
         KF_BUFFER_LITERAL(buffer, "{\"future\":");
         write_events(buffer, JSON, predictions->state->patterns->symbols,

@@ -514,14 +514,21 @@ BloomFilter_from_bytes(PyObject *type, PyObject *data)
 static PyObject *
 BloomFilter_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    PyObject *make =
-        PyObject_GetAttrString((PyObject *)Py_TYPE(op), "from_bytes");
-    PyObject *bytes = make != NULL ? BloomFilter_to_bytes(op, NULL) : NULL;
-    if (bytes == NULL) {
-        Py_XDECREF(make);
-        return NULL;
+    PyObject *name = PyUnicode_InternFromString("from_bytes");
+    PyObject *make = NULL, *bytes = NULL, *reduced = NULL;
+    if (name != NULL) {
+        make = PyObject_GetAttr((PyObject *)Py_TYPE(op), name);
     }
-    return Py_BuildValue("N(N)", make, bytes);
+    if (make != NULL) {
+        bytes = BloomFilter_to_bytes(op, NULL);
+    }
+    if (bytes != NULL) {
+        reduced = Py_BuildValue("O(O)", make, bytes);
+    }
+    Py_XDECREF(name);
+    Py_XDECREF(make);
+    Py_XDECREF(bytes);
+    return reduced;
 }
 
 /* -- the type -- */

@@ -404,13 +404,23 @@ static PyObject *
 Predictions_get_future_potentials(PyObject *op, void *closure)
 {
     const kfpy_state *state = PyType_GetModuleState(Py_TYPE(op));
-    const kf_predictions *result = ((Predictions *)op)->result;
-    PyObject *list = PyList_New((Py_ssize_t)result->futures.count);
+    kf_predictions *result = ((Predictions *)op)->result;
+    const uint32_t *order;
+    PyObject *list;
+    kf_status status;
+    kf_error err;
     (void)closure;
+    Py_BEGIN_ALLOW_THREADS
+    status = kf_predictions_order_futures(result, &order, &err);
+    Py_END_ALLOW_THREADS
+    if (status != KF_OK) {
+        return kfpy_raise(&err);
+    }
+    list = PyList_New((Py_ssize_t)result->futures.count);
     for (size_t g = 0; list != NULL && g < result->futures.count; g++) {
         if (place_item(list, (Py_ssize_t)g,
                        future_dict(state, result,
-                                   &result->futures.items[g])) < 0) {
+                                   &result->futures.items[order[g]])) < 0) {
             Py_CLEAR(list);
         }
     }

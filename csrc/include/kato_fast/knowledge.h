@@ -90,6 +90,7 @@ typedef struct {
     const kf_pattern *pattern;
     uint64_t frequency;
     kf_emotives *emotives;
+    uint32_t n; /* of the pattern: its length filters without a look at it */
 } kf_row;
 
 /* The fields below are for the search; the lock must be held. */

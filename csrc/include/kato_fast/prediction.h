@@ -2,7 +2,7 @@
  *
  *   encode the state -> find candidates -> align -> score -> rank -> assemble
  *
- * A kf_predictions is immutable and holds shares of all it points into, so
+ * A kf_predictions never changes and holds shares of all it points into, so
  * that learning, forgetting and clearing do not touch it; it may be read
  * from many threads. */
 #ifndef KATO_FAST_PREDICTION_H
@@ -16,6 +16,7 @@
 #include "kato_fast/state.h"
 #include "kato_fast/status.h"
 
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -54,7 +55,9 @@ typedef struct {
     kf_state *state; /* owned; NULL where nothing was asked */
     kf_prediction *items; /* best first */
     size_t count;
-    kf_futures futures; /* heaviest first */
+    kf_futures futures; /* in order of first member: see the function */
+    pthread_mutex_t lock; /* of future_order, which is made when asked for */
+    uint32_t *future_order;
     size_t matched;     /* patterns that passed the threshold */
     kf_arena arena;     /* items, blocks, missing, extras */
 } kf_predictions;
@@ -67,6 +70,12 @@ KF_MUST_USE kf_status kf_predict(kf_knowledge *knowledge, const kf_text *texts,
                                  size_t max_predictions, kf_predictions **out,
                                  kf_error *err);
 void kf_predictions_free(kf_predictions *predictions); /* NULL is allowed */
+
+/* Indexes into futures, heaviest first: futures.count of them, borrowed as
+ * long as the predictions. Sorted at the first call, since few ask. */
+KF_MUST_USE kf_status
+kf_predictions_order_futures(kf_predictions *predictions,
+                             const uint32_t **out, kf_error *err);
 
 /* Names and similarities of every pattern that passes, in learning order. */
 typedef struct {

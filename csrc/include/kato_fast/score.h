@@ -76,10 +76,11 @@ KF_MUST_USE kf_status kf_score_rank(const kf_alloc *alloc,
                                     uint32_t **out, size_t *count,
                                     kf_error *err);
 
-/* Sort by aggregate, heaviest first, equal ones as they stand. */
-KF_MUST_USE kf_status kf_score_sort_futures(const kf_alloc *alloc,
-                                            kf_futures *futures,
-                                            kf_error *err);
+/* Indexes of all futures by aggregate, heaviest first, equal ones as they
+ * stand. out: owned, count items. */
+KF_MUST_USE kf_status kf_score_order_futures(const kf_alloc *alloc,
+                                             const kf_futures *futures,
+                                             uint32_t **out, kf_error *err);
 
 void kf_matches_free(const kf_alloc *alloc, kf_matches *matches);
 void kf_futures_free(const kf_alloc *alloc, kf_futures *futures);

@@ -20,7 +20,6 @@ void kf_write_predictions_cbor(kf_buffer *buffer,
                                const kf_predictions *predictions);
 
 /* The list of future_potentials. */
-void kf_write_futures_json(kf_buffer *buffer,
-                           const kf_predictions *predictions);
+void kf_write_futures_json(kf_buffer *buffer, kf_predictions *predictions);
 
 #endif
