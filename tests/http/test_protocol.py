@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 import time
 
 import pytest
+
+from tests.http.conftest import receive
 
 ORIGIN = "http://elsewhere.example"
 
@@ -143,3 +146,39 @@ def test_persistence_counts_when_a_processor_is_made(client, persistence: int) -
         client.post(f"/sessions/{session}/config", json={"persistence": 50})
     stored = client.get(f"/pattern/{name}", headers={"x-user-id": user}).json()["pattern"]["pattern"]["emotives"]
     assert stored == [{"joy": 1.0}, {"joy": 3.0}][-persistence:]
+
+
+def test_future_potentials_stay_when_nothing_is_found(client) -> None:
+    """Section 7.7; and ``pattern_name`` is gone with the next observation (section 8.4)."""
+    headers = {"x-user-id": "potentials"}
+    for strings in (["a"], ["b"], ["c"]):
+        client.post("/observe", json={"strings": strings}, headers=headers)
+    client.post("/learn", headers=headers)
+    session = client.post("/sessions", json={"user_id": "potentials"}).json()["session_id"]
+    client.post("/observe", json={"strings": ["a", "b"]}, headers=headers)
+    assert "pattern_name" in client.get("/predictions", headers=headers).json()["predictions"][0]
+    client.post("/clear-stm", headers=headers)
+    client.post("/observe", json={"strings": ["a", "b"]}, headers=headers)
+    seen = client.get(f"/sessions/{session}/predictions").json()
+    assert "pattern_name" not in seen["predictions"][0] and seen["future_potentials"]
+    client.post("/clear-stm", headers=headers)
+    client.post("/observe", json={"strings": ["nothing", "known"]}, headers=headers)
+    unseen = client.get("/predictions", headers=headers).json()
+    assert unseen["predictions"] == [] and unseen["future_potentials"] == seen["future_potentials"]
+
+
+def test_a_session_that_is_deleted_while_its_request_arrives(client, server) -> None:
+    session = client.post("/sessions", json={"user_id": "late"}).json()["session_id"]
+    body = b'{"strings": ["a", "b"]}'
+    head = f"POST /sessions/{session}/observe HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(head + body[:5])
+        time.sleep(0.2)
+        assert client.delete(f"/sessions/{session}").status_code == 200
+        connection.sendall(body[5:])
+        answer = receive(connection)
+    assert answer.startswith(b"HTTP/1.1 404 ")
+    assert f"Session {session} not found or expired".encode() in answer
+    headers = {"x-user-id": "late"}
+    assert client.get("/stm", headers=headers).json()["stm"] == []
+    assert client.post("/observe", json={}, headers=headers).json()["time"] == 1
