@@ -147,10 +147,10 @@ class Processor:
             self._keep(None)
             return "", stm
         stm = [*stm, event]
-        predictions = await self._predict(stm)
         try:
+            predictions = await self._predict(stm)
             learned, stm = await self._learn_when_full(stm)
-        except HostError as error:
+        except (HostError, OSError) as error:
             raise self._failed(str(error), observation) from None
         self.stm = stm
         self._keep(predictions)

@@ -105,7 +105,10 @@ async def clear_all(request: Request) -> Response:
     processor = await service.processors.of(session)
     async with processor.lock:
         service.sessions.set_stm(session, [])
-        await processor.clear_all()
+        try:
+            await processor.clear_all()
+        except OSError as error:
+            raise HTTPException(500, f"Clear all failed: {error}") from None
     return reply(b'{"status":"okay","message":"all-cleared"}')
 
 
