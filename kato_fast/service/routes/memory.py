@@ -50,7 +50,8 @@ async def predictions_of_session(request: Request, session_id: str) -> Response:
 
 def _predictions(processor: Processor, tail: dict, name: bool) -> bytes:
     listed = processor.predictions_json(name)
-    return b'{"predictions":%b,"future_potentials":%b,%b' % (listed, processor.future_potentials, dumps(tail)[1:])
+    potentials = processor.future_potentials_json()
+    return b'{"predictions":%b,"future_potentials":%b,%b' % (listed, potentials, dumps(tail)[1:])
 
 
 @router.get("/stm", responses=answers(models.ShortTermMemory))
