@@ -31,6 +31,7 @@ struct kf_knowledge {
     kf_counters counters;
     uint32_t longest;
     size_t emotives_memory;
+    size_t unused; /* bytes of patterns that no row has any more */
 };
 
 /* How to take one learn back. */
@@ -82,6 +83,15 @@ make_table(const kf_alloc *alloc, unsigned bits, name_table *table)
     }
     memset(table->rows, 0xff, slots * sizeof *table->rows);
     return true;
+}
+
+/* The first table; reads nothing that changes, so it needs no lock. */
+static bool
+start_table(const kf_knowledge *knowledge, name_table *table)
+{
+    memcpy(&table->secret, knowledge->key + 8, sizeof table->secret);
+    table->secret |= 1;
+    return make_table(&knowledge->alloc, 6, table);
 }
 
 static bool
@@ -141,13 +151,11 @@ kf_knowledge_new(const kf_alloc *alloc, const uint8_t key[16], bool indexed,
     }
     knowledge->alloc = *alloc;
     memcpy(knowledge->key, key, sizeof knowledge->key);
-    memcpy(&knowledge->names.secret, key + 8, sizeof(uint64_t));
-    knowledge->names.secret |= 1;
     knowledge->indexed = indexed;
     knowledge->unicode = unicode;
     kf_counters_init(&knowledge->counters, &knowledge->alloc);
     if (kf_patterns_new(alloc, key, &knowledge->patterns, err) != KF_OK ||
-        !make_table(alloc, 6, &knowledge->names)) {
+        !start_table(knowledge, &knowledge->names)) {
         kf_knowledge_free(knowledge);
         return kf_no_memory(err);
     }
@@ -185,13 +193,13 @@ kf_knowledge_free(kf_knowledge *knowledge)
 kf_status
 kf_knowledge_clear(kf_knowledge *knowledge, kf_error *err)
 {
-    name_table names = knowledge->names;
+    name_table names;
     kf_patterns *patterns;
     if (kf_patterns_new(&knowledge->alloc, knowledge->key, &patterns, err) !=
         KF_OK) {
         return KF_NO_MEMORY;
     }
-    if (!make_table(&knowledge->alloc, 6, &names)) {
+    if (!start_table(knowledge, &names)) {
         kf_patterns_release(patterns);
         return kf_no_memory(err);
     }
@@ -204,12 +212,13 @@ kf_knowledge_clear(kf_knowledge *knowledge, kf_error *err)
     knowledge->names = names;
     knowledge->n_rows = 0;
     knowledge->longest = 0;
+    knowledge->unused = 0;
     atomic_store(&knowledge->n_patterns, 0);
     pthread_rwlock_unlock(&knowledge->lock);
     return KF_OK;
 }
 
-/* --- learning, under the lock --- */
+/* --- rows, under the lock --- */
 
 void
 kf_knowledge_name(const kf_knowledge *knowledge, const kf_sequence *sequence,
@@ -245,6 +254,8 @@ make_pattern(kf_knowledge *knowledge, const kf_sequence *sequence,
         kf_status status = kf_symbols_intern(
             patterns->symbols, sequence->symbols[i], &pattern->ids[i], err);
         if (status != KF_OK) {
+            knowledge->unused +=
+                kf_pattern_size(pattern->n, pattern->n_events);
             return status;
         }
     }
@@ -278,12 +289,12 @@ append_row(kf_knowledge *knowledge, const kf_sequence *sequence,
            const uint8_t name[KF_NAME_SIZE], uint32_t *row, kf_error *err)
 {
     kf_pattern *pattern = NULL;
-    kf_status status =
-        make_pattern(knowledge, sequence, name, &pattern, err);
+    kf_status status = make_pattern(knowledge, sequence, name, &pattern, err);
     if (status != KF_OK) {
         return status;
     }
     if (!make_room(knowledge)) {
+        knowledge->unused += kf_pattern_size(pattern->n, pattern->n_events);
         return kf_no_memory(err);
     }
     *row = (uint32_t)knowledge->n_rows++;
@@ -322,6 +333,7 @@ static void
 remove_row(kf_knowledge *knowledge, uint32_t row)
 {
     kf_row *here = &knowledge->rows[row];
+    knowledge->unused += kf_pattern_size(here->n, here->pattern->n_events);
     remove_name(knowledge, name_slot(knowledge, here->pattern->name));
     knowledge->emotives_memory -= kf_emotives_memory(here->emotives);
     kf_emotives_release(here->emotives);
@@ -352,23 +364,149 @@ swap_emotives(kf_knowledge *knowledge, kf_row *row, kf_emotives *emotives)
     return before;
 }
 
+/* --- giving back what forgotten patterns held --- */
+
+/* Close the gaps once they are half of all rows. */
+static void
+close_gaps(kf_knowledge *knowledge)
+{
+    size_t kept = 0;
+    if (knowledge->n_rows < 64 ||
+        knowledge->n_patterns * 2 > knowledge->n_rows) {
+        return;
+    }
+    for (size_t row = 0; row < knowledge->n_rows; row++) {
+        if (knowledge->rows[row].pattern != NULL) {
+            size_t slot =
+                name_slot(knowledge, knowledge->rows[row].pattern->name);
+            knowledge->rows[kept] = knowledge->rows[row];
+            knowledge->names.rows[slot] = (uint32_t)kept++;
+        }
+    }
+    knowledge->n_rows = kept;
+}
+
+/* Made anew from the rows that are left. */
+typedef struct {
+    kf_patterns *patterns;
+    kf_counters counters;
+    const kf_pattern **copies; /* by row; NULL for a gap */
+} packed;
+
+static const kf_pattern *
+copy_pattern(const kf_symbols *from, kf_patterns *to,
+             const kf_pattern *pattern)
+{
+    size_t size = kf_pattern_size(pattern->n, pattern->n_events);
+    kf_pattern *copy = kf_arena_take(&to->arena, size);
+    if (copy == NULL) {
+        return NULL;
+    }
+    memcpy(copy, pattern, size);
+    for (uint32_t i = 0; i < pattern->n; i++) {
+        if (kf_symbols_intern(to->symbols,
+                              kf_symbols_text(from, pattern->ids[i]),
+                              &copy->ids[i], NULL) != KF_OK) {
+            return NULL;
+        }
+    }
+    return copy;
+}
+
+static bool
+copy_rows(const kf_knowledge *knowledge, packed *to)
+{
+    for (size_t row = 0; row < knowledge->n_rows; row++) {
+        const kf_row *here = &knowledge->rows[row];
+        to->copies[row] = NULL;
+        if (here->pattern == NULL) {
+            continue;
+        }
+        to->copies[row] = copy_pattern(knowledge->patterns->symbols,
+                                       to->patterns, here->pattern);
+        if (to->copies[row] == NULL ||
+            !kf_counters_reserve(&to->counters,
+                                 kf_symbols_count(to->patterns->symbols))) {
+            return false;
+        }
+        kf_counters_add(&to->counters, to->copies[row], here->frequency);
+    }
+    return true;
+}
+
+static void
+free_packed(const kf_alloc *alloc, packed *all)
+{
+    kf_patterns_release(all->patterns);
+    kf_counters_free(&all->counters);
+    kf_release(alloc, all->copies);
+}
+
+/* Rows keep their numbers; results keep a share of what they point into. */
+static void
+use_packed(kf_knowledge *knowledge, packed *all)
+{
+    kf_patterns *patterns = knowledge->patterns;
+    kf_counters counters = knowledge->counters;
+    for (size_t row = 0; row < knowledge->n_rows; row++) {
+        knowledge->rows[row].pattern = all->copies[row];
+    }
+    knowledge->patterns = all->patterns;
+    knowledge->counters = all->counters;
+    knowledge->unused = 0;
+    all->patterns = patterns;
+    all->counters = counters;
+}
+
+/* Whether more than half of the patterns' or symbols' memory is unused, and
+ * so much that it is worth the work. */
+static bool
+is_wasteful(const kf_knowledge *knowledge)
+{
+    uint32_t symbols = kf_symbols_count(knowledge->patterns->symbols);
+    uint32_t unused = symbols - knowledge->counters.n_symbols;
+    return (knowledge->unused > 65536 &&
+            knowledge->unused > knowledge->patterns->arena.memory / 2) ||
+           (unused > 4096 && unused > symbols / 2);
+}
+
+/* Where there is no memory for it, all stays as it is. */
+static void
+tidy(kf_knowledge *knowledge)
+{
+    const kf_alloc *alloc = &knowledge->alloc;
+    packed all = {NULL, {NULL}, NULL};
+    close_gaps(knowledge);
+    if (!is_wasteful(knowledge)) {
+        return;
+    }
+    kf_counters_init(&all.counters, alloc);
+    all.copies = kf_allocate(alloc, knowledge->n_rows, sizeof *all.copies);
+    if (all.copies != NULL &&
+        kf_patterns_new(alloc, knowledge->key, &all.patterns, NULL) == KF_OK &&
+        copy_rows(knowledge, &all)) {
+        use_packed(knowledge, &all);
+    }
+    free_packed(alloc, &all);
+}
+
+/* --- learning, under the lock --- */
+
 static kf_status
 learn_one(kf_knowledge *knowledge, const kf_sequence *sequence,
           kf_learned *learned, undo *back, kf_error *err)
 {
     kf_row *row;
-    kf_status status = ensure_row(knowledge, sequence, learned->name,
-                                  &back->row, &learned->is_new, err);
+    kf_status status;
+    if (!kf_counters_fit(&knowledge->counters, sequence->n, 1)) {
+        return over_the_limit(err);
+    }
+    status = ensure_row(knowledge, sequence, learned->name, &back->row,
+                        &learned->is_new, err);
     if (status != KF_OK) {
         return status;
     }
     row = &knowledge->rows[back->row];
-    if (!kf_counters_fit(&knowledge->counters, row->pattern, 1)) {
-        if (learned->is_new) {
-            remove_row(knowledge, back->row);
-        }
-        return over_the_limit(err);
-    }
     row->frequency++;
     kf_counters_add(&knowledge->counters, row->pattern, 1);
     back->is_new = learned->is_new;
@@ -411,6 +549,9 @@ learn_all(kf_knowledge *knowledge, const kf_sequence *sequences, size_t count,
         }
         kf_emotives_release(log[i].emotives);
     }
+    if (status != KF_OK) {
+        tidy(knowledge);
+    }
     return status;
 }
 
@@ -437,23 +578,23 @@ static kf_status
 put_locked(kf_knowledge *knowledge, const kf_sequence *sequence,
            const uint8_t name[KF_NAME_SIZE], uint64_t frequency, kf_error *err)
 {
+    const kf_row *known = kf_knowledge_find(knowledge, name);
+    uint64_t before = known != NULL ? known->frequency : 0;
     uint32_t number;
     bool is_new;
     kf_row *row;
-    kf_status status =
-        ensure_row(knowledge, sequence, name, &number, &is_new, err);
+    kf_status status;
+    if (frequency > before &&
+        !kf_counters_fit(&knowledge->counters, sequence->n,
+                         frequency - before)) {
+        return over_the_limit(err);
+    }
+    status = ensure_row(knowledge, sequence, name, &number, &is_new, err);
     if (status != KF_OK) {
         return status;
     }
     row = &knowledge->rows[number];
-    kf_counters_remove(&knowledge->counters, row->pattern, row->frequency);
-    if (!kf_counters_fit(&knowledge->counters, row->pattern, frequency)) {
-        kf_counters_add(&knowledge->counters, row->pattern, row->frequency);
-        if (is_new) {
-            remove_row(knowledge, number);
-        }
-        return over_the_limit(err);
-    }
+    kf_counters_remove(&knowledge->counters, row->pattern, before);
     kf_counters_add(&knowledge->counters, row->pattern, frequency);
     row->frequency = frequency;
     kf_emotives_release(swap_emotives(knowledge, row, sequence->emotives));
@@ -472,26 +613,6 @@ kf_knowledge_put(kf_knowledge *knowledge, const kf_sequence *sequence,
     return status;
 }
 
-/* Close the gaps once they are half of all rows. */
-static void
-close_gaps(kf_knowledge *knowledge)
-{
-    size_t kept = 0;
-    if (knowledge->n_rows < 64 ||
-        knowledge->n_patterns * 2 > knowledge->n_rows) {
-        return;
-    }
-    for (size_t row = 0; row < knowledge->n_rows; row++) {
-        if (knowledge->rows[row].pattern != NULL) {
-            size_t slot =
-                name_slot(knowledge, knowledge->rows[row].pattern->name);
-            knowledge->rows[kept] = knowledge->rows[row];
-            knowledge->names.rows[slot] = (uint32_t)kept++;
-        }
-    }
-    knowledge->n_rows = kept;
-}
-
 bool
 kf_knowledge_forget(kf_knowledge *knowledge, const uint8_t name[KF_NAME_SIZE])
 {
@@ -503,7 +624,7 @@ kf_knowledge_forget(kf_knowledge *knowledge, const uint8_t name[KF_NAME_SIZE])
         kf_counters_remove(&knowledge->counters, here->pattern,
                            here->frequency);
         remove_row(knowledge, row);
-        close_gaps(knowledge);
+        tidy(knowledge);
     }
     pthread_rwlock_unlock(&knowledge->lock);
     return row != NO_ROW;

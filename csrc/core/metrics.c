@@ -68,11 +68,10 @@ kf_counters_reserve(kf_counters *counters, uint32_t count)
 }
 
 bool
-kf_counters_fit(const kf_counters *counters, const kf_pattern *pattern,
-                uint64_t times)
+kf_counters_fit(const kf_counters *counters, uint32_t n, uint64_t times)
 {
     /* The total of occurrences is the largest of all counters. */
-    return times <= (KF_COUNTER_MAX - counters->totals.symbols) / pattern->n;
+    return times <= (KF_COUNTER_MAX - counters->totals.symbols) / n;
 }
 
 void

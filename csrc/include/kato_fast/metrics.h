@@ -40,9 +40,9 @@ void kf_counters_free(kf_counters *counters);
 /* Room for ids below count, zero at first. */
 bool kf_counters_reserve(kf_counters *counters, uint32_t count);
 
-/* Whether adding the pattern `times` times keeps every counter in range. */
-bool kf_counters_fit(const kf_counters *counters, const kf_pattern *pattern,
-                     uint64_t times);
+/* Whether adding a pattern of n symbols `times` times keeps every counter in
+ * range. */
+bool kf_counters_fit(const kf_counters *counters, uint32_t n, uint64_t times);
 
 /* Count the pattern's symbols `times` times more, or less. */
 void kf_counters_add(kf_counters *counters, const kf_pattern *pattern,
