@@ -171,8 +171,8 @@ test_formulas(void)
     hamiltonian += -third * (log(third) / ln4);
     CHECK(kf_metric_hamiltonian(&input) == kf_decimal_round12(hamiltonian));
     CHECK(kf_metric_grand_hamiltonian(&input) == 0.5); /* 1/4 + 1/4 */
-    CHECK(kf_metric_confluence(&input, 0.75) ==
-          kf_decimal_round12(0.75 * (1.0 - chance)));
+    CHECK(kf_metric_confluence(&input, 1.0 / 7.0) ==
+          kf_decimal_round12(1.0 / 7.0 * (1.0 - chance)));
     CHECK(kf_metric_distance(&input) == 1.0 - 1.0 / (sqrt(uu) * sqrt(vv)));
 }
 

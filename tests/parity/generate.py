@@ -80,10 +80,17 @@ def edited(rng: random.Random, flat: list[str], alphabet: list[str]) -> list[str
     return out
 
 
+def late(rng: random.Random, known: list[str]) -> list[str]:
+    """Unknown symbols first, about as many as the host's index looks at."""
+    return rng.choices(UNKNOWN, k=EDGES[0] + rng.randint(-2, 1)) + known[: rng.randint(1, 12)]
+
+
 def state(rng: random.Random, alphabet: list[str], known: list[list[str]]) -> list:
     """Like something known, or not; flat or as events; 0, 1 or more symbols."""
     kind = rng.random()
-    if known and kind < 0.7:
+    if known and kind < 0.1:
+        flat = late(rng, rng.choice(known))
+    elif known and kind < 0.7:
         flat = edited(rng, rng.choice(known), alphabet)
     elif kind < 0.95:
         flat = symbols(rng, alphabet + UNKNOWN[: rng.randint(0, 3)], length(rng) + 1)
