@@ -11,17 +11,18 @@
  *
  *   image   header, then arrays at the header's offsets, each aligned to 64:
  *     globals[n_symbols]   u32  local symbol -> global id
- *     slots[n_slots]       u32 pairs (global id, local symbol), open addressing
+ *     slots[n_slots]       kf_slot, open addressing, see kf_segment_symbol
  *     runs[n_runs + 1]     patterns of one length; the last is a sentinel
  *     ids[n_ids]           u16 or u32 local symbols, pattern after pattern
  *     ends[n_ids / 64 + 2] u64  bit per id: the last symbol of its event
  *     order[n_patterns]    u16  local -> row - base
- *     places[65536]        u16  row - base -> local; forgotten rows: anything
+ *     places[65536]        u16  row - base -> local; forgotten rows: 0
  *     first_list[n_symbols + 1] u32  local symbol -> its first list
  *     lists[n_lists]       the k-th list of a symbol: patterns that have it
  *                          at least k times
- *     postings             bitmaps of 8 KiB (over KF_LIST_DENSE patterns) or
- *                          ascending u16 locals, each aligned to 32 bytes
+ *     postings             the bitmaps, 8 KiB each (lists of more than
+ *                          KF_LIST_DENSE patterns), then the ascending u16
+ *                          locals of the other lists; both list after list
  *
  * Immutable and shared (counted); safe from any thread. */
 #ifndef KATO_FAST_SEGMENT_H
@@ -30,6 +31,7 @@
 #include "kato_fast/alloc.h"
 #include "kato_fast/pattern.h"
 #include "kato_fast/status.h"
+#include "kato_fast/symbols.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,18 +41,26 @@
 #define KF_SEGMENT_BITMAP_WORDS (KF_SEGMENT_ROWS / 64)
 /* A list of more patterns than this is a bitmap: 4,096 u16 are 8 KiB too. */
 #define KF_LIST_DENSE 4096u
+/* A symbol is at most so many slots behind its own: with half of the slots
+ * free and good luck the worst of a million is 70, and luck is tried again
+ * until it is good. */
+#define KF_PROBES_MAX 128u
 
 typedef struct {
-    uint32_t n;     /* symbols of each pattern; the sentinel has 0 */
-    uint32_t first; /* first local; the sentinel has n_patterns */
+    uint32_t n;      /* symbols of each pattern; the sentinel has 0 */
+    uint32_t first;  /* first local; the sentinel has n_patterns */
     uint64_t offset; /* of its first id; the sentinel has n_ids */
 } kf_run;
 
 typedef struct {
-    uint64_t offset; /* bytes from the start of postings */
-    uint32_t count;  /* patterns */
-    uint32_t dense;  /* 1: bitmap, 0: array */
+    uint32_t start; /* in units of 2 bytes from the start of postings */
+    uint32_t count; /* patterns; more than KF_LIST_DENSE: a bitmap */
 } kf_list;
+
+typedef struct {
+    uint32_t global; /* KF_SYMBOL_NONE: free */
+    uint32_t local;  /* KF_SYMBOL_NONE where it is free */
+} kf_slot;
 
 typedef struct {
     uint64_t magic;
@@ -60,9 +70,11 @@ typedef struct {
     uint32_t n_symbols;
     uint32_t n_runs;
     uint32_t n_lists;
-    uint32_t n_slots;  /* a power of two */
-    uint32_t id_bytes; /* 2 or 4 */
-    uint64_t globals;  /* offsets in bytes */
+    uint32_t n_bitmaps;
+    uint32_t n_slots;    /* a power of two, at least 2 * n_symbols */
+    uint32_t multiplier; /* of the slots, odd */
+    uint32_t id_bytes;   /* 2 or 4 */
+    uint64_t globals;    /* offsets in bytes */
     uint64_t slots;
     uint64_t runs;
     uint64_t ids;
@@ -78,7 +90,7 @@ typedef struct {
 typedef struct kf_segment {
     const kf_segment_header *header;
     const uint32_t *globals;
-    const uint32_t *slots;
+    const kf_slot *slots;
     const kf_run *runs;
     const uint16_t *ids16; /* NULL where id_bytes is 4 */
     const uint32_t *ids32; /* NULL where id_bytes is 2 */
@@ -87,19 +99,23 @@ typedef struct kf_segment {
     const uint16_t *places;
     const uint32_t *first_list;
     const kf_list *lists;
-    const uint8_t *postings;
+    const uint16_t *postings;
 } kf_segment;
 
 /* An owned segment of the patterns at patterns[0..KF_SEGMENT_ROWS-1], by row
- * minus base; NULL for forgotten rows. Borrowed for the call. */
+ * minus base; NULL for forgotten rows. Borrowed for the call. Fails with
+ * KF_NO_MEMORY only. The image is segment->header, header->size bytes. */
 KF_MUST_USE kf_status kf_segment_build(const kf_alloc *alloc,
                                        const kf_pattern *const *patterns,
                                        kf_segment **out, kf_error *err);
 
-/* A segment over an image that is not copied (mapped from a file). Checks
- * everything in it that reading would trust. The image stays valid until
- * release(context) is called, when the last share goes; release may be
- * NULL. */
+/* A segment over an image that is not copied (mapped from a file), at an
+ * address that is a multiple of 64. Checks everything in it that reading
+ * would trust, in time proportional to size; KF_INVALID says what is wrong
+ * and where. Whether its lists agree with its patterns is a checksum's
+ * task. The image stays valid until release(context) is called, when the
+ * last share goes; release may be NULL, and is not called where this
+ * fails. */
 KF_MUST_USE kf_status kf_segment_open(const kf_alloc *alloc, const void *image,
                                       size_t size,
                                       void (*release)(void *context),
@@ -113,7 +129,7 @@ void kf_segment_release(kf_segment *segment); /* NULL is allowed */
  * it. */
 uint32_t kf_segment_symbol(const kf_segment *segment, uint32_t global);
 
-/* The run that holds the local. */
+/* The run that holds the local number, which is below n_patterns. */
 const kf_run *kf_segment_run(const kf_segment *segment, uint32_t local);
 
 /* Copy a pattern out: n global ids, then n_events ends (see pattern.h), into
