@@ -730,13 +730,18 @@ kf_align_note_seen(const kf_align_state *state, kf_align_scratch *scratch,
     }
 }
 
-bool
-kf_align_was_seen(const kf_align_state *state,
-                  const kf_align_scratch *scratch, uint32_t j)
+void
+kf_align_collect_seen(const kf_align_state *state,
+                      const kf_align_scratch *scratch, uint64_t *seen)
 {
     if (state->m <= WORD_BITS) {
-        return (scratch->seen_bits >> j) & 1;
+        seen[0] |= scratch->seen_bits;
+        return;
     }
-    return state->numbers[j] != KF_SYMBOL_NONE &&
-           scratch->seen[state->numbers[j]];
+    for (uint32_t j = 0; j < state->m; j++) {
+        if (state->numbers[j] != KF_SYMBOL_NONE &&
+            scratch->seen[state->numbers[j]]) {
+            seen[j / WORD_BITS] |= (uint64_t)1 << (j % WORD_BITS);
+        }
+    }
 }

@@ -477,12 +477,22 @@ static PyObject *
 Knowledge_forget(PyObject *self, PyObject *value)
 {
     uint8_t name[KF_NAME_SIZE];
+    bool found = false;
+    kf_error err;
     int is_name = kfpy_name(value, name);
     if (is_name < 0) {
         return NULL;
     }
-    return PyBool_FromLong(is_name &&
-                           kf_knowledge_forget(knowledge_of(self), name));
+    if (is_name) {
+        kf_status status;
+        Py_BEGIN_ALLOW_THREADS /* closing gaps may take a while */
+        status = kf_knowledge_forget(knowledge_of(self), name, &found, &err);
+        Py_END_ALLOW_THREADS
+        if (status != KF_OK) {
+            return kfpy_raise(&err);
+        }
+    }
+    return PyBool_FromLong(found);
 }
 
 PyDoc_STRVAR(Knowledge_clear_doc, "clear($self, /)\n--\n\n"
@@ -623,27 +633,58 @@ Knowledge_match(PyObject *self, PyObject *const *args, Py_ssize_t n_args,
 
 /* --- looking --- */
 
-/* A pattern with shares of all it needs, taken under the lock. */
+/* A copy of a pattern with shares of all it needs, taken under the lock. */
 typedef struct {
-    kf_patterns *patterns;
-    kf_row row;
+    kf_root *root;
+    kf_pattern *pattern; /* owned */
+    uint64_t frequency;
+    kf_emotives *emotives;
 } held_row;
 
-static bool
-hold_row(kf_knowledge *knowledge, const uint8_t name[KF_NAME_SIZE],
-         held_row *out)
+static void
+release_row(held_row *held)
 {
-    const kf_row *row;
-    kf_knowledge_lock_shared(knowledge);
-    row = kf_knowledge_find(knowledge, name);
-    if (row != NULL) {
-        out->row = *row;
-        kf_emotives_share(row->emotives);
-        out->patterns =
-            kf_patterns_share(kf_knowledge_look(knowledge).patterns);
+    kf_root_release(held->root);
+    kf_release(&kfpy_alloc, held->pattern);
+    kf_emotives_release(held->emotives);
+}
+
+static kf_status
+hold_row_locked(kf_knowledge *knowledge, const uint8_t name[KF_NAME_SIZE],
+                held_row *out, kf_error *err)
+{
+    kf_knowledge_view view = kf_knowledge_look(knowledge);
+    uint32_t row;
+    kf_status status = kf_knowledge_find(knowledge, name, &row, err);
+    uint32_t n;
+    if (status != KF_OK || row == KF_NO_ROW) {
+        return status;
     }
+    n = kf_root_length(view.root, row);
+    out->pattern = kf_allocate(&kfpy_alloc, 1, kf_pattern_size(n, n));
+    if (out->pattern == NULL) {
+        return kf_no_memory(err);
+    }
+    out->pattern->n = kf_root_read(view.root, row, out->pattern->ids,
+                                   &out->pattern->n_events);
+    memcpy(out->pattern->name, name, KF_NAME_SIZE);
+    out->root = kf_root_share(view.root);
+    out->frequency = kf_knowledge_frequency(knowledge, row);
+    out->emotives = kf_emotives_share(kf_knowledge_emotives(knowledge, row));
+    return KF_OK;
+}
+
+/* out->pattern is NULL where there is none of that name. */
+static kf_status
+hold_row(kf_knowledge *knowledge, const uint8_t name[KF_NAME_SIZE],
+         held_row *out, kf_error *err)
+{
+    kf_status status;
+    memset(out, 0, sizeof *out);
+    kf_knowledge_lock_shared(knowledge);
+    status = hold_row_locked(knowledge, name, out, err);
     kf_knowledge_unlock_shared(knowledge);
-    return row != NULL;
+    return status;
 }
 
 /* Set dict[key] to value, which is taken and may be NULL (an error). */
@@ -684,19 +725,19 @@ stored_emotives(const kf_emotives *emotives)
 static PyObject *
 row_dict(const kfpy_state *state, const held_row *held)
 {
-    const kf_pattern *pattern = held->row.pattern;
+    const kf_pattern *pattern = held->pattern;
     PyObject *dict = PyDict_New();
     if (dict != NULL &&
         (put_item(dict, state->keys.name, kfpy_name_str(pattern->name)) < 0 ||
          put_item(dict, state->keys.frequency,
-                  PyLong_FromUnsignedLongLong(held->row.frequency)) < 0 ||
+                  PyLong_FromUnsignedLongLong(held->frequency)) < 0 ||
          put_item(dict, state->keys.length,
                   PyLong_FromUnsignedLong(pattern->n)) < 0 ||
          put_item(dict, state->keys.pattern_data,
-                  kfpy_events_list(held->patterns->symbols, pattern, 0,
+                  kfpy_events_list(held->root->symbols, pattern, 0,
                                    pattern->n_events)) < 0 ||
          put_item(dict, state->keys.emotives,
-                  stored_emotives(held->row.emotives)) < 0)) {
+                  stored_emotives(held->emotives)) < 0)) {
         Py_CLEAR(dict);
     }
     return dict;
@@ -718,16 +759,22 @@ Knowledge_pattern(PyObject *self, PyObject *value)
     uint8_t name[KF_NAME_SIZE];
     held_row held;
     PyObject *dict;
+    kf_error err;
     int is_name = kfpy_name(value, name);
     if (is_name < 0) {
         return NULL;
     }
-    if (!is_name || !hold_row(knowledge_of(self), name, &held)) {
+    if (!is_name) {
+        Py_RETURN_NONE;
+    }
+    if (hold_row(knowledge_of(self), name, &held, &err) != KF_OK) {
+        return kfpy_raise(&err);
+    }
+    if (held.pattern == NULL) {
         Py_RETURN_NONE;
     }
     dict = row_dict(state_of(self), &held);
-    kf_emotives_release(held.row.emotives);
-    kf_patterns_release(held.patterns);
+    release_row(&held);
     return dict;
 }
 
@@ -735,44 +782,44 @@ PyDoc_STRVAR(Knowledge_names_doc,
              "names($self, /)\n--\n\n"
              "Every pattern's name, in learning order.");
 
-static PyObject *
-Knowledge_names(PyObject *self, PyObject *ignored)
+/* Rows that are not forgotten, copied under the lock: a list of matches that
+ * all match. */
+static bool
+hold_names(kf_knowledge *knowledge, kf_match_list *out)
 {
-    kf_knowledge *knowledge = knowledge_of(self);
     kf_knowledge_view view;
-    uint8_t(*names)[KF_NAME_SIZE];
-    PyObject *list;
-    size_t count = 0;
-    (void)ignored;
+    memset(out, 0, sizeof *out);
+    out->alloc = kfpy_alloc;
     kf_knowledge_lock_shared(knowledge);
     view = kf_knowledge_look(knowledge);
-    names = kf_allocate(&kfpy_alloc, view.n_patterns, sizeof *names);
-    for (size_t row = 0; names != NULL && row < view.n_rows; row++) {
-        if (view.rows[row].pattern != NULL) {
-            memcpy(names[count++], view.rows[row].pattern->name, KF_NAME_SIZE);
+    out->root = kf_root_share(view.root);
+    out->unicode = view.unicode;
+    out->longest = view.longest;
+    out->rows = kf_allocate(&kfpy_alloc, view.n_rows, sizeof *out->rows);
+    for (uint32_t row = 0; out->rows != NULL && row < view.n_rows; row++) {
+        if (kf_knowledge_frequency(knowledge, row) != 0) {
+            out->rows[out->count++] = row;
         }
     }
     kf_knowledge_unlock_shared(knowledge);
-    if (names == NULL) {
+    return out->rows != NULL;
+}
+
+static PyObject *
+Knowledge_names(PyObject *self, PyObject *ignored)
+{
+    kf_match_list rows;
+    (void)ignored;
+    if (!hold_names(knowledge_of(self), &rows)) {
+        kf_match_list_free(&rows);
         return PyErr_NoMemory();
     }
-    list = PyList_New((Py_ssize_t)count);
-    for (size_t i = 0; list != NULL && i < count; i++) {
-        PyObject *name = kfpy_name_str(names[i]);
-        if (name == NULL) {
-            Py_CLEAR(list);
-        }
-        else {
-            PyList_SET_ITEM(list, (Py_ssize_t)i, name);
-        }
-    }
-    kf_release(&kfpy_alloc, names);
-    return list;
+    return kfpy_match_names(&rows);
 }
 
 /* Counters copied under the lock. */
 typedef struct {
-    kf_patterns *patterns;
+    kf_root *root;
     uint64_t *frequency;
     uint64_t *members;
     uint32_t count;
@@ -781,7 +828,7 @@ typedef struct {
 static void
 release_counters(held_counters *held)
 {
-    kf_patterns_release(held->patterns);
+    kf_root_release(held->root);
     kf_release(&kfpy_alloc, held->frequency);
     kf_release(&kfpy_alloc, held->members);
 }
@@ -793,8 +840,8 @@ hold_counters(kf_knowledge *knowledge, held_counters *held)
     size_t size;
     kf_knowledge_lock_shared(knowledge);
     view = kf_knowledge_look(knowledge);
-    held->patterns = kf_patterns_share(view.patterns);
-    held->count = kf_symbols_count(view.patterns->symbols);
+    held->root = kf_root_share(view.root);
+    held->count = kf_symbols_count(view.root->symbols);
     if (held->count > view.counters->capacity) { /* never learned */
         held->count = (uint32_t)view.counters->capacity;
     }
@@ -814,7 +861,7 @@ put_symbol(const kfpy_state *state, const held_counters *held, uint32_t id,
            PyObject *all)
 {
     PyObject *symbol =
-        kfpy_text_str(kf_symbols_text(held->patterns->symbols, id));
+        kfpy_text_str(kf_symbols_text(held->root->symbols, id));
     PyObject *counts = PyDict_New();
     int result = -1;
     if (symbol != NULL && counts != NULL &&
