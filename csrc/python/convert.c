@@ -27,6 +27,12 @@ wrong_type(PyObject *place, const char *rule, PyObject *value)
     return -1;
 }
 
+void
+kfpy_wrong_type(const char *place, const char *rule, PyObject *value)
+{
+    wrong_type(PyUnicode_FromString(place), rule, value);
+}
+
 /* Where a symbol or event stands, for messages: name[event][index], either
  * number left out where it is negative. */
 typedef struct {
@@ -128,28 +134,48 @@ kfpy_input_init(kfpy_input *input)
 void
 kfpy_input_free(kfpy_input *input)
 {
+    for (size_t i = 0; i < input->n_texts; i++) {
+        Py_DECREF(input->objects[i]);
+    }
     kf_release(&kfpy_alloc, input->texts);
+    kf_release(&kfpy_alloc, input->objects);
     kf_release(&kfpy_alloc, input->ends);
-    kf_release(&kfpy_alloc, input->bytes);
+}
+
+/* Room for `more` texts. -1 with MemoryError set. */
+static int
+reserve_texts(kfpy_input *input, size_t more)
+{
+    size_t needed = input->n_texts + more;
+    void *texts = input->texts;
+    void *objects = input->objects;
+    bool grown = kf_grow(&kfpy_alloc, &texts, &input->texts_capacity, needed,
+                         sizeof *input->texts);
+    input->texts = texts;
+    grown = grown && kf_grow(&kfpy_alloc, &objects, &input->objects_capacity,
+                             needed, sizeof *input->objects);
+    input->objects = objects;
+    if (!grown) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    return 0;
 }
 
 static int
 add_symbols(kfpy_input *input, PyObject *symbols, place at)
 {
     Py_ssize_t count = PySequence_Fast_GET_SIZE(symbols);
-    void *texts = input->texts;
-    if (!kf_grow(&kfpy_alloc, &texts, &input->texts_capacity,
-                 input->n_texts + (size_t)count, sizeof *input->texts)) {
-        PyErr_NoMemory();
+    if (reserve_texts(input, (size_t)count) < 0) {
         return -1;
     }
-    input->texts = texts;
     for (Py_ssize_t i = 0; i < count; i++) {
-        if (symbol_text(PySequence_Fast_GET_ITEM(symbols, i), at, i,
-                        &input->texts[input->n_texts]) < 0) {
+        PyObject *item = PySequence_Fast_GET_ITEM(symbols, i);
+        if (symbol_text(item, at, i, &input->texts[input->n_texts]) < 0) {
             return -1;
         }
-        input->n_texts++;
+        Py_INCREF(item);
+        input->objects[input->n_texts++] = item;
     }
     return 0;
 }
@@ -223,27 +249,6 @@ kfpy_input_state(kfpy_input *input, PyObject *state)
 }
 
 int
-kfpy_input_own(kfpy_input *input)
-{
-    size_t total = 0;
-    char *to;
-    for (size_t i = 0; i < input->n_texts; i++) {
-        total += input->texts[i].size;
-    }
-    to = input->bytes = kf_allocate(&kfpy_alloc, total, 1);
-    if (to == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    for (size_t i = 0; i < input->n_texts; i++) {
-        memcpy(to, input->texts[i].bytes, input->texts[i].size);
-        input->texts[i].bytes = to;
-        to += input->texts[i].size;
-    }
-    return 0;
-}
-
-int
 kfpy_check_symbols(PyObject *symbols, const char *name)
 {
     if (!is_list(symbols)) {
@@ -266,37 +271,47 @@ kfpy_check_symbols(PyObject *symbols, const char *name)
 
 /* --- numbers --- */
 
-/* A real number as a double; an int beyond the largest double is infinite.
- * 0, or -1 with an exception set: none where it is not a real number. */
+/* Whether an int that is no double is above zero. -1 with an exception. */
+static int
+is_positive(PyObject *value)
+{
+    PyObject *zero = PyLong_FromLong(0);
+    int positive =
+        zero == NULL ? -1 : PyObject_RichCompareBool(value, zero, Py_GT);
+    Py_XDECREF(zero);
+    return positive;
+}
+
+/* float(value), or infinity for an int beyond the largest double. */
+static int
+float_of(PyObject *value, double *out)
+{
+    PyObject *number = PyNumber_Float(value);
+    if (number != NULL) {
+        *out = PyFloat_AS_DOUBLE(number);
+        Py_DECREF(number);
+        return 0;
+    }
+    if (PyErr_ExceptionMatches(PyExc_OverflowError)) {
+        int positive;
+        PyErr_Clear();
+        positive = is_positive(value);
+        *out = positive > 0 ? INFINITY : -INFINITY;
+        return positive < 0 ? -1 : 0;
+    }
+    return -1;
+}
+
+/* A real number as a double. 0, or -1 with an exception set: none where it
+ * is not a real number. */
 static int
 real_number(const kfpy_state *state, PyObject *value, double *out)
 {
-    int is_real = PyFloat_Check(value) || PyLong_Check(value);
-    if (!is_real) {
-        is_real = PyObject_IsInstance(value, state->real);
-        if (is_real <= 0) {
-            return -1;
-        }
+    if (!PyFloat_Check(value) && !PyLong_Check(value) &&
+        PyObject_IsInstance(value, state->real) <= 0) {
+        return -1;
     }
-    *out = PyFloat_AsDouble(value);
-    if (*out == -1.0 && PyErr_Occurred()) {
-        PyObject *zero;
-        int positive;
-        if (!PyErr_ExceptionMatches(PyExc_OverflowError)) {
-            return -1;
-        }
-        PyErr_Clear();
-        zero = PyLong_FromLong(0);
-        positive = zero == NULL
-                       ? -1
-                       : PyObject_RichCompareBool(value, zero, Py_GT);
-        Py_XDECREF(zero);
-        if (positive < 0) {
-            return -1;
-        }
-        *out = positive ? INFINITY : -INFINITY;
-    }
-    return 0;
+    return float_of(value, out);
 }
 
 /* where is taken. */
@@ -382,9 +397,9 @@ kfpy_frequency(PyObject *value, uint64_t *out)
         return -1;
     }
     if (overflow != 0 || number < 1) {
-        PyErr_Format(
-            PyExc_ValueError,
-            "frequency must be from 1 to 9223372036854775807, not %S", value);
+        PyErr_Format(PyExc_ValueError,
+                     "frequency must be from 1 to 9223372036854775807, not %S",
+                     value);
         return -1;
     }
     *out = (uint64_t)number;
@@ -472,9 +487,9 @@ emotive_map(const kfpy_state *state, PyObject *map, Py_ssize_t index,
     }
     Py_DECREF(items); /* input->holds has it */
     count = PyList_GET_SIZE(items);
-    grown = PyMem_RawRealloc(input->items,
-                             (input->n_items + (size_t)count + 1) *
-                                 sizeof *input->items);
+    grown =
+        PyMem_RawRealloc(input->items, (input->n_items + (size_t)count + 1) *
+                                           sizeof *input->items);
     if (grown == NULL) {
         PyErr_NoMemory();
         return -1;

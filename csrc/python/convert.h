@@ -11,27 +11,25 @@
 #include "kato_fast/symbols.h"
 
 /* Texts and event ends of one or more sequences. Texts point into the `str`
- * objects, so they are good while the GIL is held and nothing else has run;
- * kfpy_input_own makes them good for longer. */
+ * objects, which never change and of which the input holds references: what
+ * runs meanwhile, also without the GIL, may change or drop the lists. */
 typedef struct {
     kf_text *texts;
     size_t n_texts;
     size_t texts_capacity;
+    PyObject **objects; /* owned references, one a text */
+    size_t objects_capacity;
     uint32_t *ends;
     size_t n_ends;
     size_t ends_capacity;
-    char *bytes; /* owned copies of all texts, or NULL */
 } kfpy_input;
 
 void kfpy_input_init(kfpy_input *input);
-void kfpy_input_free(kfpy_input *input);
+void kfpy_input_free(kfpy_input *input); /* with the GIL */
 
 /* Append. -1 with an exception set where the value is not well formed. */
 int kfpy_input_events(kfpy_input *input, PyObject *events);
 int kfpy_input_state(kfpy_input *input, PyObject *state);
-
-/* Copy the bytes of all texts. -1 with MemoryError set. */
-int kfpy_input_own(kfpy_input *input);
 
 /* Check one flat argument of symbols without keeping anything. */
 int kfpy_check_symbols(PyObject *symbols, const char *place);
@@ -46,6 +44,9 @@ int kfpy_frequency(PyObject *value, uint64_t *out);
 
 /* 1 and the name, 0 where the text can be no name, -1 with TypeError set. */
 int kfpy_name(PyObject *value, uint8_t name[KF_NAME_SIZE]);
+
+/* Set TypeError "<place> must be <rule>, not <type>". */
+void kfpy_wrong_type(const char *place, const char *rule, PyObject *value);
 
 /* New references. */
 PyObject *kfpy_name_str(const uint8_t name[KF_NAME_SIZE]);

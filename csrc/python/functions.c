@@ -175,8 +175,7 @@ pair_init(pair *both, PyObject *a, PyObject *b)
     both->m = (uint32_t)PySequence_Fast_GET_SIZE(b);
     both->align = NULL;
     both->scratch = NULL;
-    both->pattern =
-        kf_allocate(&both->alloc, both->n, sizeof *both->pattern);
+    both->pattern = kf_allocate(&both->alloc, both->n, sizeof *both->pattern);
     both->state = kf_allocate(&both->alloc, both->m, sizeof *both->state);
     both->table.slots = NULL;
     if (both->pattern == NULL || both->state == NULL ||
@@ -228,8 +227,7 @@ method_is_lcs(PyObject *method)
         return 0;
     }
     if (!PyUnicode_Check(method)) {
-        PyErr_Format(PyExc_TypeError, "method must be a str, not %s",
-                     Py_TYPE(method)->tp_name);
+        kfpy_wrong_type("method", "a str", method);
         return -1;
     }
     if (PyUnicode_CompareWithASCIIString(method, "ratcliff_obershelp") == 0) {

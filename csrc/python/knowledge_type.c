@@ -189,9 +189,6 @@ batch_learn(batch *all, kf_knowledge *knowledge)
     kf_error err;
     batch_point(all);
     if (all->input.n_texts >= LEARN_RELEASES) {
-        if (kfpy_input_own(&all->input) < 0) {
-            return -1;
-        }
         Py_BEGIN_ALLOW_THREADS
         status = kf_knowledge_learn(knowledge, all->sequences, all->count,
                                     all->learned, &err);
@@ -222,8 +219,7 @@ batch_result(const batch *all, Py_ssize_t item)
     if (name == NULL) {
         return NULL;
     }
-    return Py_BuildValue("(NO)", name,
-                         learned->is_new ? Py_True : Py_False);
+    return Py_BuildValue("(NO)", name, learned->is_new ? Py_True : Py_False);
 }
 
 PyDoc_STRVAR(
@@ -267,19 +263,15 @@ static int
 check_items(PyObject *items)
 {
     if (!PyList_Check(items) && !PyTuple_Check(items)) {
-        PyErr_Format(PyExc_TypeError,
-                     "items must be a list of (events, emotives) pairs, "
-                     "not %s",
-                     Py_TYPE(items)->tp_name);
+        kfpy_wrong_type("items", "a list of (events, emotives) pairs", items);
         return -1;
     }
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items); i++) {
         PyObject *item = PySequence_Fast_GET_ITEM(items, i);
         if (!PyList_Check(item) && !PyTuple_Check(item)) {
-            PyErr_Format(PyExc_TypeError,
-                         "items[%zd] must be an (events, emotives) pair, "
-                         "not %s",
-                         i, Py_TYPE(item)->tp_name);
+            char place[32];
+            PyOS_snprintf(place, sizeof place, "items[%zd]", i);
+            kfpy_wrong_type(place, "an (events, emotives) pair", item);
             return -1;
         }
         if (PySequence_Fast_GET_SIZE(item) != 2) {
@@ -420,10 +412,7 @@ Knowledge_put(PyObject *self, PyObject *const *args, Py_ssize_t n_args,
                      (Py_ssize_t)input.n_texts);
         goto done;
     }
-    /* Emotives may run code that drops the symbols: copy them first. */
     if (kfpy_frequency(given[1], &frequency) < 0 ||
-        (given[2] != NULL && given[2] != Py_None &&
-         kfpy_input_own(&input) < 0) ||
         kfpy_emotives(state_of(self), given[2], &emotives) < 0) {
         goto done;
     }
@@ -511,17 +500,12 @@ Knowledge_clear(PyObject *self, PyObject *ignored)
 
 /* --- asking --- */
 
-/* Whether the search is worth letting the GIL go for; the texts are copied
- * then. -1 with MemoryError set. */
-static int
-let_go(kf_knowledge *knowledge, kfpy_input *input)
+/* Whether the search is worth letting the GIL go for. */
+static bool
+lets_go(const kf_knowledge *knowledge, const kfpy_input *input)
 {
-    size_t patterns = kf_knowledge_count(knowledge);
     size_t m = input->n_texts;
-    if (m == 0 || patterns < SEARCH_RELEASES / m) {
-        return 0;
-    }
-    return kfpy_input_own(input) < 0 ? -1 : 1;
+    return m != 0 && kf_knowledge_count(knowledge) >= SEARCH_RELEASES / m;
 }
 
 PyDoc_STRVAR(
@@ -561,7 +545,7 @@ Knowledge_predict(PyObject *self, PyObject *const *args, Py_ssize_t n_args,
     if (kfpy_input_state(&input, given[0]) == 0 &&
         kfpy_recall_threshold(state_of(self), given[1], &threshold) == 0 &&
         kfpy_max_predictions(given[2], &most) == 0) {
-        release = let_go(knowledge_of(self), &input);
+        release = lets_go(knowledge_of(self), &input);
     }
     if (release > 0) {
         Py_BEGIN_ALLOW_THREADS
@@ -609,7 +593,7 @@ Knowledge_match(PyObject *self, PyObject *const *args, Py_ssize_t n_args,
     kfpy_input_init(&input);
     if (kfpy_input_state(&input, given[0]) == 0 &&
         kfpy_recall_threshold(state_of(self), given[1], &threshold) == 0) {
-        release = let_go(knowledge_of(self), &input);
+        release = lets_go(knowledge_of(self), &input);
     }
     if (release > 0) {
         Py_BEGIN_ALLOW_THREADS
@@ -778,9 +762,8 @@ Knowledge_pattern(PyObject *self, PyObject *value)
     return dict;
 }
 
-PyDoc_STRVAR(Knowledge_names_doc,
-             "names($self, /)\n--\n\n"
-             "Every pattern's name, in learning order.");
+PyDoc_STRVAR(Knowledge_names_doc, "names($self, /)\n--\n\n"
+                                  "Every pattern's name, in learning order.");
 
 /* Rows that are not forgotten, copied under the lock: a list of matches that
  * all match. */

@@ -56,7 +56,7 @@ Matches_repr(PyObject *self)
 static PyObject *
 name_list(const kf_match_list *list)
 {
-    uint8_t(*names)[KF_NAME_SIZE] =
+    uint8_t (*names)[KF_NAME_SIZE] =
         kf_allocate(&kfpy_alloc, list->count, sizeof *names);
     PyObject *result;
     kf_status status;

@@ -112,8 +112,17 @@ def _data(data: Path) -> Iterator[Check]:
     folder = data if data.is_dir() else data.absolute().parent
     writable = os.access(folder, os.W_OK)
     yield Check("data", writable, f"{folder} {'is' if writable else 'is not'} writable")
-    for file in sorted(data.glob("*.sqlite")) if data.is_dir() else [data]:
+    for file in _knowledge_files(data):
         yield _store(file)
+
+
+def _knowledge_files(data: Path) -> list[Path]:
+    from kato_fast.service.naming import sessions_path
+
+    if not data.is_dir():
+        return [data]
+    sessions = Path(sessions_path(str(data)))
+    return [file for file in sorted(data.glob("*.sqlite")) if file != sessions]
 
 
 def _store(file: Path) -> Check:

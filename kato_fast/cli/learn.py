@@ -116,6 +116,7 @@ def described(report: Report, figures: dict[str, int]) -> dict[str, Any]:
         "parts_of_longer_sequences": report.parts,
         "items_already_learned": report.already,
         "seconds": round(report.seconds, 3),
+        "seconds_storing": round(report.storing, 3),
         "patterns_per_second": round(report.per_second, 1),
         **figures,
         "memory_per_pattern": round(figures["memory_bytes"] / held, 1) if held else None,
@@ -131,7 +132,8 @@ def described(report: Report, figures: dict[str, int]) -> dict[str, Any]:
 def _print(data: Path, report: Report, figures: dict[str, int]) -> None:
     fields = described(report, figures)
     print(f"learned     {report.learned:,} patterns, {report.new:,} of them new, from {report.files:,} files")
-    print(f"speed       {report.per_second:,.0f} patterns/s ({report.seconds:.1f} s)")
+    reading = f"{report.seconds - report.storing:.1f} s of it to read the files"
+    print(f"speed       {report.per_second:,.0f} patterns/s ({report.seconds:.1f} s, {reading})")
     print(f"store       {data}: {figures['patterns_held']:,} patterns, {figures['file_bytes'] / 1e6:,.1f} MB on disk")
     if fields["memory_per_pattern"] is not None:
         print(f"memory      {fields['memory_per_pattern']:,.0f} bytes of engine memory per pattern")

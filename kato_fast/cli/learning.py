@@ -37,10 +37,12 @@ class Skipped:
 
 @dataclass
 class Report:
-    """What a run did. order_kept: events were learned whose symbols are not sorted.
+    """What a run did.
 
     learned: sequences learned by this run, new: of them those that were no pattern yet, parts: those that are parts of
     longer ones, already: items that earlier runs had taken. stopped: before the end, on request.
+    order_kept: events were learned whose symbols are not sorted. storing: seconds that the knowledge base took; the
+    others went into reading the files.
     """
 
     files: int = 0
@@ -50,6 +52,7 @@ class Report:
     parts: int = 0
     already: int = 0
     seconds: float = 0.0
+    storing: float = 0.0
     stopped: bool = False
     order_kept: bool = False
     skipped: dict[str, Skipped] = field(default_factory=dict)
@@ -175,8 +178,10 @@ class Learner:
             self.report.order_kept = True
         if self.report.order_kept:
             self._notes[SYMBOL_ORDER] = "kept"
+        started = time.perf_counter()
         if self._entries or self._notes:
             self._commit(self._entries, self._notes)
+        self.report.storing += time.perf_counter() - started
         self._entries, self._symbols, self._notes = [], 0, {}
 
     def _commit(self, entries: list[_Entry], notes: dict[str, str]) -> None:

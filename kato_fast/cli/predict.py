@@ -13,8 +13,8 @@ from kato_fast.cli.output import FINDING, OK, Problem, command, help_text, print
 
 #: Longest state that is read from the command line or standard input.
 MAX_STATE_BYTES = 64 << 20
-#: Events of the future that a row of the table shows.
-NEXT_EVENTS = 3
+#: Events of the future that a row of the table shows, and characters of each.
+NEXT_EVENTS, NEXT_CHARACTERS = 3, 100
 
 HELP = help_text(
     """Predict from a store: the learned sequences that the state belongs to, best first.
@@ -160,4 +160,5 @@ def _line(event: list[str], is_code: bool) -> str:
         text = readable(event)
     else:
         text = " ".join(event)
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+    text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+    return text if len(text) <= NEXT_CHARACTERS else text[: NEXT_CHARACTERS - 1] + "…"

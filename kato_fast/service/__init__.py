@@ -11,6 +11,9 @@ from kato_fast.service.settings import Settings, SettingsError
 
 __all__ = ["Settings", "SettingsError", "create_app", "run"]
 
+#: How long Ctrl-C waits for requests that are under way.
+GRACE_SECONDS = 10
+
 MISSING = "the service needs {name}, which is not installed: pip install 'kato_fast[service]'"
 
 
@@ -31,7 +34,14 @@ def run(settings: Optional[Settings] = None) -> None:
         import uvicorn
     except ModuleNotFoundError as error:
         raise _explained(error) from error
-    uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning", access_log=False)
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
 
 
 def _explained(error: ModuleNotFoundError) -> ModuleNotFoundError:

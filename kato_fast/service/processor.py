@@ -65,7 +65,7 @@ class Processor:
         self.genes = {**genes, "recall_threshold": float(genes["recall_threshold"])}
         self._settings = settings
         self._path = f"User-{user_id}-PatternProcessor-unknown-process"
-        self.future_potentials = b"[]"
+        self._found: Optional[Predictions] = None  # the last run that found something
         self._forget()
 
     def _forget(self) -> None:
@@ -147,10 +147,10 @@ class Processor:
             self._keep(None)
             return "", stm
         stm = [*stm, event]
-        predictions = await self._predict(stm)
         try:
+            predictions = await self._predict(stm)
             learned, stm = await self._learn_when_full(stm)
-        except HostError as error:
+        except (HostError, OSError) as error:
             raise self._failed(str(error), observation) from None
         self.stm = stm
         self._keep(predictions)
@@ -184,7 +184,7 @@ class Processor:
             max_predictions=min(max(0, genes["max_predictions"]), MOST_PREDICTIONS),
         )
         if predictions.matched:
-            self.future_potentials = predictions.future_potentials_json()
+            self._found = predictions
         return predictions
 
     def _keep(self, predictions: Optional[Predictions]) -> None:
@@ -235,6 +235,10 @@ class Processor:
         if self.predictions is None:
             return b"[]"
         return self.predictions.to_json(pattern_names=self._named)
+
+    def future_potentials_json(self) -> bytes:
+        """Those of the last run that found a pattern, however long ago (section 7.7)."""
+        return b"[]" if self._found is None else self._found.future_potentials_json()
 
     def count(self) -> int:
         """Number of predictions."""

@@ -11,6 +11,8 @@ import os
 import pty
 import re
 import resource
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -351,8 +353,6 @@ class TestServe:
         assert "pip install kato_fast[service]" in plain(done, 3)
 
     def test_serves_until_interrupted(self, tmp_path: Path) -> None:
-        import signal
-
         arguments = ["serve", "--port", "0", "--data", str(tmp_path / "new"), "--json"]
         server = subprocess.Popen(
             [sys.executable, "-m", "kato_fast", *arguments],
@@ -376,17 +376,42 @@ class TestServe:
             server.communicate()
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not (shutil.which("curl") and shutil.which("bash")), reason="the README's example needs curl and bash"
+)
+def test_the_demo_does_what_the_readme_says(tmp_path: Path) -> None:
+    """The second start finds what the first one learned, and the example's answer is the one that is shown."""
+    pytest.importorskip("uvicorn", reason="serving needs the extra: kato_fast[service]")
+    example = re.search(r"```\n(demo=http.*?)```\n\n```\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    for said in ("functions of Python's standard library", "learned at an earlier start"):
+        port = free_port()
+        env = environment()
+        del env["KATO_FAST_IMPL"]
+        command = [sys.executable, "-m", "kato_fast", "serve", "--demo", "--port", str(port)]
+        server = subprocess.Popen(
+            command, cwd=tmp_path, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        try:
+            wait_for(f"http://127.0.0.1:{port}")
+            script = example[1].replace("127.0.0.1:8000", f"127.0.0.1:{port}")
+            shown = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=120)
+            assert shown.stdout.startswith(example[2][: example[2].index("similarity", 1)]), shown
+        finally:
+            server.send_signal(signal.SIGINT)
+            _, err = server.communicate(timeout=30)
+        assert said in err and server.returncode == 130
+
+
 def heed_interrupts() -> None:
     """A test run in a shell's background ignores Ctrl-C, and so would its children."""
-    import signal
-
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for(url: str) -> None:
     import urllib.request
 
-    for _ in range(200):
+    for _ in range(600):
         try:
             with urllib.request.urlopen(url + "/health", timeout=5):
                 return

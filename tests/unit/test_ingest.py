@@ -96,7 +96,9 @@ def fourth(): return 4
     def test_half_typed_code(self, code: str, lines: list) -> None:
         assert python_code.half_typed(code) == lines
 
-    @pytest.mark.parametrize("code", ["return x[0].y(a, b=1)", "if not (a and b):", "for i in range(3):", "def f(x):"])
+    @pytest.mark.parametrize(
+        "code", ["return x[0].y(a, b=1)", "if not (a and b):", "for i in f(3)[1:]:", "def f(x, *a, **b):", "return -1"]
+    )
     def test_readable_again(self, code: str) -> None:
         (tokens,) = python_code.half_typed(code)
         assert python_code.readable(tokens).replace(" = ", "=") == code

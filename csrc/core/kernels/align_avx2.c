@@ -10,7 +10,7 @@
 #include "align_runs.h"
 
 /* `set` with the bit of every lane in which word is not 0. */
-KF_TARGET INLINE __m256i
+KF_TARGET KF_INLINE __m256i
 mark(__m256i set, __m256i word, __m256i bit)
 {
     __m256i none = _mm256_cmpeq_epi64(word, _mm256_setzero_si256());
@@ -18,7 +18,7 @@ mark(__m256i set, __m256i word, __m256i bit)
 }
 
 /* Four words at a time. */
-KF_TARGET INLINE void
+KF_TARGET KF_INLINE void
 walk_lanes(const kf_align_local *local, const kf_align_task *lanes,
            uint32_t n, uint32_t id_bytes, walk *out)
 {

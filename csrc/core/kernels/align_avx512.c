@@ -12,7 +12,7 @@
 #include "align_runs.h"
 
 /* Eight words at a time. */
-KF_TARGET INLINE void
+KF_TARGET KF_INLINE void
 walk_lanes(const kf_align_local *local, const kf_align_task *lanes,
            uint32_t n, uint32_t id_bytes, walk *out)
 {

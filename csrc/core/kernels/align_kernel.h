@@ -10,6 +10,7 @@
 
 #include "kato_fast/align_local.h"
 
+#define KF_INLINE static inline __attribute__((always_inline))
 #define KF_WORD_BITS 64
 #define KF_ALIGN_BLOCK 32 /* tasks of one call of a kernel */
 
@@ -55,7 +56,7 @@ struct kf_align_local {
     uint64_t levels[KF_WORD_BITS + 1][KF_WORD_BITS];
 };
 
-static inline __attribute__((always_inline)) uint32_t
+KF_INLINE uint32_t
 kf_align_id(const void *ids, uint32_t i, uint32_t id_bytes)
 {
     return id_bytes == 2 ? ((const uint16_t *)ids)[i]
@@ -63,7 +64,7 @@ kf_align_id(const void *ids, uint32_t i, uint32_t id_bytes)
 }
 
 /* The state positions of the symbol at position i of a pattern. */
-static inline __attribute__((always_inline)) uint64_t
+KF_INLINE uint64_t
 kf_align_mask(const kf_align_local *local, const void *ids, uint32_t i,
               uint32_t id_bytes)
 {

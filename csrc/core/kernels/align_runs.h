@@ -28,10 +28,9 @@ typedef struct {
 } walk;
 
 /* All four, of the first n positions of KF_LANES patterns. */
-KF_TARGET static inline void walk_lanes(const kf_align_local *local,
-                                        const kf_align_task *lanes,
-                                        uint32_t n, uint32_t id_bytes,
-                                        walk *out);
+KF_TARGET KF_INLINE void walk_lanes(const kf_align_local *local,
+                                 const kf_align_task *lanes, uint32_t n,
+                                 uint32_t id_bytes, walk *out);
 
 /* A pattern that waits. */
 typedef struct {
@@ -50,16 +49,14 @@ typedef struct {
     uint32_t k;
 } area;
 
-#define INLINE static inline __attribute__((always_inline))
-
-KF_TARGET INLINE uint64_t
+KF_TARGET KF_INLINE uint64_t
 bits_below(uint32_t end)
 {
     return end >= KF_WORD_BITS ? ~(uint64_t)0 : ((uint64_t)1 << end) - 1;
 }
 
 /* joined: symbols of blocks beside the first of each. */
-KF_TARGET INLINE void
+KF_TARGET KF_INLINE void
 finish(uint64_t taken, uint32_t joined, kf_alignment *out)
 {
     out->matched = (uint32_t)__builtin_popcountll(taken);
@@ -70,7 +67,7 @@ finish(uint64_t taken, uint32_t joined, kf_alignment *out)
 
 /* One step of the walk: `bit` if the position takes one of `bits`, the
  * allowed positions of its symbol. */
-KF_TARGET INLINE uint64_t
+KF_TARGET KF_INLINE uint64_t
 step(uint64_t bits, uint64_t bit, uint64_t *allowed)
 {
     uint64_t found = (uint64_t)0 - (bits != 0);
@@ -79,7 +76,7 @@ step(uint64_t bits, uint64_t bit, uint64_t *allowed)
 }
 
 /* Exactly one position ends a run, so there is one run, of two symbols. */
-KF_TARGET INLINE void
+KF_TARGET KF_INLINE void
 align_one_run(const kf_align_local *local, const void *ids,
               uint32_t id_bytes, const waiting *one, kf_alignment *out)
 {
@@ -93,17 +90,17 @@ align_one_run(const kf_align_local *local, const void *ids,
     uint64_t allowed = ~(uint64_t)0;
     for (uint64_t rest = one->hits & ~taken; rest != 0; rest &= rest - 1) {
         uint64_t bit = rest & -rest;
-        uint64_t area = bit & left ? left_of_run : right_of_run;
+        uint64_t side = bit & left ? left_of_run : right_of_run;
         uint64_t mask = kf_align_mask(
             local, ids, (uint32_t)__builtin_ctzll(rest), id_bytes);
-        taken |= step(mask & area & allowed, bit, &allowed);
+        taken |= step(mask & side & allowed, bit, &allowed);
     }
     finish(taken, 1, out);
 }
 
 /* Fill levels[2] and up. out[k]: positions at which runs of k end. Returns
  * the longest k. */
-KF_TARGET INLINE uint32_t
+KF_TARGET KF_INLINE uint32_t
 find_levels(kf_align_local *local, const waiting *one,
             uint64_t *positions)
 {
@@ -128,7 +125,7 @@ find_levels(kf_align_local *local, const waiting *one,
 }
 
 /* The first run of here->k symbols inside the area: its last positions. */
-KF_TARGET INLINE bool
+KF_TARGET KF_INLINE bool
 find_run(const kf_align_local *local, const uint64_t *positions,
          const area *here, uint32_t *i, uint32_t *j)
 {
@@ -148,7 +145,7 @@ find_run(const kf_align_local *local, const uint64_t *positions,
     return false;
 }
 
-KF_TARGET INLINE uint64_t
+KF_TARGET KF_INLINE uint64_t
 walk_area(const kf_align_local *local, uint64_t hits, const area *here)
 {
     uint64_t allowed = bits_below(here->to) & ~bits_below(here->from);
@@ -163,7 +160,7 @@ walk_area(const kf_align_local *local, uint64_t hits, const area *here)
 
 /* Any runs. At most 32 blocks have two symbols or more, and each leaves one
  * area behind. */
-KF_TARGET INLINE void
+KF_TARGET KF_INLINE void
 align_runs(kf_align_local *local, uint32_t n, const waiting *one,
            kf_alignment *out)
 {
@@ -194,7 +191,7 @@ align_runs(kf_align_local *local, uint32_t n, const waiting *one,
     finish(taken, joined, out);
 }
 
-KF_TARGET INLINE void
+KF_TARGET KF_INLINE void
 align_waiting(kf_align_local *local, const kf_align_task *task,
               uint32_t id_bytes, const waiting *one, kf_alignment *out)
 {
@@ -211,7 +208,7 @@ align_waiting(kf_align_local *local, const kf_align_task *task,
 
 /* Patterns with runs are put aside without a branch: whether there is one
  * cannot be predicted. */
-KF_TARGET INLINE void
+KF_TARGET KF_INLINE void
 align_block(kf_align_local *local, uint32_t id_bytes,
             const kf_align_task *tasks, uint32_t count, kf_alignment *out,
             uint64_t *symbols)
@@ -250,7 +247,7 @@ align_block(kf_align_local *local, uint32_t id_bytes,
     }
 }
 
-KF_TARGET INLINE void
+KF_TARGET KF_INLINE void
 align_any(kf_align_local *local, uint32_t id_bytes,
           const kf_align_task *tasks, uint32_t count, kf_alignment *out,
           uint64_t *symbols)

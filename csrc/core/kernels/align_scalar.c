@@ -5,7 +5,7 @@
 
 #include "align_runs.h"
 
-INLINE void
+KF_INLINE void
 walk_lanes(const kf_align_local *local, const kf_align_task *lanes,
            uint32_t n, uint32_t id_bytes, walk *out)
 {

@@ -57,8 +57,8 @@ double kf_bloom_error_rate(const kf_bloom *bloom);
  *           | checksum of the blocks | checksum of the 56 bytes before
  *
  * from_bytes copies before it checks, so a caller that changes the bytes
- * meanwhile can only make it fail. KF_INVALID says what is wrong; bytes in
- * which one was changed or lost are always refused. */
+ * meanwhile can only make it fail. KF_INVALID says what is wrong; damage is
+ * missed with the chance of two equal 64-bit hashes. */
 size_t kf_bloom_bytes_size(const kf_bloom *bloom);
 void kf_bloom_to_bytes(const kf_bloom *bloom, uint8_t *out);
 KF_MUST_USE kf_status kf_bloom_from_bytes(const kf_alloc *alloc,

@@ -81,6 +81,9 @@ def logical_lines(text: str, *, whole: bool = True) -> Iterator[tuple[int, int, 
 
 def _joined(text: str) -> Iterator[tokenize.TokenInfo]:
     """The tokens, each f-string as one."""
+    if not _F_OPEN:  # before Python 3.12 they are
+        yield from tokenize.generate_tokens(io.StringIO(text).readline)
+        return
     rows = io.StringIO(text).readlines()
     opened = []
     for token in tokenize.generate_tokens(iter([*rows, ""]).__next__):
@@ -115,19 +118,22 @@ def _decoded(data: bytes) -> str:
 
 def readable(tokens: Iterable[str]) -> str:
     """Tokens as one line of code, spaced for people."""
-    text, before = "", ""
+    text, before, sticks = "", "", False
     for token in tokens:
-        tight = (
-            not text
-            or token in {",", ":", ")", "]", "}", ".", ";"}
-            or before in {"(", "[", "{", ".", "~", "@"}
-            or (token in {"(", "["} and (before.isidentifier() and before not in _SPACED or before in {")", "]"}))
-        )
-        text += token if tight else " " + token
+        text += token if not text or sticks or _leans_back(before, token) else " " + token
+        sticks = token in _STICKY or (token in {"*", "**", "-"} and before in {"(", "[", ",", "=", "return"})
         before = token
     return text
 
 
+def _leans_back(before: str, token: str) -> bool:
+    """Whether there is no blank in front of the token."""
+    if token in {"(", "["}:
+        return before in {")", "]"} or (before.isidentifier() and before not in _SPACED)
+    return token in {",", ":", ")", "]", "}", ".", ";"}
+
+
+_STICKY = {"(", "[", "{", ".", "~", "@"}
 _SPACED = frozenset(
     "and as assert async await class def del elif else except for from if import in is lambda not or raise return"
     " while with yield".split()

@@ -50,7 +50,8 @@ async def predictions_of_session(request: Request, session_id: str) -> Response:
 
 def _predictions(processor: Processor, tail: dict, name: bool) -> bytes:
     listed = processor.predictions_json(name)
-    return b'{"predictions":%b,"future_potentials":%b,%b' % (listed, processor.future_potentials, dumps(tail)[1:])
+    potentials = processor.future_potentials_json()
+    return b'{"predictions":%b,"future_potentials":%b,%b' % (listed, potentials, dumps(tail)[1:])
 
 
 @router.get("/stm", responses=answers(models.ShortTermMemory))
@@ -105,7 +106,10 @@ async def clear_all(request: Request) -> Response:
     processor = await service.processors.of(session)
     async with processor.lock:
         service.sessions.set_stm(session, [])
-        await processor.clear_all()
+        try:
+            await processor.clear_all()
+        except OSError as error:
+            raise HTTPException(500, f"Clear all failed: {error}") from None
     return reply(b'{"status":"okay","message":"all-cleared"}')
 
 
