@@ -117,6 +117,58 @@ segments_of_zipf(const segments_zipf *zipf, uint32_t count, uint64_t *seed)
     return made;
 }
 
+/* `count` rows or fewer, anywhere. */
+static inline segments_patterns
+segments_few(uint32_t count, uint32_t vocabulary, uint32_t longest,
+             uint64_t *seed)
+{
+    segments_patterns made = segments_patterns_new();
+    uint32_t *ids = malloc(longest * sizeof *ids);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t row = segments_below(seed, KF_SEGMENT_ROWS);
+        uint32_t n = 2 + segments_below(seed, longest - 1);
+        for (uint32_t j = 0; j < n; j++) {
+            ids[j] = segments_below(seed, vocabulary) * 977;
+        }
+        segments_add(&made, row, ids, n, seed);
+    }
+    free(ids);
+    return made;
+}
+
+/* All of them with the same n symbols. */
+static inline segments_patterns
+segments_equal(uint32_t count, uint32_t n, uint32_t vocabulary, uint64_t *seed)
+{
+    segments_patterns made = segments_patterns_new();
+    uint32_t *ids = malloc(n * sizeof *ids);
+    for (uint32_t i = 0; i < n; i++) {
+        ids[i] = i % vocabulary;
+    }
+    for (uint32_t row = 0; row < count; row++) {
+        segments_add(&made, row, ids, n, seed);
+    }
+    free(ids);
+    return made;
+}
+
+/* More than 65,536 different symbols. */
+static inline segments_patterns
+segments_wide(uint32_t count, uint32_t n, uint64_t *seed)
+{
+    segments_patterns made = segments_patterns_new();
+    uint32_t *ids = malloc(n * sizeof *ids);
+    uint32_t next = 0;
+    for (uint32_t row = 0; row < count; row++) {
+        for (uint32_t i = 0; i < n; i++) {
+            ids[i] = i % 3 == 0 ? i : 1000000 + next++;
+        }
+        segments_add(&made, row, ids, n, seed);
+    }
+    free(ids);
+    return made;
+}
+
 static inline const kf_pattern *const *
 segments_rows(const segments_patterns *patterns)
 {

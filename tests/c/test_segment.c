@@ -162,56 +162,6 @@ check_build(segments_patterns patterns, bool all)
 
 /* --- kinds of patterns --- */
 
-static segments_patterns
-few_patterns(uint32_t count, uint32_t vocabulary, uint32_t longest)
-{
-    segments_patterns made = segments_patterns_new();
-    uint32_t *ids = malloc(longest * sizeof *ids);
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t row = segments_below(&seed, KF_SEGMENT_ROWS);
-        uint32_t n = 2 + segments_below(&seed, longest - 1);
-        for (uint32_t j = 0; j < n; j++) {
-            ids[j] = segments_below(&seed, vocabulary) * 977;
-        }
-        segments_add(&made, row, ids, n, &seed);
-    }
-    free(ids);
-    return made;
-}
-
-/* All of them with the same n symbols. */
-static segments_patterns
-equal_patterns(uint32_t count, uint32_t n, uint32_t vocabulary)
-{
-    segments_patterns made = segments_patterns_new();
-    uint32_t *ids = malloc(n * sizeof *ids);
-    for (uint32_t i = 0; i < n; i++) {
-        ids[i] = i % vocabulary;
-    }
-    for (uint32_t row = 0; row < count; row++) {
-        segments_add(&made, row, ids, n, &seed);
-    }
-    free(ids);
-    return made;
-}
-
-/* More than 65,536 different symbols. */
-static segments_patterns
-wide_patterns(uint32_t count, uint32_t n)
-{
-    segments_patterns made = segments_patterns_new();
-    uint32_t *ids = malloc(n * sizeof *ids);
-    uint32_t next = 0;
-    for (uint32_t row = 0; row < count; row++) {
-        for (uint32_t i = 0; i < n; i++) {
-            ids[i] = i % 3 == 0 ? i : 1000000 + next++;
-        }
-        segments_add(&made, row, ids, n, &seed);
-    }
-    free(ids);
-    return made;
-}
-
 /* Ids that share their slot under the first multiplier, whatever the size of
  * the table. */
 static segments_patterns
@@ -233,17 +183,17 @@ static void
 test_kinds(void)
 {
     segments_zipf zipf = segments_zipf_new(10000, 1.0);
-    segments_patterns longest = few_patterns(3, 50, 70);
+    segments_patterns longest = segments_few(3, 50, 70, &seed);
     uint32_t *ids = calloc(KF_SYMBOLS_MAX, sizeof *ids);
     check_build(segments_patterns_new(), true);
-    check_build(few_patterns(1, 5, 5), true);
-    check_build(few_patterns(300, 20, 80), true);
-    check_build(few_patterns(3000, 3000, 30), true);
-    check_build(equal_patterns(5000, 6, 1), true);
-    check_build(equal_patterns(KF_SEGMENT_ROWS, 3, 2), false);
-    check_build(equal_patterns(KF_LIST_DENSE, 5, 4), true);
-    check_build(equal_patterns(KF_LIST_DENSE + 1, 5, 4), true);
-    check_build(wide_patterns(3000, 50), false);
+    check_build(segments_few(1, 5, 5, &seed), true);
+    check_build(segments_few(300, 20, 80, &seed), true);
+    check_build(segments_few(3000, 3000, 30, &seed), true);
+    check_build(segments_equal(5000, 6, 1, &seed), true);
+    check_build(segments_equal(KF_SEGMENT_ROWS, 3, 2, &seed), false);
+    check_build(segments_equal(KF_LIST_DENSE, 5, 4, &seed), true);
+    check_build(segments_equal(KF_LIST_DENSE + 1, 5, 4, &seed), true);
+    check_build(segments_wide(3000, 50, &seed), false);
     check_build(colliding_patterns(20000), false);
     check_build(segments_of_zipf(&zipf, KF_SEGMENT_ROWS, &seed), false);
     segments_add(&longest, 77, ids, KF_SYMBOLS_MAX, &seed);
@@ -320,7 +270,7 @@ check_flips(segments_patterns patterns, size_t step)
 static void
 check_cuts(void)
 {
-    segments_patterns patterns = few_patterns(9, 9, 9);
+    segments_patterns patterns = segments_few(9, 9, 9, &seed);
     kf_segment *segment = NULL;
     CHECK(kf_segment_build(&kf_alloc_default, segments_rows(&patterns),
                            &segment, NULL) == KF_OK);
@@ -341,7 +291,7 @@ check_cuts(void)
 static void
 test_memory(void)
 {
-    segments_patterns patterns = few_patterns(2000, 900, 20);
+    segments_patterns patterns = segments_few(2000, 900, 20, &seed);
     check_memory memory = {0};
     kf_alloc alloc = check_alloc(&memory);
     CHECK_EACH_FAILURE (memory, done) {
@@ -366,9 +316,9 @@ main(int argc, char **argv)
     seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)time(NULL);
     printf("seed %llu\n", (unsigned long long)seed);
     test_kinds();
-    check_flips(few_patterns(1, 3, 4), 31);
-    check_flips(few_patterns(40, 9, 12), 61);
-    check_flips(equal_patterns(KF_LIST_DENSE + 9, 2, 2), 4999);
+    check_flips(segments_few(1, 3, 4, &seed), 31);
+    check_flips(segments_few(40, 9, 12, &seed), 61);
+    check_flips(segments_equal(KF_LIST_DENSE + 9, 2, 2, &seed), 4999);
     check_cuts();
     test_memory();
     return check_report();
