@@ -44,7 +44,11 @@ kf_candidates_needs(const kf_alloc *alloc, double threshold, uint32_t m,
         return kf_no_memory(err);
     }
     for (uint32_t n = 0; n <= longest; n++) {
+        uint32_t most = n < m ? n : m;
         need[n] = kf_candidates_need(threshold, n + m);
+        if (need[n] > most) {
+            need[n] = n + 1;
+        }
     }
     *out = need;
     return KF_OK;

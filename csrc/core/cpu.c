@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <cpuid.h>
+#endif
 
 static const char *const level_names[KF_CPU_LEVELS] = {"scalar", "avx2",
                                                        "avx512"};
@@ -13,14 +16,21 @@ static kf_cpu_level chosen;
 static char problem[128]; /* empty: none */
 
 #if defined(__x86_64__) && defined(__GNUC__)
+/* Not every compiler's __builtin_cpu_supports knows the name. */
+static bool
+has_lzcnt(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid(0x80000001u, &a, &b, &c, &d) != 0 && (c & bit_LZCNT);
+}
+
 static bool
 has_avx2(void)
 {
     __builtin_cpu_init();
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
            __builtin_cpu_supports("bmi2") &&
-           __builtin_cpu_supports("popcnt") &&
-           __builtin_cpu_supports("lzcnt");
+           __builtin_cpu_supports("popcnt") && has_lzcnt();
 }
 
 static bool

@@ -1,5 +1,6 @@
 #include "kato_fast/scan.h"
 
+#include "kato_fast/align_local.h"
 #include "kato_fast/postings.h"
 
 #include <string.h>
@@ -7,11 +8,15 @@
 struct kf_scan_scratch {
     kf_alloc alloc;
     kf_align_scratch *align;
-    kf_postings_scratch *postings; /* made when a segment is met */
+    uint64_t seen; /* state positions that fast matches have in the present */
+    kf_align_local *local;         /* made when a segment is met */
+    kf_postings_scratch *postings; /* likewise, and what follows */
     uint16_t *locals;              /* KF_SEGMENT_ROWS candidates */
     uint64_t *rows;  /* bit per row of a segment: it has a match */
     uint32_t *match_of; /* by row of a segment */
     kf_match *matches;  /* of a segment, by local */
+    uint32_t n_matches;
+    uint32_t *symbols; /* of the state, in the segment's numbers */
     uint32_t *pattern;  /* one read out of a segment */
     kf_postings_key *keys;
 };
@@ -34,8 +39,11 @@ kf_scan_scratch_new(const kf_scan *scan, kf_scan_scratch **out, kf_error *err)
                         sizeof *scratch->pattern);
         scratch->keys =
             kf_allocate(alloc, scan->state->m, sizeof *scratch->keys);
+        scratch->symbols =
+            kf_allocate(alloc, scan->state->m, sizeof *scratch->symbols);
     }
-    if (scratch->pattern == NULL || scratch->keys == NULL) {
+    if (scratch->pattern == NULL || scratch->keys == NULL ||
+        scratch->symbols == NULL) {
         kf_scan_scratch_free(scratch);
         return kf_no_memory(err);
     }
@@ -52,6 +60,7 @@ kf_scan_scratch_free(kf_scan_scratch *scratch)
     }
     alloc = scratch->alloc;
     kf_align_scratch_free(scratch->align);
+    kf_align_local_free(scratch->local);
     kf_postings_scratch_free(scratch->postings);
     kf_release(&alloc, scratch->locals);
     kf_release(&alloc, scratch->rows);
@@ -59,16 +68,18 @@ kf_scan_scratch_free(kf_scan_scratch *scratch)
     kf_release(&alloc, scratch->matches);
     kf_release(&alloc, scratch->pattern);
     kf_release(&alloc, scratch->keys);
+    kf_release(&alloc, scratch->symbols);
     kf_release(&alloc, scratch);
 }
 
 /* What only segments need; made once. */
-static bool
-reserve_for_segments(kf_scan_scratch *scratch)
+static kf_status
+reserve_for_segments(kf_scan_scratch *scratch, kf_error *err)
 {
     const kf_alloc *alloc = &scratch->alloc;
-    if (scratch->postings != NULL) {
-        return true;
+    kf_status status;
+    if (scratch->local != NULL) {
+        return KF_OK;
     }
     scratch->locals =
         kf_allocate(alloc, KF_SEGMENT_ROWS, sizeof *scratch->locals);
@@ -80,9 +91,14 @@ reserve_for_segments(kf_scan_scratch *scratch)
         kf_allocate(alloc, KF_SEGMENT_ROWS, sizeof *scratch->matches);
     if (scratch->locals == NULL || scratch->rows == NULL ||
         scratch->match_of == NULL || scratch->matches == NULL) {
-        return false;
+        return kf_no_memory(err); /* the search ends, and this with it */
     }
-    return kf_postings_scratch_new(alloc, &scratch->postings, NULL) == KF_OK;
+    status = kf_postings_scratch_new(alloc, &scratch->postings, err);
+    if (status == KF_OK) {
+        status = kf_align_local_new(alloc, kf_cpu_choose(), &scratch->local,
+                                    err);
+    }
+    return status;
 }
 
 /* --- one pattern --- */
@@ -134,6 +150,23 @@ find_present(const uint32_t *ids, uint32_t n, const uint32_t *ends,
     *future_event = event;
 }
 
+/* Symbols from position i on, which begin with the event. */
+static void
+hash_future(uint64_t secret, const uint32_t *ids, uint32_t i,
+            const uint32_t *ends, uint32_t event, uint32_t n_events,
+            uint64_t out[2])
+{
+    kf_future_hash hash;
+    kf_future_hash_start(&hash);
+    for (; event < n_events; event++) {
+        for (; i < ends[event]; i++) {
+            kf_future_hash_symbol(&hash, secret, ids[i]);
+        }
+        kf_future_hash_event(&hash);
+    }
+    kf_future_hash_finish(&hash, out);
+}
+
 /* The match of a pattern whose alignment was the last on the scratch. */
 static void
 fill_match(const kf_scan *scan, kf_scan_scratch *scratch, uint32_t row,
@@ -151,9 +184,8 @@ fill_match(const kf_scan *scan, kf_scan_scratch *scratch, uint32_t row,
     find_present(ids, n, ids + n, n_events, alignment, out, &future_event);
     kf_align_note_seen(scan->state->align, scratch->align, out->present_start,
                        out->present_end);
-    kf_score_hash_future(scan->secret, ids + out->present_end,
-                         ids + n + future_event, n_events - future_event,
-                         out->present_end, out->future_hash);
+    hash_future(scan->secret, ids, out->present_end, ids + n, future_event,
+                n_events, out->future_hash);
 }
 
 static bool
@@ -193,19 +225,31 @@ scan_head(const kf_scan *scan, kf_scan_scratch *scratch, const kf_head *head,
 
 /* --- a sealed block --- */
 
-/* The state's distinct symbols that the segment has, with their counts. */
+/* The state in the segment's own symbols. */
+static void
+find_symbols(const kf_scan *scan, const kf_segment *segment,
+             kf_scan_scratch *scratch)
+{
+    const kf_state *state = scan->state;
+    for (uint32_t j = 0; j < state->m; j++) {
+        scratch->symbols[j] =
+            state->ids[j] != KF_SYMBOL_NONE
+                ? kf_segment_symbol(segment, state->ids[j])
+                : KF_SYMBOL_NONE;
+    }
+}
+
+/* The distinct ones that the segment has, with their counts. */
 static uint32_t
-make_keys(const kf_scan *scan, const kf_segment *segment,
-          kf_scan_scratch *scratch)
+make_keys(const kf_scan *scan, kf_scan_scratch *scratch)
 {
     const kf_state *state = scan->state;
     uint32_t count = 0;
     for (uint32_t k = 0; k < state->n_distinct; k++) {
-        uint32_t symbol =
-            kf_segment_symbol(segment, state->distinct[k].symbol);
+        uint32_t symbol = scratch->symbols[state->distinct[k].first];
         if (symbol != KF_SYMBOL_NONE) {
-            scratch->keys[count].symbol = symbol;
-            scratch->keys[count++].count = state->distinct[k].count;
+            scratch->keys[count++] =
+                (kf_postings_key){symbol, state->distinct[k].count};
         }
     }
     return count;
@@ -231,17 +275,24 @@ find_locals(const kf_scan *scan, const kf_segment *segment,
         return all_locals(segment, scratch->locals);
     }
     return kf_postings_candidates(segment, scratch->keys,
-                                  make_keys(scan, segment, scratch),
+                                  make_keys(scan, scratch),
                                   scan->need, scratch->postings,
                                   scratch->locals);
 }
 
-/* Matches of the segment by local, noted by row. */
-static uint32_t
-align_locals(const kf_scan *scan, kf_scan_scratch *scratch,
+static kf_match *
+note_match(kf_scan_scratch *scratch, uint32_t at)
+{
+    scratch->match_of[at] = scratch->n_matches;
+    scratch->rows[at / 64] |= (uint64_t)1 << (at % 64);
+    return &scratch->matches[scratch->n_matches++];
+}
+
+/* One by one, read out: any state, any index. */
+static void
+align_slowly(const kf_scan *scan, kf_scan_scratch *scratch,
              const kf_segment *segment, uint32_t base, uint32_t count)
 {
-    uint32_t matched = 0;
     for (uint32_t c = 0; c < count; c++) {
         uint32_t local = scratch->locals[c];
         uint32_t *ids = scratch->pattern;
@@ -254,15 +305,167 @@ align_locals(const kf_scan *scan, kf_scan_scratch *scratch,
         }
         kf_align(scan->state->align, scratch->align, ids, n, scan->need[n],
                  &alignment);
-        if (!passes(scan, &alignment, scan->need[n])) {
-            continue;
+        if (passes(scan, &alignment, scan->need[n])) {
+            fill_match(scan, scratch, base + at, ids, n, n_events, &alignment,
+                       note_match(scratch, at));
         }
-        fill_match(scan, scratch, base + at, ids, n, n_events, &alignment,
-                   &scratch->matches[matched]);
-        scratch->match_of[at] = matched++;
-        scratch->rows[at / 64] |= (uint64_t)1 << (at % 64);
     }
-    return matched;
+}
+
+/* The first event end at or behind position i of the segment's ids. */
+static uint64_t
+end_from(const kf_segment *segment, uint64_t i)
+{
+    uint64_t w = i / 64;
+    uint64_t bits = segment->ends[w] & (~(uint64_t)0 << (i % 64));
+    while (bits == 0) {
+        bits = segment->ends[++w];
+    }
+    return w * 64 + (uint64_t)__builtin_ctzll(bits);
+}
+
+/* The start of the event that ends at i; the pattern starts at `first`. */
+static uint64_t
+start_before(const kf_segment *segment, uint64_t i, uint64_t first)
+{
+    while (i > first &&
+           ((segment->ends[(i - 1) / 64] >> ((i - 1) % 64)) & 1) == 0) {
+        i--;
+    }
+    return i;
+}
+
+static inline uint32_t
+id_at(const kf_segment *segment, uint64_t i)
+{
+    return segment->ids16 != NULL ? segment->ids16[i] : segment->ids32[i];
+}
+
+/* As find_present, on the bits of the segment. offset: of the pattern. */
+static void
+find_present_in(const kf_segment *segment, uint64_t offset, uint32_t n,
+                const kf_alignment *alignment, kf_match *match)
+{
+    uint64_t first = offset + alignment->first;
+    uint64_t start = offset;
+    match->present_start = 0;
+    match->present_end = (uint16_t)n;
+    if (alignment->blocks == 0) {
+        return;
+    }
+    if (alignment->first > 0) {
+        start = end_from(segment, first - 1) + 1;
+    }
+    if (start > offset) {
+        uint64_t before = start_before(segment, start - 1, offset);
+        uint64_t i = before;
+        while (i < start && id_at(segment, i) != id_at(segment, first)) {
+            i++;
+        }
+        start = i < start ? before : start;
+    }
+    match->present_start = (uint16_t)(start - offset);
+    match->present_end =
+        (uint16_t)(end_from(segment, offset + alignment->end - 1) + 1 -
+                   offset);
+}
+
+static void
+hash_future_in(const kf_scan *scan, const kf_segment *segment, uint64_t offset,
+               const kf_match *match, uint64_t out[2])
+{
+    kf_future_hash hash;
+    kf_future_hash_start(&hash);
+    for (uint64_t i = offset + match->present_end; i < offset + match->n;
+         i++) {
+        kf_future_hash_symbol(&hash, scan->secret,
+                              segment->globals[id_at(segment, i)]);
+        if ((segment->ends[i / 64] >> (i % 64)) & 1) {
+            kf_future_hash_event(&hash);
+        }
+    }
+    kf_future_hash_finish(&hash, out);
+}
+
+/* Candidates that are aligned at a time. */
+#define BATCH 256u
+
+static void
+fill_match_in(const kf_scan *scan, kf_scan_scratch *scratch,
+              const kf_segment *segment, const kf_run *run, uint32_t local,
+              const kf_alignment *alignment, uint64_t symbols, kf_match *out)
+{
+    uint64_t offset = run->offset + (uint64_t)(local - run->first) * run->n;
+    uint64_t unseen = kf_align_local_known(scratch->local) & ~scratch->seen;
+    out->n = (uint16_t)run->n;
+    out->matched = (uint16_t)alignment->matched;
+    out->similarity = 2.0 * alignment->matched / (run->n + scan->state->m);
+    if (!scan->regions) {
+        return;
+    }
+    find_present_in(segment, offset, run->n, alignment, out);
+    if ((symbols & unseen) != 0) {
+        uint32_t width = segment->header->id_bytes;
+        const char *ids = segment->ids16 != NULL
+                              ? (const char *)segment->ids16
+                              : (const char *)segment->ids32;
+        scratch->seen |= kf_align_local_seen(
+            scratch->local, ids + offset * width, width, out->present_start,
+            out->present_end);
+    }
+    hash_future_in(scan, segment, offset, out, out->future_hash);
+}
+
+static void
+align_batch(const kf_scan *scan, kf_scan_scratch *scratch,
+            const kf_segment *segment, const kf_align_source *source,
+            uint32_t base, const uint16_t *locals, uint32_t count,
+            const kf_run **run)
+{
+    kf_alignment alignments[BATCH];
+    uint64_t symbols[BATCH];
+    kf_align_local_many(scratch->local, source, locals, count, alignments,
+                        scan->regions ? symbols : NULL);
+    for (uint32_t c = 0; c < count; c++) {
+        while (locals[c] >= (*run + 1)->first) {
+            (*run)++;
+        }
+        if (passes(scan, &alignments[c], scan->need[(*run)->n])) {
+            uint32_t at = segment->order[locals[c]];
+            kf_match *match = note_match(scratch, at);
+            match->row = base + at;
+            fill_match_in(scan, scratch, segment, *run, locals[c],
+                          &alignments[c], scan->regions ? symbols[c] : 0,
+                          match);
+        }
+    }
+}
+
+static kf_status
+align_fast(const kf_scan *scan, kf_scan_scratch *scratch,
+           const kf_segment *segment, uint32_t base, uint32_t count,
+           kf_error *err)
+{
+    const kf_segment_header *header = segment->header;
+    const kf_run *run = segment->runs;
+    kf_align_source source = {.ids = segment->ids16 != NULL
+                                         ? (const void *)segment->ids16
+                                         : (const void *)segment->ids32,
+                              .id_bytes = header->id_bytes,
+                              .runs = segment->runs,
+                              .need = scan->need};
+    kf_status status = kf_align_local_prepare(
+        scratch->local, scratch->symbols, scan->state->m, header->n_symbols,
+        segment->runs[header->n_runs - 1].n, err);
+    if (status != KF_OK) {
+        return status;
+    }
+    for (uint32_t c = 0; c < count; c += BATCH) {
+        uint32_t batch = count - c < BATCH ? count - c : BATCH;
+        align_batch(scan, scratch, segment, &source, base,
+                    scratch->locals + c, batch, &run);
+    }
+    return KF_OK;
 }
 
 /* Rows first..end-1 of the block, in row order; the notes are wiped. */
@@ -292,16 +495,28 @@ scan_segment(const kf_scan *scan, kf_scan_scratch *scratch,
              kf_matches *out, kf_error *err)
 {
     uint32_t base = first - first % KF_SEGMENT_ROWS;
+    kf_status status = reserve_for_segments(scratch, err);
     uint32_t count;
-    if (!reserve_for_segments(scratch)) {
-        return kf_no_memory(err);
+    if (status != KF_OK) {
+        return status;
     }
+    scratch->n_matches = 0;
+    find_symbols(scan, segment, scratch);
     count = find_locals(scan, segment, scratch);
-    if (align_locals(scan, scratch, segment, base, count) > 0 &&
-        !append_by_row(scan, scratch, first - base, end - base, out)) {
-        return kf_no_memory(err);
+    if (count == 0) {
+        return KF_OK;
     }
-    return KF_OK;
+    if (scan->state->m > KF_ALIGN_LOCAL_MAX || scan->index != NULL) {
+        align_slowly(scan, scratch, segment, base, count);
+    }
+    else {
+        status = align_fast(scan, scratch, segment, base, count, err);
+    }
+    if (status == KF_OK && scratch->n_matches > 0 &&
+        !append_by_row(scan, scratch, first - base, end - base, out)) {
+        status = kf_no_memory(err);
+    }
+    return status;
 }
 
 kf_status
@@ -322,4 +537,5 @@ kf_scan_collect_seen(const kf_scan *scan, const kf_scan_scratch *scratch,
                      uint64_t *seen)
 {
     kf_align_collect_seen(scan->state->align, scratch->align, seen);
+    seen[0] |= scratch->seen;
 }

@@ -35,41 +35,6 @@ kf_futures_free(const kf_alloc *alloc, kf_futures *futures)
     futures->count = futures->capacity = 0;
 }
 
-/* splitmix64's finaliser, S. Vigna. */
-static inline uint64_t
-mix(uint64_t x)
-{
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
-}
-
-/* Sums inside an event, so that its order does not matter; a polynomial over
- * the events. The host compares SHA-1 of the sorted events; 128 bits that
- * nobody can steer are as good. */
-void
-kf_score_hash_future(uint64_t secret, const uint32_t *ids,
-                     const uint32_t *ends, uint32_t n_events, uint32_t base,
-                     uint64_t hash[2])
-{
-    uint64_t low = n_events;
-    uint64_t high = secret;
-    uint32_t i = 0;
-    for (uint32_t event = 0; event < n_events; event++) {
-        uint64_t low_sum = 0;
-        uint64_t high_sum = 0;
-        for (; i < ends[event] - base; i++) {
-            uint64_t x = mix(secret + ids[i] * 0x9e3779b97f4a7c15u);
-            low_sum += x;
-            high_sum += (x ^ (x >> 32)) * 0xd6e8feb86659fd93u;
-        }
-        low = low * 0xd1342543de82ef95u + low_sum;
-        high = high * 0xaf251af3b0f025b5u + high_sum;
-    }
-    hash[0] = mix(low);
-    hash[1] = mix(high);
-}
-
 /* --- score --- */
 
 /* Futures by hash: open addressing, at most half full. */

@@ -39,33 +39,37 @@ encode_symbol(kf_state *state, uint32_t j, kf_text text)
 }
 
 static int
-compare_ids(const void *a, const void *b)
+compare_symbols(const void *a, const void *b)
 {
-    uint32_t x = *(const uint32_t *)a;
-    uint32_t y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
+    const kf_state_symbol *x = a;
+    const kf_state_symbol *y = b;
+    if (x->symbol != y->symbol) {
+        return x->symbol < y->symbol ? -1 : 1;
+    }
+    return (x->first > y->first) - (x->first < y->first);
 }
 
-/* Unknown symbols sort last and are left out. */
-static bool
+/* Sort known positions by symbol, then join those of one symbol. */
+static void
 count_distinct(kf_state *state)
 {
-    uint32_t *sorted =
-        kf_allocate(&state->alloc, state->m, sizeof *sorted);
-    if (sorted == NULL) {
-        return false;
-    }
-    memcpy(sorted, state->ids, state->m * sizeof *sorted);
-    qsort(sorted, state->m, sizeof *sorted, compare_ids);
-    for (uint32_t j = 0; j < state->m && sorted[j] != KF_SYMBOL_NONE; j++) {
-        if (j == 0 || sorted[j] != sorted[j - 1]) {
-            state->distinct[state->n_distinct++] =
-                (kf_state_symbol){sorted[j], 0};
+    kf_state_symbol *distinct = state->distinct;
+    uint32_t known = 0;
+    for (uint32_t j = 0; j < state->m; j++) {
+        if (state->ids[j] != KF_SYMBOL_NONE) {
+            distinct[known++] = (kf_state_symbol){state->ids[j], 1, j};
         }
-        state->distinct[state->n_distinct - 1].count++;
     }
-    kf_release(&state->alloc, sorted);
-    return true;
+    qsort(distinct, known, sizeof *distinct, compare_symbols);
+    for (uint32_t k = 0; k < known; k++) {
+        if (k > 0 &&
+            distinct[state->n_distinct - 1].symbol == distinct[k].symbol) {
+            distinct[state->n_distinct - 1].count++;
+        }
+        else {
+            distinct[state->n_distinct++] = distinct[k];
+        }
+    }
 }
 
 static bool
@@ -86,7 +90,8 @@ encode_all(kf_state *state, const kf_text *texts)
             return false;
         }
     }
-    return count_distinct(state);
+    count_distinct(state);
+    return true;
 }
 
 kf_status

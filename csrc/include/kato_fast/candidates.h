@@ -21,7 +21,8 @@
  * monotone, so every larger k passes as well. 0 where threshold <= 0. */
 uint32_t kf_candidates_need(double threshold, uint32_t total);
 
-/* need by pattern length, 0..longest. Owned. */
+/* need by pattern length, 0..longest; n + 1 for lengths n that can never pass
+ * since no more than min(n, m) symbols match. Owned. */
 KF_MUST_USE kf_status kf_candidates_needs(const kf_alloc *alloc,
                                           double threshold, uint32_t m,
                                           uint32_t longest, uint32_t **out,

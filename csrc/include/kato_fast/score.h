@@ -61,11 +61,55 @@ typedef struct {
 
 void kf_futures_free(const kf_alloc *alloc, kf_futures *futures);
 
-/* The hash of a future: the global ids of whole events, and where each of
- * its n_events ends, counted from `base`. secret: of the knowledge base. */
-void kf_score_hash_future(uint64_t secret, const uint32_t *ids,
-                          const uint32_t *ends, uint32_t n_events,
-                          uint32_t base, uint64_t hash[2]);
+/* The hash of a future, symbol by symbol: sums inside an event, so that its
+ * order does not matter, and a polynomial over the events. The host compares
+ * SHA-1 of the sorted events; 128 bits that nobody can steer are as good. */
+typedef struct {
+    uint64_t low;
+    uint64_t high;
+    uint64_t low_sum;
+    uint64_t high_sum;
+} kf_future_hash;
+
+static inline void
+kf_future_hash_start(kf_future_hash *hash)
+{
+    *hash = (kf_future_hash){1, 1, 0, 0};
+}
+
+/* splitmix64's finaliser, S. Vigna. */
+static inline uint64_t
+kf_future_mix(uint64_t x)
+{
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+}
+
+/* secret: of the knowledge base. id: global. */
+static inline void
+kf_future_hash_symbol(kf_future_hash *hash, uint64_t secret, uint32_t id)
+{
+    uint64_t x = kf_future_mix(secret + id * 0x9e3779b97f4a7c15u);
+    hash->low_sum += x;
+    hash->high_sum += (x ^ (x >> 32)) * 0xd6e8feb86659fd93u;
+}
+
+static inline void
+kf_future_hash_event(kf_future_hash *hash)
+{
+    hash->low = hash->low * 0xd1342543de82ef95u + hash->low_sum;
+    hash->high = hash->high * 0xaf251af3b0f025b5u + hash->high_sum;
+    hash->low_sum = 0;
+    hash->high_sum = 0;
+}
+
+static inline void
+kf_future_hash_finish(const kf_future_hash *hash, uint64_t out[2])
+{
+    out[0] = kf_future_mix(hash->low);
+    out[1] = kf_future_mix(hash->high);
+}
 
 /* Fill frequency (of the whole), predictive_information, potential and future
  * of every match; frequency of each is set. */

@@ -13,10 +13,12 @@
 
 #include <stdint.h>
 
-/* A symbol that the knowledge base knows, and how often the state has it. */
+/* A symbol that the knowledge base knows, and how often and where the
+ * state has it. */
 typedef struct {
     uint32_t symbol;
     uint32_t count;
+    uint32_t first; /* its first position */
 } kf_state_symbol;
 
 typedef struct {
