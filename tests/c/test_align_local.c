@@ -187,7 +187,7 @@ make_world(world *w)
                                  w->vocabulary);
     w->n_symbols = (w->vocabulary - 1) * w->spread + 1;
     make_runs(w);
-    w->ids = malloc(w->n_ids * sizeof *w->ids);
+    w->ids = calloc(w->n_ids, sizeof *w->ids);
     make_state(w); /* something to plant */
     for (uint32_t r = 0; r < w->n_runs; r++) {
         uint32_t n = w->runs[r].n;
