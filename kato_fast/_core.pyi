@@ -23,9 +23,10 @@ class Knowledge:
 
     Args:
         indexed: True searches only the candidate set of the host's lossy index (profile ``kato-2025-09-indexed``).
+        threads: that one search may use, 1 to 64; answers are equal for any number.
     """
 
-    def __init__(self, *, indexed: bool = False) -> None: ...
+    def __init__(self, *, indexed: bool = False, threads: int = 1) -> None: ...
     def name(self, events: _Events) -> str | None:
         """The name a pattern of these events has; learns nothing.
 

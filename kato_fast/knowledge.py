@@ -30,6 +30,9 @@ INLINE_WORK = 20_000
 #: Of a note's key, and of its text.
 MAX_NOTE_BYTES = 1 << 20
 
+#: Of one search.
+MAX_THREADS = 64
+
 #: In a batch: the pattern was learned by an earlier item, which had no emotives.
 _PLAIN = object()
 
@@ -42,6 +45,8 @@ class KnowledgeBase:
             protocol of ``kato_fast.stores.Store``.
         profile: which KATO is matched: ``kato-2025-09`` (full scan) or ``kato-2025-09-indexed`` (as shipped).
         persistence: how many emotive maps a pattern keeps, 1 to 100.
+        threads: how many one search may use, 1 to 64; None takes the CPUs this process may run on. Answers are equal for
+            any number, and small searches use one.
         implementation: ``"c"``, ``"python"`` or None (C where it was built).
 
     Every method may be called from many threads. Use as a context manager, or call close().
@@ -58,8 +63,7 @@ class KnowledgeBase:
     ) -> None:
         self.profile = profile_named(profile)
         self.persistence = _whole("persistence", persistence, 1, 100)
-        if threads is not None:
-            _whole("threads", threads, 1, 1024)
+        self.threads = _usable_cpus() if threads is None else _whole("threads", threads, 1, MAX_THREADS)
         self._native = native.load(implementation)
         self._engine = self._new_engine()
         self._lock = threading.RLock()
@@ -254,7 +258,7 @@ class KnowledgeBase:
             raise ValueError("the knowledge base is closed")
 
     def _new_engine(self):
-        return self._native.Knowledge(indexed=self.profile.indexed)
+        return self._native.Knowledge(indexed=self.profile.indexed, threads=self.threads)
 
     def _current(self):
         """The engine, with everything that is in the store."""
@@ -355,6 +359,12 @@ def _check_text(what: str, value) -> None:
         raise ValueError(f"{what} must be valid Unicode: lone surrogate at index {error.start}") from None
     if size > MAX_NOTE_BYTES:
         raise ValueError(f"{what} must have at most {MAX_NOTE_BYTES} bytes as UTF-8, not {size}")
+
+
+def _usable_cpus() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    cpus = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+    return min(cpus, MAX_THREADS)
 
 
 def _whole(what: str, value: int, least: int, most: int) -> int:

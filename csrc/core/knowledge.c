@@ -37,6 +37,7 @@ struct kf_knowledge {
     uint64_t secret;
     bool indexed;
     unsigned unicode;
+    kf_workers *workers;
     pthread_mutex_t writing; /* one writer at a time */
     pthread_rwlock_t lock;   /* what readers see, see the header */
     contents now;
@@ -272,8 +273,8 @@ init_locks(kf_knowledge *knowledge)
 }
 
 kf_status
-kf_knowledge_new(const kf_alloc *alloc, const uint8_t key[16], bool indexed,
-                 unsigned unicode, kf_knowledge **out, kf_error *err)
+kf_knowledge_new(const kf_alloc *alloc, const kf_knowledge_options *options,
+                 kf_knowledge **out, kf_error *err)
 {
     kf_knowledge *knowledge = kf_allocate_zero(alloc, 1, sizeof *knowledge);
     kf_status status;
@@ -281,20 +282,23 @@ kf_knowledge_new(const kf_alloc *alloc, const uint8_t key[16], bool indexed,
         return kf_no_memory(err);
     }
     knowledge->alloc = *alloc;
-    memcpy(knowledge->key, key, sizeof knowledge->key);
-    memcpy(&knowledge->secret, key + 8, sizeof knowledge->secret);
+    memcpy(knowledge->key, options->key, sizeof knowledge->key);
+    memcpy(&knowledge->secret, options->key + 8, sizeof knowledge->secret);
     knowledge->secret |= 1;
-    knowledge->indexed = indexed;
-    knowledge->unicode = unicode;
-    status = empty_contents(knowledge, &knowledge->now, err);
+    knowledge->indexed = options->indexed;
+    knowledge->unicode = options->unicode;
+    status = kf_workers_new(alloc, options->threads, &knowledge->workers, err);
+    if (status == KF_OK) {
+        status = empty_contents(knowledge, &knowledge->now, err);
+    }
+    if (status == KF_OK && !init_locks(knowledge)) {
+        free_contents(alloc, &knowledge->now);
+        status = kf_no_memory(err);
+    }
     if (status != KF_OK) {
+        kf_workers_free(knowledge->workers);
         kf_release(alloc, knowledge);
         return status;
-    }
-    if (!init_locks(knowledge)) {
-        free_contents(alloc, &knowledge->now);
-        kf_release(alloc, knowledge);
-        return kf_no_memory(err);
     }
     *out = knowledge;
     return KF_OK;
@@ -310,6 +314,7 @@ kf_knowledge_free(kf_knowledge *knowledge)
     alloc = knowledge->alloc;
     free_contents(&alloc, &knowledge->now);
     kf_release(&alloc, knowledge->buffer);
+    kf_workers_free(knowledge->workers);
     pthread_rwlock_destroy(&knowledge->lock);
     pthread_mutex_destroy(&knowledge->writing);
     kf_release(&alloc, knowledge);
@@ -918,6 +923,7 @@ kf_knowledge_look(const kf_knowledge *knowledge)
         .indexed = knowledge->indexed,
         .unicode = knowledge->unicode,
         .secret = knowledge->secret,
+        .workers = knowledge->workers,
     };
 }
 

@@ -93,7 +93,8 @@ typedef struct {
     kf_scan scan;
     kf_host_index index;
     uint32_t *need;
-    kf_scan_scratch *scratch;
+    kf_scan_scratch **scratches; /* one a worker, made when it works */
+    unsigned n_scratches;
     kf_align_scratch *align;
     kf_matches matches;
     uint64_t *seen; /* state positions that some present has */
@@ -105,7 +106,10 @@ typedef struct {
 static void
 end_search(search *s)
 {
-    kf_scan_scratch_free(s->scratch);
+    for (unsigned i = 0; s->scratches != NULL && i < s->n_scratches; i++) {
+        kf_scan_scratch_free(s->scratches[i]);
+    }
+    kf_release(s->alloc, s->scratches);
     kf_align_scratch_free(s->align);
     kf_matches_free(s->alloc, &s->matches);
     if (s->has_uses) {
@@ -174,7 +178,113 @@ prepare(search *s, double threshold, bool regions, kf_error *err)
     if (s->view.indexed) {
         s->scan.index = &s->index;
     }
-    return kf_scan_scratch_new(&s->scan, &s->scratch, err);
+    s->n_scratches = kf_workers_count(s->view.workers);
+    s->scratches =
+        kf_allocate_zero(s->alloc, s->n_scratches, sizeof *s->scratches);
+    if (s->scratches == NULL) {
+        return kf_no_memory(err);
+    }
+    return kf_scan_scratch_new(&s->scan, &s->scratches[0], err);
+}
+
+/* Rows of an open block that are one piece of the work. */
+#define PIECE_ROWS 8192u
+/* Rows from which a search is worth waking other threads: 20 us and more. */
+#define SHARED_ROWS 16384u
+
+/* The end of the piece that begins with the row. */
+static uint32_t
+piece_end(const search *s, uint32_t first, uint32_t rows)
+{
+    uint32_t block = first / KF_SEGMENT_ROWS;
+    uint32_t end = s->root->blocks[block].segment != NULL
+                       ? (block + 1) * KF_SEGMENT_ROWS
+                       : first - first % PIECE_ROWS + PIECE_ROWS;
+    return end < rows ? end : rows;
+}
+
+/* Pieces of one job; each has a result of its own, so that the order is that
+ * of the rows whoever does what. */
+typedef struct {
+    search *s;
+    uint32_t *firsts; /* n + 1 */
+    kf_matches *parts;
+    size_t n;
+    _Atomic kf_status status;
+} job;
+
+static void
+scan_piece(void *context, size_t piece, unsigned worker)
+{
+    job *all = context;
+    search *s = all->s;
+    kf_status status = KF_OK;
+    if (all->status != KF_OK) {
+        return;
+    }
+    if (s->scratches[worker] == NULL) {
+        status = kf_scan_scratch_new(&s->scan, &s->scratches[worker], NULL);
+    }
+    if (status == KF_OK) {
+        status = kf_scan_rows(&s->scan, s->scratches[worker],
+                              all->firsts[piece], all->firsts[piece + 1],
+                              &all->parts[piece], NULL);
+    }
+    if (status != KF_OK) {
+        all->status = status;
+    }
+}
+
+static kf_status
+join_parts(search *s, const job *all, kf_error *err)
+{
+    kf_matches *matches = &s->matches;
+    void *items = matches->items;
+    size_t count = matches->count;
+    for (size_t piece = 0; piece < all->n; piece++) {
+        count += all->parts[piece].count;
+    }
+    if (all->status != KF_OK ||
+        !kf_grow(s->alloc, &items, &matches->capacity, count,
+                 sizeof *matches->items)) {
+        return kf_no_memory(err);
+    }
+    matches->items = items;
+    for (size_t piece = 0; piece < all->n; piece++) {
+        const kf_matches *part = &all->parts[piece];
+        if (part->count > 0) {
+            memcpy(matches->items + matches->count, part->items,
+                   part->count * sizeof *part->items);
+        }
+        matches->count += part->count;
+    }
+    return KF_OK;
+}
+
+static kf_status
+scan_shared(search *s, uint32_t rows, kf_error *err)
+{
+    size_t most = (rows - s->scanned) / PIECE_ROWS + 2 + s->root->n_blocks;
+    job all = {.s = s};
+    kf_status status = KF_NO_MEMORY;
+    all.firsts = kf_allocate(s->alloc, most + 1, sizeof *all.firsts);
+    all.parts = kf_allocate_zero(s->alloc, most, sizeof *all.parts);
+    if (all.firsts != NULL && all.parts != NULL) {
+        uint32_t first = s->scanned;
+        for (; first < rows; first = piece_end(s, first, rows)) {
+            all.firsts[all.n++] = first;
+        }
+        all.firsts[all.n] = rows;
+        kf_workers_run(s->view.workers, all.n, scan_piece, &all);
+        status = join_parts(s, &all, err);
+    }
+    for (size_t piece = 0; piece < all.n; piece++) {
+        kf_matches_free(s->alloc, &all.parts[piece]);
+    }
+    kf_release(s->alloc, all.firsts);
+    kf_release(s->alloc, all.parts);
+    s->scanned = rows;
+    return status == KF_OK ? KF_OK : kf_no_memory(err);
 }
 
 /* Scan the rows up to `rows` that are not done. */
@@ -182,11 +292,12 @@ static kf_status
 scan_up_to(search *s, uint32_t rows, kf_error *err)
 {
     kf_status status = KF_OK;
+    if (rows - s->scanned >= SHARED_ROWS && s->n_scratches > 1) {
+        return scan_shared(s, rows, err);
+    }
     while (s->scanned < rows && status == KF_OK) {
-        uint32_t block_end =
-            s->scanned - s->scanned % KF_SEGMENT_ROWS + KF_SEGMENT_ROWS;
-        uint32_t end = block_end < rows ? block_end : rows;
-        status = kf_scan_rows(&s->scan, s->scratch, s->scanned, end,
+        uint32_t end = piece_end(s, s->scanned, rows);
+        status = kf_scan_rows(&s->scan, s->scratches[0], s->scanned, end,
                               &s->matches, err);
         s->scanned = end;
     }
@@ -243,7 +354,11 @@ catch_up(search *s, const kf_knowledge_view *view, kf_error *err)
         }
     }
     s->matches.count = kept;
-    kf_scan_collect_seen(&s->scan, s->scratch, s->seen);
+    for (unsigned i = 0; i < s->n_scratches; i++) {
+        if (s->scratches[i] != NULL) {
+            kf_scan_collect_seen(&s->scan, s->scratches[i], s->seen);
+        }
+    }
     return status;
 }
 

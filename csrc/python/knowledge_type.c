@@ -60,23 +60,24 @@ random_key(uint8_t key[16])
 static PyObject *
 Knowledge_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
-    static char *names[] = {"indexed", NULL};
+    static char *names[] = {"indexed", "threads", NULL};
     const kfpy_state *state = PyType_GetModuleState(type);
+    kf_knowledge_options options = {.unicode = state->unicode, .threads = 1};
     int indexed = 0;
-    uint8_t key[16];
     Knowledge *self;
     kf_error err;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "|$p:Knowledge", names,
-                                     &indexed) ||
-        random_key(key) < 0) {
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "|$pI:Knowledge", names,
+                                     &indexed, &options.threads) ||
+        random_key(options.key) < 0) {
         return NULL;
     }
+    options.indexed = indexed != 0;
     self = (Knowledge *)type->tp_alloc(type, 0);
     if (self == NULL) {
         return NULL;
     }
-    if (kf_knowledge_new(&kfpy_alloc, key, indexed != 0, state->unicode,
-                         &self->knowledge, &err) != KF_OK) {
+    if (kf_knowledge_new(&kfpy_alloc, &options, &self->knowledge, &err) !=
+        KF_OK) {
         Py_DECREF(self);
         return kfpy_raise(&err);
     }
@@ -962,12 +963,13 @@ static PyMethodDef Knowledge_methods[] = {
 
 PyDoc_STRVAR(
     Knowledge_doc,
-    "Knowledge(*, indexed=False)\n--\n\n"
+    "Knowledge(*, indexed=False, threads=1)\n--\n\n"
     "Patterns in memory, searchable, with the counters that learning keeps.\n"
     "\n"
     "Args:\n"
     "    indexed: True searches only the candidate set of the host's lossy\n"
-    "        index (profile kato-2025-09-indexed).");
+    "        index (profile kato-2025-09-indexed).\n"
+    "    threads: that one search may use, 1 to 64.");
 
 static PyType_Slot Knowledge_slots[] = {
     {Py_tp_doc, (void *)Knowledge_doc},

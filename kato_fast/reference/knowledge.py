@@ -16,9 +16,10 @@ class Knowledge:
     """What was learned, in learning order. Safe from many threads: one lock around every call.
 
     indexed: search only the host's lossy candidate index (profile ``kato-2025-09-indexed``).
+    threads: taken for the engine in C; here a search uses one.
     """
 
-    def __init__(self, *, indexed: bool = False) -> None:
+    def __init__(self, *, indexed: bool = False, threads: int = 1) -> None:
         self._lock = threading.Lock()
         self._patterns: dict[str, Pattern] = {}
         self._counters = Counters()

@@ -16,6 +16,7 @@
 #include "kato_fast/pattern.h"
 #include "kato_fast/root.h"
 #include "kato_fast/status.h"
+#include "kato_fast/workers.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,13 +40,16 @@ typedef struct {
     bool is_new;
 } kf_learned;
 
-/* indexed: candidates are those of the host's lossy index. unicode: version
- * for names, see naming.h. key: random, for hashes that input must not
- * steer. */
+typedef struct {
+    uint8_t key[16];  /* random, for hashes that input must not steer */
+    bool indexed;     /* candidates are those of the host's lossy index */
+    unsigned unicode; /* version for names, see naming.h */
+    unsigned threads; /* that one search may use, 1 to KF_WORKERS_MAX */
+} kf_knowledge_options;
+
 KF_MUST_USE kf_status kf_knowledge_new(const kf_alloc *alloc,
-                                       const uint8_t key[16], bool indexed,
-                                       unsigned unicode, kf_knowledge **out,
-                                       kf_error *err);
+                                       const kf_knowledge_options *options,
+                                       kf_knowledge **out, kf_error *err);
 void kf_knowledge_free(kf_knowledge *knowledge); /* NULL is allowed */
 
 /* The name that a sequence would be learned under. Takes no lock. */
@@ -100,6 +104,7 @@ typedef struct {
     bool indexed;
     unsigned unicode;
     uint64_t secret; /* for hashes */
+    kf_workers *workers; /* borrowed, as long as the knowledge base */
 } kf_knowledge_view;
 
 kf_knowledge_view kf_knowledge_look(const kf_knowledge *knowledge);
