@@ -55,14 +55,16 @@ bits_below(uint32_t end)
     return end >= KF_WORD_BITS ? ~(uint64_t)0 : ((uint64_t)1 << end) - 1;
 }
 
-/* joined: symbols of blocks beside the first of each. */
+/* joined: symbols of blocks beside the first of each. Without a branch:
+ * whether anything matches cannot be predicted. */
 KF_TARGET KF_INLINE void
 finish(uint64_t taken, uint32_t joined, kf_alignment *out)
 {
+    uint64_t none = taken == 0;
     out->matched = (uint32_t)__builtin_popcountll(taken);
     out->blocks = out->matched - joined;
-    out->first = taken != 0 ? (uint32_t)__builtin_ctzll(taken) : 0;
-    out->end = taken != 0 ? 64 - (uint32_t)__builtin_clzll(taken) : 0;
+    out->first = (uint32_t)__builtin_ctzll(taken | none);
+    out->end = 64 - (uint32_t)__builtin_clzll(taken | none) - (uint32_t)none;
 }
 
 /* One step of the walk: `bit` if the position takes one of `bits`, the
