@@ -1,52 +1,13 @@
 #include "kato_fast/knowledge.h"
 
-#include "kato_fast/columns.h"
+#include "knowledge_contents.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #define ROWS_MAX ((size_t)UINT32_MAX - KF_SEGMENT_ROWS)
 /* Gaps that forgotten patterns leave are closed once they are this many and
  * half of all rows. */
 #define GAPS_MIN 1024
-
-/* Names to rows: open addressing, at most three quarters full. SHA-1 is
- * random enough but known to whoever sends patterns, so slots come from the
- * upper bits of a product with a secret odd factor. */
-typedef struct {
-    uint32_t *rows; /* KF_NO_ROW: free */
-    unsigned shift; /* 64 - log2 of the number of slots */
-} name_table;
-
-/* All that clearing replaces. */
-typedef struct {
-    kf_root *root; /* its last block is the head */
-    kf_head *head; /* borrowed from root */
-    kf_columns columns;
-    name_table names;
-    kf_counters counters;
-    uint32_t n_rows;
-    uint32_t n_patterns;
-    uint32_t longest;
-} contents;
-
-struct kf_knowledge {
-    kf_alloc alloc;
-    uint8_t key[16];
-    uint64_t secret;
-    bool indexed;
-    unsigned unicode;
-    kf_workers *workers;
-    pthread_mutex_t writing; /* one writer at a time */
-    pthread_rwlock_t lock;   /* what readers see, see the header */
-    contents now;
-    uint64_t era;
-    uint64_t writes;
-    atomic_size_t n_patterns; /* of now, for who holds no lock */
-    kf_pattern *buffer;       /* the writer's: one pattern read back */
-    uint32_t buffer_longest;  /* it has room for so many symbols */
-};
 
 /* How to take one learn back. */
 typedef struct {
@@ -67,20 +28,20 @@ prefix_of(const uint8_t name[KF_NAME_SIZE])
 }
 
 static size_t
-table_slots(const name_table *table)
+table_slots(const kf_name_table *table)
 {
     return (size_t)1 << (64 - table->shift);
 }
 
 static size_t
-home_slot(const kf_knowledge *knowledge, const name_table *table,
+home_slot(const kf_knowledge *knowledge, const kf_name_table *table,
           uint64_t prefix)
 {
     return (size_t)((prefix * knowledge->secret) >> table->shift);
 }
 
 static bool
-make_table(const kf_alloc *alloc, unsigned bits, name_table *table)
+make_table(const kf_alloc *alloc, unsigned bits, kf_name_table *table)
 {
     size_t slots = (size_t)1 << bits;
     table->rows = kf_allocate(alloc, slots, sizeof *table->rows);
@@ -111,7 +72,7 @@ static size_t
 name_slot(const kf_knowledge *knowledge, const uint8_t name[KF_NAME_SIZE],
           kf_pattern *buffer)
 {
-    const name_table *table = &knowledge->now.names;
+    const kf_name_table *table = &knowledge->now.names;
     size_t mask = table_slots(table) - 1;
     uint64_t prefix = prefix_of(name);
     size_t slot = home_slot(knowledge, table, prefix);
@@ -126,7 +87,7 @@ name_slot(const kf_knowledge *knowledge, const uint8_t name[KF_NAME_SIZE],
 }
 
 static void
-add_name(const kf_knowledge *knowledge, name_table *table, uint64_t prefix,
+add_name(const kf_knowledge *knowledge, kf_name_table *table, uint64_t prefix,
          uint32_t row)
 {
     size_t mask = table_slots(table) - 1;
@@ -141,7 +102,7 @@ add_name(const kf_knowledge *knowledge, name_table *table, uint64_t prefix,
 static void
 remove_name(kf_knowledge *knowledge, size_t slot)
 {
-    name_table *table = &knowledge->now.names;
+    kf_name_table *table = &knowledge->now.names;
     size_t mask = table_slots(table) - 1;
     size_t hole = slot;
     for (size_t next = (slot + 1) & mask; table->rows[next] != KF_NO_ROW;
@@ -160,12 +121,25 @@ remove_name(kf_knowledge *knowledge, size_t slot)
 /* --- contents --- */
 
 static void
-free_contents(const kf_alloc *alloc, contents *old)
+free_contents(const kf_alloc *alloc, kf_contents *old)
 {
     kf_columns_free(&old->columns, old->n_rows);
-    kf_counters_free(&old->counters);
-    kf_root_release(old->root);
-    kf_release(alloc, old->names.rows);
+    if (!old->mapped) {
+        kf_counters_free(&old->counters);
+        kf_release(alloc, old->names.rows);
+    }
+    kf_root_release(old->root); /* last: it keeps what is mapped */
+}
+
+/* Writing functions ask before they do anything. */
+static kf_status
+check_writable(const kf_knowledge *knowledge, kf_error *err)
+{
+    if (knowledge->now.mapped) {
+        return kf_fail(err, KF_INVALID,
+                       "the knowledge base is a read-only snapshot");
+    }
+    return KF_OK;
 }
 
 /* A root whose blocks are those of `before` (may be NULL) but the last,
@@ -200,7 +174,7 @@ new_root(const kf_knowledge *knowledge, const kf_root *before,
 /* symbols: borrowed. */
 static kf_status
 make_contents(const kf_knowledge *knowledge, kf_symbols *symbols,
-              contents *out, kf_error *err)
+              kf_contents *out, kf_error *err)
 {
     const kf_alloc *alloc = &knowledge->alloc;
     kf_status status;
@@ -220,7 +194,7 @@ make_contents(const kf_knowledge *knowledge, kf_symbols *symbols,
 }
 
 static kf_status
-empty_contents(const kf_knowledge *knowledge, contents *out, kf_error *err)
+empty_contents(const kf_knowledge *knowledge, kf_contents *out, kf_error *err)
 {
     kf_symbols *symbols;
     kf_status status =
@@ -234,9 +208,9 @@ empty_contents(const kf_knowledge *knowledge, contents *out, kf_error *err)
 
 /* Let readers see these contents from now on, free the old ones. */
 static void
-replace_contents(kf_knowledge *knowledge, const contents *fresh)
+replace_contents(kf_knowledge *knowledge, const kf_contents *fresh)
 {
-    contents old;
+    kf_contents old;
     pthread_rwlock_wrlock(&knowledge->lock);
     old = knowledge->now;
     knowledge->now = *fresh;
@@ -323,8 +297,11 @@ kf_knowledge_free(kf_knowledge *knowledge)
 kf_status
 kf_knowledge_clear(kf_knowledge *knowledge, kf_error *err)
 {
-    contents fresh;
-    kf_status status;
+    kf_contents fresh;
+    kf_status status = check_writable(knowledge, err);
+    if (status != KF_OK) {
+        return status;
+    }
     pthread_mutex_lock(&knowledge->writing);
     status = empty_contents(knowledge, &fresh, err);
     if (status == KF_OK) {
@@ -339,9 +316,9 @@ kf_knowledge_clear(kf_knowledge *knowledge, kf_error *err)
 
 /* Room for one row more, but for symbols and counters. */
 static bool
-reserve_row(const kf_knowledge *knowledge, contents *to)
+reserve_row(const kf_knowledge *knowledge, kf_contents *to)
 {
-    name_table grown;
+    kf_name_table grown;
     if (to->n_rows >= ROWS_MAX ||
         !kf_columns_reserve(&to->columns, to->n_rows)) {
         return false;
@@ -366,7 +343,7 @@ reserve_row(const kf_knowledge *knowledge, contents *to)
 
 /* The row gets the pattern, with frequency 0; all room is there. */
 static uint32_t
-append_row(const kf_knowledge *knowledge, contents *to,
+append_row(const kf_knowledge *knowledge, kf_contents *to,
            const kf_pattern *pattern)
 {
     uint32_t row = to->n_rows++;
@@ -384,7 +361,7 @@ append_row(const kf_knowledge *knowledge, contents *to,
 
 /* The head is full: a segment takes its place, a new head comes behind. */
 static kf_status
-seal(kf_knowledge *knowledge, contents *to, bool seen, kf_error *err)
+seal(kf_knowledge *knowledge, kf_contents *to, bool seen, kf_error *err)
 {
     kf_root *before = to->root;
     kf_root *after;
@@ -413,7 +390,8 @@ seal(kf_knowledge *knowledge, contents *to, bool seen, kf_error *err)
 }
 
 static kf_status
-seal_if_full(kf_knowledge *knowledge, contents *to, bool seen, kf_error *err)
+seal_if_full(kf_knowledge *knowledge, kf_contents *to, bool seen,
+             kf_error *err)
 {
     return to->head->count < KF_SEGMENT_ROWS ? KF_OK
                                              : seal(knowledge, to, seen, err);
@@ -474,7 +452,7 @@ static kf_status
 make_pattern(kf_knowledge *knowledge, const kf_sequence *sequence,
              const uint8_t name[KF_NAME_SIZE], kf_pattern **out, kf_error *err)
 {
-    contents *now = &knowledge->now;
+    kf_contents *now = &knowledge->now;
     kf_symbols *symbols = now->root->symbols;
     kf_pattern *pattern =
         kf_arena_take(&now->head->arena,
@@ -528,7 +506,7 @@ add_pattern(kf_knowledge *knowledge, const kf_sequence *sequence,
             const uint8_t name[KF_NAME_SIZE], uint64_t frequency,
             uint32_t *row, kf_error *err)
 {
-    contents *now = &knowledge->now;
+    kf_contents *now = &knowledge->now;
     kf_pattern *pattern = NULL;
     kf_status status;
     if (!kf_counters_fit(&now->counters, sequence->n, frequency)) {
@@ -559,7 +537,7 @@ static kf_status
 count_again(kf_knowledge *knowledge, const kf_sequence *sequence, uint32_t row,
             undo *back, kf_error *err)
 {
-    contents *now = &knowledge->now;
+    kf_contents *now = &knowledge->now;
     uint64_t frequency = kf_columns_frequency(&now->columns, row) + 1;
     const kf_pattern *pattern = read_back(knowledge, row);
     kf_status status;
@@ -585,7 +563,7 @@ static kf_status
 learn_one(kf_knowledge *knowledge, const kf_sequence *sequence,
           kf_learned *learned, undo *back, kf_error *err)
 {
-    contents *now = &knowledge->now;
+    kf_contents *now = &knowledge->now;
     kf_status status = seal_if_full(knowledge, now, true, err);
     uint32_t row;
     *back = (undo){KF_NO_ROW, false, false, NULL};
@@ -617,7 +595,7 @@ learn_one(kf_knowledge *knowledge, const kf_sequence *sequence,
 static void
 drop_row(kf_knowledge *knowledge, uint32_t row)
 {
-    contents *now = &knowledge->now;
+    kf_contents *now = &knowledge->now;
     uint8_t name[KF_NAME_SIZE];
     const kf_pattern *pattern = read_back(knowledge, row);
     size_t slot;
@@ -642,7 +620,7 @@ drop_row(kf_knowledge *knowledge, uint32_t row)
 static void
 unlearn_one(kf_knowledge *knowledge, undo *back)
 {
-    contents *now = &knowledge->now;
+    kf_contents *now = &knowledge->now;
     const kf_pattern *pattern;
     if (back->is_new) {
         drop_row(knowledge, back->row);
@@ -686,8 +664,12 @@ kf_status
 kf_knowledge_learn(kf_knowledge *knowledge, const kf_sequence *sequences,
                    size_t count, kf_learned *out, kf_error *err)
 {
-    kf_status status;
-    undo *log = kf_allocate(&knowledge->alloc, count, sizeof *log);
+    kf_status status = check_writable(knowledge, err);
+    undo *log;
+    if (status != KF_OK) {
+        return status;
+    }
+    log = kf_allocate(&knowledge->alloc, count, sizeof *log);
     if (log == NULL) {
         return kf_no_memory(err);
     }
@@ -706,7 +688,7 @@ static kf_status
 set_values(kf_knowledge *knowledge, const kf_sequence *sequence, uint32_t row,
            uint64_t frequency, kf_error *err)
 {
-    contents *now = &knowledge->now;
+    kf_contents *now = &knowledge->now;
     uint64_t before = kf_columns_frequency(&now->columns, row);
     const kf_pattern *pattern = read_back(knowledge, row);
     kf_status status =
@@ -730,7 +712,7 @@ static kf_status
 put_one(kf_knowledge *knowledge, const kf_sequence *sequence,
         uint64_t frequency, const uint8_t name[KF_NAME_SIZE], kf_error *err)
 {
-    contents *now = &knowledge->now;
+    kf_contents *now = &knowledge->now;
     kf_status status = seal_if_full(knowledge, now, true, err);
     uint32_t row;
     if (status != KF_OK) {
@@ -754,7 +736,10 @@ kf_status
 kf_knowledge_put(kf_knowledge *knowledge, const kf_sequence *sequence,
                  uint64_t frequency, uint8_t name[KF_NAME_SIZE], kf_error *err)
 {
-    kf_status status;
+    kf_status status = check_writable(knowledge, err);
+    if (status != KF_OK) {
+        return status;
+    }
     kf_knowledge_name(knowledge, sequence, name);
     pthread_mutex_lock(&knowledge->writing);
     status = put_one(knowledge, sequence, frequency, name, err);
@@ -766,9 +751,9 @@ kf_knowledge_put(kf_knowledge *knowledge, const kf_sequence *sequence,
 
 /* The same pattern in other contents that nobody sees yet. */
 static kf_status
-copy_row(kf_knowledge *knowledge, uint32_t row, contents *to, kf_error *err)
+copy_row(kf_knowledge *knowledge, uint32_t row, kf_contents *to, kf_error *err)
 {
-    const contents *now = &knowledge->now;
+    const kf_contents *now = &knowledge->now;
     uint64_t frequency = kf_columns_frequency(&now->columns, row);
     kf_emotives *emotives = kf_columns_emotives(&now->columns, row);
     kf_status status = seal_if_full(knowledge, to, false, err);
@@ -804,10 +789,10 @@ copy_row(kf_knowledge *knowledge, uint32_t row, contents *to, kf_error *err)
 static void
 close_gaps(kf_knowledge *knowledge)
 {
-    contents *now = &knowledge->now;
+    kf_contents *now = &knowledge->now;
     uint32_t gaps = now->n_rows - now->n_patterns;
     kf_symbols *symbols = now->root->symbols;
-    contents fresh;
+    kf_contents fresh;
     kf_status status;
     if (gaps < GAPS_MIN || gaps < now->n_rows / 2) {
         return;
@@ -835,6 +820,9 @@ kf_knowledge_forget(kf_knowledge *knowledge, const uint8_t name[KF_NAME_SIZE],
                     bool *found, kf_error *err)
 {
     uint32_t row = KF_NO_ROW;
+    if (check_writable(knowledge, err) != KF_OK) {
+        return KF_INVALID;
+    }
     pthread_mutex_lock(&knowledge->writing);
     if (!reserve_buffer(knowledge)) {
         pthread_mutex_unlock(&knowledge->writing);
@@ -885,7 +873,7 @@ blocks_memory(const kf_root *root)
 size_t
 kf_knowledge_memory(kf_knowledge *knowledge)
 {
-    const contents *now = &knowledge->now;
+    const kf_contents *now = &knowledge->now;
     size_t memory;
     pthread_rwlock_rdlock(&knowledge->lock);
     memory = sizeof *knowledge + blocks_memory(now->root) +
@@ -912,7 +900,7 @@ kf_knowledge_unlock_shared(kf_knowledge *knowledge)
 kf_knowledge_view
 kf_knowledge_look(const kf_knowledge *knowledge)
 {
-    const contents *now = &knowledge->now;
+    const kf_contents *now = &knowledge->now;
     return (kf_knowledge_view){
         .root = now->root,
         .counters = &now->counters,
