@@ -90,20 +90,44 @@ walk_singles(const kf_align_words *words, const task *range,
     }
 }
 
+/* walk_singles over everything, without a branch on whether a position finds
+ * a partner, which no processor can predict. */
+static kf_alignment
+count_singles(const kf_align_words *words)
+{
+    kf_alignment sum = {0, 0, 0, 0};
+    uint64_t allowed = ~(uint64_t)0;
+    uint32_t first = UINT32_MAX;
+    for (uint32_t p = 0; p < words->count; p++) {
+        uint64_t bits = words->mask[p] & allowed;
+        uint32_t here = words->at[p];
+        allowed &= bits != 0 ? ~(bits ^ (bits - 1)) : ~(uint64_t)0;
+        sum.matched += bits != 0;
+        sum.end = bits != 0 ? here + 1 : sum.end;
+        here = bits != 0 ? here : UINT32_MAX;
+        first = here < first ? here : first;
+    }
+    sum.blocks = sum.matched;
+    sum.first = sum.matched != 0 ? first : 0;
+    return sum;
+}
+
 void
 kf_align_words_run(const kf_align_words *words, uint32_t m, kf_alignment *out)
 {
     task tasks[TASKS];
     uint32_t left = 1;
     kf_alignment sum = {0, 0, 0, 0};
+    if (!words->has_runs) {
+        *out = count_singles(words);
+        return;
+    }
     tasks[0] = (task){0, words->count, 0, m};
     while (left > 0) {
         task here = tasks[--left];
-        kf_block block = {0, 0, 1};
+        kf_block block;
         uint32_t end = 0;
-        if (words->has_runs) {
-            longest_run(words, &here, &block, &end);
-        }
+        longest_run(words, &here, &block, &end);
         if (block.k == 1) {
             walk_singles(words, &here, &sum);
         }

@@ -114,6 +114,28 @@ passes(const kf_scan *scan, const kf_alignment *alignment, uint32_t need)
     return alignment->matched >= need;
 }
 
+/* The first event that starts at or behind the position, n_events where none
+ * does: events are few, and those of one symbol need no search. */
+static uint32_t
+event_from(const uint32_t *ends, uint32_t n, uint32_t n_events,
+           uint32_t position)
+{
+    uint32_t event = 0;
+    if (n == n_events || position == 0) {
+        return position;
+    }
+    while (ends[event] < position) {
+        event++;
+    }
+    return event + 1;
+}
+
+static inline uint32_t
+start_of(const uint32_t *ends, uint32_t event)
+{
+    return event == 0 ? 0 : ends[event - 1];
+}
+
 /* Section 6.1 of the host: the present is whole events from the first to the
  * last touched one, and one event before, if that merely contains the first
  * matched symbol. */
@@ -122,32 +144,24 @@ find_present(const uint32_t *ids, uint32_t n, const uint32_t *ends,
              uint32_t n_events, const kf_alignment *alignment,
              kf_match *match, uint32_t *future_event)
 {
-    uint32_t first = alignment->first;
-    uint32_t event = 0;
-    uint32_t before = 0; /* start of the last past event */
-    uint32_t start = 0;
+    uint32_t event = event_from(ends, n, n_events, alignment->first);
     match->present_start = 0;
     match->present_end = (uint16_t)n;
     *future_event = n_events;
     if (alignment->blocks == 0) {
         return;
     }
-    for (; start < first; event++) {
-        before = start;
-        start = ends[event];
-    }
-    if (start > 0) {
-        uint32_t i = before;
-        while (i < start && ids[i] != ids[first]) {
+    if (event > 0) {
+        uint32_t start = start_of(ends, event);
+        uint32_t i = start_of(ends, event - 1);
+        while (i < start && ids[i] != ids[alignment->first]) {
             i++;
         }
-        match->present_start = (uint16_t)(i < start ? before : start);
+        event -= i < start;
     }
-    for (; start < alignment->end; event++) {
-        start = ends[event];
-    }
-    match->present_end = (uint16_t)start;
-    *future_event = event;
+    match->present_start = (uint16_t)start_of(ends, event);
+    *future_event = event_from(ends, n, n_events, alignment->end);
+    match->present_end = (uint16_t)start_of(ends, *future_event);
 }
 
 /* Symbols from position i on, which begin with the event. */
