@@ -112,8 +112,7 @@ plain_scan(const kf_segment *segment, const plain_list *lists, int n_lists)
 static plain_list
 plain_of(const kf_segment *segment, kf_list list)
 {
-    const uint64_t *words =
-        (const uint64_t *)(segment->postings + list.start);
+    const uint64_t *words = (const uint64_t *)(segment->postings + list.start);
     uint16_t *locals = malloc(list.count * sizeof *locals);
     uint32_t n = 0;
     if (list.count <= KF_LIST_DENSE) {
@@ -169,9 +168,8 @@ bench_density(double density)
         segments[s] = segment_of_density(density);
         for (uint32_t symbol = 0; symbol < M; symbol++) {
             uint32_t local = kf_segment_symbol(segments[s], symbol);
-            uint32_t first = segments[s]->first_list[local];
             lists[s][symbol] =
-                plain_of(segments[s], segments[s]->lists[first]);
+                plain_of(segments[s], segments[s]->lists[local]);
             postings += lists[s][symbol].count;
         }
     }
@@ -186,8 +184,8 @@ bench_density(double density)
                 keys[symbol] = (kf_postings_key){
                     kf_segment_symbol(segments[s], symbol), 1};
             }
-            found = kf_postings_candidates(segments[s], keys, M, need,
-                                           scratch, out);
+            found = kf_postings_candidates(segments[s], keys, M, need, scratch,
+                                           out);
             ours[round] += now() - middle;
             plain[round] += middle - start;
             passed += n;
@@ -228,9 +226,9 @@ make_state(kf_segment *const *segments, const segments_zipf *zipf,
         const kf_segment *segment =
             segments[segments_below(&seed, (uint32_t)n_segments)];
         uint32_t n_events;
-        uint32_t n = kf_segment_read(
-            segment, segments_below(&seed, KF_SEGMENT_ROWS), pattern,
-            &n_events);
+        uint32_t n =
+            kf_segment_read(segment, segments_below(&seed, KF_SEGMENT_ROWS),
+                            pattern, &n_events);
         uint32_t from = segments_below(&seed, n);
         for (uint32_t i = from; i < n && i < from + 8 && m < M; i++) {
             ids[m++] = segments_below(&seed, 5) == 0
@@ -259,8 +257,8 @@ count_distinct(uint32_t ids[M], uint32_t counts[M])
 }
 
 static uint32_t
-filter(const kf_segment *segment, const uint32_t *ids,
-       const uint32_t *counts, uint32_t n)
+filter(const kf_segment *segment, const uint32_t *ids, const uint32_t *counts,
+       uint32_t n)
 {
     kf_postings_key keys[M];
     uint32_t n_keys = 0;
@@ -276,7 +274,9 @@ filter(const kf_segment *segment, const uint32_t *ids,
 static void
 bench_filter(uint32_t vocabulary, double exponent)
 {
-    enum { STATES = 40 };
+    enum {
+        STATES = 40
+    };
     segments_zipf zipf = segments_zipf_new(vocabulary, exponent);
     kf_segment *segments[SEGMENTS_MAX];
     double bytes = 0;
@@ -289,6 +289,7 @@ bench_filter(uint32_t vocabulary, double exponent)
     }
     for (double threshold = 0.1; threshold < 0.8; threshold += 0.2) {
         double times[STATES];
+        double middle;
         double passed = 0;
         double patterns = (double)n_segments * KF_SEGMENT_ROWS;
         set_need(threshold);
@@ -305,12 +306,11 @@ bench_filter(uint32_t vocabulary, double exponent)
             }
             times[i] = now() - start;
         }
+        middle = median(times, STATES);
         printf("V %6u, Zipf %g, threshold %.1f: %7.3f ns per stored "
                "pattern, %7.2f us a segment (worst %7.2f), %.4f %% pass\n",
-               vocabulary, exponent, threshold,
-               median(times, STATES) / patterns * 1e9,
-               median(times, STATES) / n_segments * 1e6,
-               times[STATES - 1] / n_segments * 1e6,
+               vocabulary, exponent, threshold, middle / patterns * 1e9,
+               middle / n_segments * 1e6, times[STATES - 1] / n_segments * 1e6,
                passed / STATES / patterns * 100);
     }
     printf("    %.1f bytes per pattern\n",
@@ -361,10 +361,9 @@ main(int argc, char **argv)
         demand(n_segments > 0 && n_segments <= SEGMENTS_MAX,
                "segments must be 1 to 256");
     }
-    printf("%s, %d segments, %d rounds\n",
-           kf_cpu_level_name(kf_cpu_choose()), n_segments, ROUNDS);
-    demand(kf_postings_scratch_new(&kf_alloc_default, &scratch, NULL) ==
-               KF_OK,
+    printf("%s, %d segments, %d rounds\n", kf_cpu_level_name(kf_cpu_choose()),
+           n_segments, ROUNDS);
+    demand(kf_postings_scratch_new(&kf_alloc_default, &scratch, NULL) == KF_OK,
            "out of memory");
     set_need(0.3);
     for (size_t i = 0; i < sizeof densities / sizeof *densities; i++) {

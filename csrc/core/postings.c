@@ -126,15 +126,41 @@ add_list(const kf_segment *segment, const kf_list *list,
     }
 }
 
+/* From the number of a symbol to its postings are two jumps to places that
+ * are seldom in a cache: make each of them for all symbols at once. Inline,
+ * since gcc takes a call that does nothing but this for one without effect,
+ * and leaves it out. */
+static inline __attribute__((always_inline)) void
+prefetch_lists(const kf_segment *segment, const kf_postings_key *keys,
+               uint32_t n_keys)
+{
+    for (uint32_t i = 0; i < n_keys; i++) {
+        __builtin_prefetch(&segment->lists[keys[i].symbol]);
+    }
+    for (uint32_t i = 0; i < n_keys; i++) {
+        const kf_list *list = &segment->lists[keys[i].symbol];
+        const uint16_t *at = segment->postings + list->start;
+        __builtin_prefetch(at);
+        __builtin_prefetch(at + (list->count < 32 ? list->count : 32));
+    }
+}
+
 static void
 collect_lists(const kf_segment *segment, const kf_postings_key *keys,
               uint32_t n_keys, kf_postings_scratch *scratch, work *w)
 {
     for (uint32_t i = 0; i < n_keys; i++) {
-        uint32_t list = segment->first_list[keys[i].symbol];
-        uint32_t end = segment->first_list[keys[i].symbol + 1];
-        if (end - list > keys[i].count) {
-            end = list + keys[i].count;
+        uint32_t symbol = keys[i].symbol;
+        uint32_t list;
+        uint32_t end;
+        add_list(segment, &segment->lists[symbol], scratch, w);
+        if (keys[i].count == 1) {
+            continue;
+        }
+        list = segment->more_lists[symbol];
+        end = segment->more_lists[symbol + 1];
+        if (end - list > keys[i].count - 1) {
+            end = list + keys[i].count - 1;
         }
         for (; list < end; list++) {
             add_list(segment, &segment->lists[list], scratch, w);
@@ -389,6 +415,7 @@ kf_postings_candidates(const kf_segment *segment, const kf_postings_key *keys,
                        kf_postings_scratch *scratch, uint16_t *out)
 {
     work w = {0};
+    prefetch_lists(segment, keys, n_keys);
     collect_lists(segment, keys, n_keys, scratch, &w);
     collect_spans(segment, need, scratch, &w);
     if (w.n_spans == 0) {

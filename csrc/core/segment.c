@@ -37,7 +37,7 @@ kf_segment_layout(kf_segment_header *header)
     h->ends = place(&end, h->n_ids / 64 + 2, sizeof(uint64_t));
     h->order = place(&end, h->n_patterns, sizeof(uint16_t));
     h->places = place(&end, KF_SEGMENT_ROWS, sizeof(uint16_t));
-    h->first_list = place(&end, (uint64_t)h->n_symbols + 1, sizeof(uint32_t));
+    h->more_lists = place(&end, (uint64_t)h->n_symbols + 1, sizeof(uint32_t));
     h->lists = place(&end, h->n_lists, sizeof(kf_list));
     h->postings = place(&end, 0, 1);
 }
@@ -67,7 +67,7 @@ resolve(kf_segment *segment, const void *image)
     segment->ends = (const uint64_t *)(bytes + h->ends);
     segment->order = (const uint16_t *)(bytes + h->order);
     segment->places = (const uint16_t *)(bytes + h->places);
-    segment->first_list = (const uint32_t *)(bytes + h->first_list);
+    segment->more_lists = (const uint32_t *)(bytes + h->more_lists);
     segment->lists = (const kf_list *)(bytes + h->lists);
     segment->postings = (const uint16_t *)(bytes + h->postings);
 }
@@ -395,17 +395,17 @@ check_lists(const kf_segment *segment, kf_error *err)
 }
 
 static kf_status
-check_first_lists(const kf_segment *segment, kf_error *err)
+check_more_lists(const kf_segment *segment, kf_error *err)
 {
     const kf_segment_header *h = segment->header;
     for (uint32_t symbol = 0; symbol < h->n_symbols; symbol++) {
-        if (segment->first_list[symbol] >= segment->first_list[symbol + 1]) {
-            return REFUSE(err, "symbol %u has no list", symbol);
+        if (segment->more_lists[symbol] > segment->more_lists[symbol + 1]) {
+            return REFUSE(err, "symbol %u has lists of another", symbol);
         }
     }
-    if (segment->first_list[0] != 0 ||
-        segment->first_list[h->n_symbols] != h->n_lists) {
-        return REFUSE(err, "its symbols have other lists");
+    if (segment->more_lists[0] != h->n_symbols ||
+        segment->more_lists[h->n_symbols] != h->n_lists) {
+        return REFUSE(err, "its lists are not those of its symbols");
     }
     return KF_OK;
 }
@@ -428,8 +428,8 @@ static kf_status
 check_image(const kf_segment *segment, kf_error *err)
 {
     static kf_status (*const checks[])(const kf_segment *, kf_error *) = {
-        check_symbols, check_runs,        check_ids,   check_ends,
-        check_order,   check_first_lists, check_lists, check_postings,
+        check_symbols, check_runs,       check_ids,   check_ends,
+        check_order,   check_more_lists, check_lists, check_postings,
     };
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
         if (checks[i](segment, err) != KF_OK) {

@@ -12,13 +12,8 @@
 #define TRIES 4u
 #define DIGIT 65536u
 
-typedef struct {
-    uint32_t global;
-    uint32_t count; /* in all patterns */
-} symbol;
-
-/* Occurrences of a symbol so far in one pattern. A new pass over a pattern
- * has a new stamp, so that nothing has to be cleared. */
+/* Occurrences of a symbol so far in one pattern. Another pattern has another
+ * stamp, so that nothing has to be cleared. */
 typedef struct {
     uint32_t stamp;
     uint32_t times;
@@ -29,31 +24,34 @@ typedef struct {
     const kf_pattern *const *patterns;
     kf_segment_header header; /* its counts, as they become known */
     uint64_t n_array;         /* postings that are not in bitmaps */
-    uint32_t tries;           /* of multipliers */
     uint32_t *lengths;        /* by row */
     uint32_t *rows;           /* by local */
     uint32_t *starts;         /* by row: its first id */
     uint32_t *digits;         /* of sorting */
-    kf_slot *slots;           /* local: number of arrival */
-    symbol *symbols;          /* by number of arrival */
-    size_t symbol_room;
-    uint32_t *by_count;   /* numbers of arrival, the most frequent first */
-    uint32_t *ranks;      /* by number of arrival: local symbol */
-    uint32_t *keys;       /* by id: number of arrival, then local symbol */
-    occurrences *seen;    /* by local symbol */
-    uint32_t stamp;       /* of the pass over a pattern */
-    uint32_t *first_list; /* by local symbol */
+    /* Symbols have numbers of their own until they are sorted: */
+    uint32_t n_numbers;
+    uint32_t least;    /* global id of number 0, where globals is NULL */
+    uint32_t *globals; /* by number */
+    uint32_t *counts;  /* by number; 0: no such symbol */
+    size_t globals_room;
+    size_t counts_room;
+    uint32_t *ranks;  /* by number: local symbol */
+    uint32_t *sorted; /* by local symbol: number, then global id */
+    kf_slot *slots;
+    uint32_t tries;       /* of multipliers */
+    uint32_t *keys;       /* by id: number, then local symbol */
+    uint16_t *times;      /* by id: occurrences before it in its pattern */
+    uint32_t *more_lists; /* by local symbol */
     kf_list *lists;
-    uint32_t *next; /* by list: where the next posting goes */
 } builder;
 
 static void
 free_builder(builder *b)
 {
-    void *blocks[] = {b->lengths, b->rows,    b->starts,     b->digits,
-                      b->slots,   b->symbols, b->by_count,   b->ranks,
-                      b->keys,    b->seen,    b->first_list, b->lists,
-                      b->next};
+    void *blocks[] = {b->lengths, b->rows,   b->starts, b->digits,
+                      b->globals, b->counts, b->ranks,  b->sorted,
+                      b->slots,   b->keys,   b->times,  b->more_lists,
+                      b->lists};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
         kf_release(b->alloc, blocks[i]);
     }
@@ -119,7 +117,7 @@ sort_rows(builder *b)
     return true;
 }
 
-/* --- symbols --- */
+/* --- slots --- */
 
 /* The symbol's slot or the free one where it belongs; NULL where the place
  * is too crowded. */
@@ -138,74 +136,98 @@ find_slot(const builder *b, uint32_t global)
 }
 
 static bool
-fill_slots(builder *b)
+try_slots(builder *b, const uint32_t *globals, uint32_t count)
 {
     memset(b->slots, 0xff, b->header.n_slots * sizeof *b->slots);
-    for (uint32_t number = 0; number < b->header.n_symbols; number++) {
-        uint32_t global = b->symbols[number].global;
-        kf_slot *slot = find_slot(b, global);
+    for (uint32_t i = 0; i < count; i++) {
+        kf_slot *slot = find_slot(b, globals[i]);
         if (slot == NULL) {
             return false;
         }
-        *slot = (kf_slot){global, number};
+        *slot = (kf_slot){globals[i], i};
     }
     return true;
 }
 
 static bool
-double_slots(builder *b)
+resize_slots(builder *b, uint64_t n_slots)
 {
-    kf_segment_header *h = &b->header;
-    uint32_t n_slots = h->n_slots == 0 ? FIRST_SLOTS : h->n_slots * 2;
-    if (n_slots == 0) {
+    if (n_slots > UINT32_MAX) {
         return false;
     }
     kf_release(b->alloc, b->slots);
     b->slots = kf_allocate(b->alloc, n_slots, sizeof *b->slots);
-    h->n_slots = n_slots;
+    b->header.n_slots = (uint32_t)n_slots;
     return b->slots != NULL;
 }
 
-/* Other multipliers until no place is too crowded: whoever chose the symbols
- * so that they meet chose them for one of them. */
+/* Give each global id a slot. Other multipliers until no place is too
+ * crowded: whoever chose the ids so that they meet chose them for one of
+ * them. */
 static bool
-rebuild_slots(builder *b)
+fill_slots(builder *b, const uint32_t *globals, uint32_t count)
 {
-    while (!fill_slots(b)) {
+    uint64_t n_slots = FIRST_SLOTS;
+    while (n_slots / 2 < count) {
+        n_slots *= 2;
+    }
+    if (n_slots > b->header.n_slots && !resize_slots(b, n_slots)) {
+        return false;
+    }
+    while (!try_slots(b, globals, count)) {
         b->header.multiplier = b->header.multiplier * 1664525u + 1013904222u;
-        if (++b->tries % TRIES == 0 && !double_slots(b)) {
+        if (++b->tries % TRIES == 0 &&
+            !resize_slots(b, (uint64_t)b->header.n_slots * 2)) {
             return false;
         }
     }
     return true;
 }
 
-static bool
-add_symbol(builder *b, uint32_t global, uint32_t *number)
+/* --- numbers of symbols --- */
+
+/* Numbers are distances from the least id. */
+static void
+number_by_distance(builder *b)
 {
-    kf_segment_header *h = &b->header;
+    uint32_t *counts = b->counts;
+    for (uint32_t row = 0; row < KF_SEGMENT_ROWS; row++) {
+        const kf_pattern *pattern = b->patterns[row];
+        uint32_t n = pattern == NULL ? 0 : pattern->n;
+        uint32_t *keys = b->keys + b->starts[row];
+        for (uint32_t i = 0; i < n; i++) {
+            keys[i] = pattern->ids[i] - b->least;
+            counts[keys[i]]++;
+        }
+    }
+}
+
+static bool
+add_number(builder *b, uint32_t global)
+{
+    size_t needed = (size_t)b->n_numbers + 1;
     kf_slot *slot;
-    bool full = h->n_symbols >= h->n_slots / 2;
-    if (!kf_grow(b->alloc, (void **)&b->symbols, &b->symbol_room,
-                 (size_t)h->n_symbols + 1, sizeof *b->symbols)) {
+    if (!kf_grow(b->alloc, (void **)&b->globals, &b->globals_room, needed,
+                 sizeof *b->globals) ||
+        !kf_grow(b->alloc, (void **)&b->counts, &b->counts_room, needed,
+                 sizeof *b->counts)) {
         return false;
     }
-    *number = h->n_symbols++;
-    b->symbols[*number] = (symbol){global, 0};
-    slot = full ? NULL : find_slot(b, global);
+    b->globals[b->n_numbers] = global;
+    b->counts[b->n_numbers++] = 0;
+    slot = needed > b->header.n_slots / 2 ? NULL : find_slot(b, global);
     if (slot == NULL) {
-        return (!full || double_slots(b)) && rebuild_slots(b);
+        return fill_slots(b, b->globals, b->n_numbers);
     }
-    *slot = (kf_slot){global, *number};
+    *slot = (kf_slot){global, b->n_numbers - 1};
     return true;
 }
 
-/* The ids of all patterns as numbers of arrival. */
+/* Numbers are those of arrival. */
 static bool
-number_symbols(builder *b)
+number_by_arrival(builder *b)
 {
-    b->keys = kf_allocate(b->alloc, b->header.n_ids, sizeof *b->keys);
-    if (b->keys == NULL || !double_slots(b) || !rebuild_slots(b)) {
+    if (!fill_slots(b, NULL, 0)) {
         return false;
     }
     for (uint32_t row = 0; row < KF_SEGMENT_ROWS; row++) {
@@ -213,85 +235,127 @@ number_symbols(builder *b)
         uint32_t n = pattern == NULL ? 0 : pattern->n;
         for (uint32_t i = 0; i < n; i++) {
             const kf_slot *slot = find_slot(b, pattern->ids[i]);
-            uint32_t number = 0;
+            uint32_t number = b->n_numbers;
             if (slot != NULL && slot->global == pattern->ids[i]) {
                 number = slot->local;
             }
-            else if (!add_symbol(b, pattern->ids[i], &number)) {
+            else if (!add_number(b, pattern->ids[i])) {
                 return false;
             }
-            b->symbols[number].count++;
+            b->counts[number]++;
             b->keys[b->starts[row] + i] = number;
         }
     }
     return true;
 }
 
-/* Descending by count: ascending by what is missing to the largest number. */
-static void
-sort_symbols(builder *b, uint32_t *missing, uint32_t *spare)
+/* One more than the largest distance from the least id. */
+static uint64_t
+measure_ids(builder *b)
 {
-    uint32_t n = b->header.n_symbols;
-    for (uint32_t number = 0; number < n; number++) {
-        missing[number] = UINT32_MAX - b->symbols[number].count;
-        spare[number] = number;
+    uint32_t least = UINT32_MAX;
+    uint32_t largest = 0;
+    for (uint32_t row = 0; row < KF_SEGMENT_ROWS; row++) {
+        const kf_pattern *pattern = b->patterns[row];
+        uint32_t n = pattern == NULL ? 0 : pattern->n;
+        for (uint32_t i = 0; i < n; i++) {
+            uint32_t id = pattern->ids[i];
+            least = id < least ? id : least;
+            largest = id > largest ? id : largest;
+        }
     }
-    sort_by_digit(missing, 0, spare, b->by_count, n, b->digits);
-    sort_by_digit(missing, 16, b->by_count, spare, n, b->digits);
+    b->least = least;
+    return least > largest ? 0 : (uint64_t)largest - least + 1;
 }
 
-/* Ranks, and by_count as its inverse. */
+/* By distance, unless that takes more memory than the ids. */
+static bool
+number_symbols(builder *b)
+{
+    uint64_t range = measure_ids(b);
+    b->keys = kf_allocate(b->alloc, b->header.n_ids, sizeof *b->keys);
+    if (b->keys == NULL) {
+        return false;
+    }
+    if (range > b->header.n_ids + DIGIT) {
+        return number_by_arrival(b);
+    }
+    b->n_numbers = (uint32_t)range;
+    b->counts = kf_allocate_zero(b->alloc, range, sizeof *b->counts);
+    if (b->counts == NULL) {
+        return false;
+    }
+    number_by_distance(b);
+    return true;
+}
+
+/* --- numbers to local symbols --- */
+
+/* Numbers by descending count: ascending by what is missing to the largest
+ * 32-bit number. */
+static void
+sort_numbers(builder *b, uint32_t *missing, uint32_t *spare)
+{
+    uint32_t n = 0;
+    for (uint32_t number = 0; number < b->n_numbers; number++) {
+        if (b->counts[number] != 0) {
+            missing[number] = UINT32_MAX - b->counts[number];
+            b->sorted[n++] = number;
+        }
+    }
+    sort_by_digit(missing, 0, b->sorted, spare, n, b->digits);
+    sort_by_digit(missing, 16, spare, b->sorted, n, b->digits);
+    b->header.n_symbols = n;
+}
+
+/* Make ranks, and global ids of what is sorted. */
 static bool
 rank_symbols(builder *b)
 {
-    uint32_t n = b->header.n_symbols;
-    uint32_t *sorted = kf_allocate(b->alloc, n, sizeof *sorted);
-    b->by_count = kf_allocate(b->alloc, n, sizeof *b->by_count);
-    b->ranks = kf_allocate(b->alloc, n, sizeof *b->ranks);
-    if (sorted == NULL || b->by_count == NULL || b->ranks == NULL) {
-        kf_release(b->alloc, sorted);
+    uint32_t *spare;
+    b->sorted = kf_allocate(b->alloc, b->n_numbers, sizeof *b->sorted);
+    b->ranks = kf_allocate(b->alloc, b->n_numbers, sizeof *b->ranks);
+    spare = kf_allocate(b->alloc, b->n_numbers, sizeof *spare);
+    if (b->sorted == NULL || b->ranks == NULL || spare == NULL) {
+        kf_release(b->alloc, spare);
         return false;
     }
-    sort_symbols(b, b->ranks, sorted);
-    for (uint32_t local = 0; local < n; local++) {
-        b->by_count[local] = sorted[local];
-        b->ranks[sorted[local]] = local;
+    sort_numbers(b, b->ranks, spare);
+    kf_release(b->alloc, spare);
+    for (uint32_t local = 0; local < b->header.n_symbols; local++) {
+        uint32_t number = b->sorted[local];
+        b->ranks[number] = local;
+        b->sorted[local] =
+            b->globals != NULL ? b->globals[number] : b->least + number;
     }
-    kf_release(b->alloc, sorted);
-    return true;
+    return fill_slots(b, b->sorted, b->header.n_symbols);
 }
 
 /* --- lists --- */
 
-/* How often the pass has met the symbol before. */
-static inline uint32_t
-times_before(builder *b, uint32_t local)
-{
-    occurrences *seen = &b->seen[local];
-    uint32_t times = seen->stamp == b->stamp ? seen->times : 0;
-    *seen = (occurrences){b->stamp, times + 1};
-    return times;
-}
-
-/* Make the keys local symbols; first_list[symbol + 1]: how often a pattern
- * has it at most. */
+/* Make the keys local symbols, note how often the pattern had each before,
+ * and in most[symbol] the largest of those. */
 static void
-measure_symbols(builder *b)
+measure_symbols(builder *b, occurrences *seen, uint32_t *most)
 {
+    const uint32_t *ranks = b->ranks;
     uint32_t *keys = b->keys;
-    uint32_t *most = b->first_list + 1;
+    uint16_t *times = b->times;
     for (uint32_t local = 0; local < b->header.n_patterns; local++) {
         uint32_t n = b->lengths[b->rows[local]];
-        b->stamp++;
         for (uint32_t i = 0; i < n; i++) {
-            uint32_t times;
-            keys[i] = b->ranks[keys[i]];
-            times = times_before(b, keys[i]) + 1;
-            if (times > most[keys[i]]) {
-                most[keys[i]] = times;
+            uint32_t key = ranks[keys[i]];
+            uint32_t before =
+                seen[key].stamp == local + 1 ? seen[key].times : 0;
+            seen[key] = (occurrences){local + 1, before + 1};
+            keys[i] = key;
+            times[i] = (uint16_t)before;
+            if (before > most[key]) {
+                most[key] = before;
             }
         }
         keys += n;
+        times += n;
     }
 }
 
@@ -299,32 +363,40 @@ static bool
 number_lists(builder *b)
 {
     kf_segment_header *h = &b->header;
-    b->seen = kf_allocate_zero(b->alloc, h->n_symbols, sizeof *b->seen);
-    b->first_list = kf_allocate_zero(b->alloc, (size_t)h->n_symbols + 1,
-                                     sizeof *b->first_list);
-    if (b->seen == NULL || b->first_list == NULL) {
+    size_t n = h->n_symbols;
+    occurrences *seen = kf_allocate_zero(b->alloc, n, sizeof *seen);
+    uint32_t next = h->n_symbols;
+    b->times = kf_allocate(b->alloc, h->n_ids, sizeof *b->times);
+    b->more_lists = kf_allocate_zero(b->alloc, n + 1, sizeof *b->more_lists);
+    if (seen == NULL || b->times == NULL || b->more_lists == NULL) {
+        kf_release(b->alloc, seen);
         return false;
     }
-    measure_symbols(b);
-    for (uint32_t symbol = 0; symbol < h->n_symbols; symbol++) {
-        b->first_list[symbol + 1] += b->first_list[symbol];
+    measure_symbols(b, seen, b->more_lists);
+    kf_release(b->alloc, seen);
+    for (size_t symbol = 0; symbol <= n; symbol++) {
+        uint32_t more = b->more_lists[symbol];
+        b->more_lists[symbol] = next;
+        next += more;
     }
-    h->n_lists = b->first_list[h->n_symbols];
+    h->n_lists = next;
     return true;
+}
+
+/* Without a branch: nobody can predict which symbol is a repeated one. */
+static inline uint32_t
+list_of(const uint32_t *more_lists, uint32_t symbol, uint32_t times)
+{
+    uint32_t more = more_lists[symbol] + times - 1;
+    return times == 0 ? symbol : more;
 }
 
 static void
 count_lists(builder *b)
 {
-    const uint32_t *keys = b->keys;
-    for (uint32_t local = 0; local < b->header.n_patterns; local++) {
-        uint32_t n = b->lengths[b->rows[local]];
-        b->stamp++;
-        for (uint32_t i = 0; i < n; i++) {
-            uint32_t times = times_before(b, keys[i]);
-            b->lists[b->first_list[keys[i]] + times].count++;
-        }
-        keys += n;
+    kf_list *lists = b->lists;
+    for (uint64_t id = 0; id < b->header.n_ids; id++) {
+        lists[list_of(b->more_lists, b->keys[id], b->times[id])].count++;
     }
 }
 
@@ -343,7 +415,6 @@ place_lists(builder *b)
         uint32_t count = b->lists[list].count;
         bool dense = count > KF_LIST_DENSE;
         b->lists[list].start = (uint32_t)(dense ? bitmap : array);
-        b->next[list] = b->lists[list].start;
         bitmap += dense ? KF_BITMAP_UNITS : 0;
         array += dense ? 0 : count;
     }
@@ -357,8 +428,7 @@ make_lists(builder *b)
         return false;
     }
     b->lists = kf_allocate_zero(b->alloc, b->header.n_lists, sizeof *b->lists);
-    b->next = kf_allocate(b->alloc, b->header.n_lists, sizeof *b->next);
-    if (b->lists == NULL || b->next == NULL) {
+    if (b->lists == NULL) {
         return false;
     }
     count_lists(b);
@@ -372,19 +442,11 @@ static void
 write_symbols(const builder *b, char *image)
 {
     const kf_segment_header *h = &b->header;
-    uint32_t *globals = (uint32_t *)(image + h->globals);
-    kf_slot *slots = (kf_slot *)(image + h->slots);
-    for (uint32_t local = 0; local < h->n_symbols; local++) {
-        globals[local] = b->symbols[b->by_count[local]].global;
-    }
-    for (uint32_t slot = 0; slot < h->n_slots; slot++) {
-        slots[slot] = b->slots[slot];
-        if (slots[slot].global != KF_SYMBOL_NONE) {
-            slots[slot].local = b->ranks[slots[slot].local];
-        }
-    }
-    memcpy(image + h->first_list, b->first_list,
-           ((size_t)h->n_symbols + 1) * sizeof *b->first_list);
+    size_t n = h->n_symbols;
+    memcpy(image + h->globals, b->sorted, n * sizeof *b->sorted);
+    memcpy(image + h->slots, b->slots, h->n_slots * sizeof *b->slots);
+    memcpy(image + h->more_lists, b->more_lists,
+           (n + 1) * sizeof *b->more_lists);
     memcpy(image + h->lists, b->lists, h->n_lists * sizeof *b->lists);
 }
 
@@ -437,39 +499,70 @@ write_ids(const builder *b, char *image)
     }
 }
 
-static inline void
-write_posting(builder *b, uint16_t *postings, uint32_t list, uint32_t local)
+/* What a posting does not have to know is whether its list is a bitmap:
+ * those are written as arrays, too, into `dense`, one after the other. */
+static void
+scatter_postings(const builder *b, uint16_t **next)
 {
-    if (b->lists[list].count > KF_LIST_DENSE) {
-        uint64_t *words = (uint64_t *)(postings + b->lists[list].start);
-        words[local / 64] |= (uint64_t)1 << (local % 64);
-    }
-    else {
-        postings[b->next[list]++] = (uint16_t)local;
+    const uint32_t *keys = b->keys;
+    const uint16_t *times = b->times;
+    for (uint32_t local = 0; local < b->header.n_patterns; local++) {
+        uint32_t n = b->lengths[b->rows[local]];
+        for (uint32_t i = 0; i < n; i++) {
+            uint32_t list = list_of(b->more_lists, keys[i], times[i]);
+            *next[list]++ = (uint16_t)local;
+        }
+        keys += n;
+        times += n;
     }
 }
 
 static void
-write_postings(builder *b, char *image)
+write_bitmaps(const builder *b, char *image, const uint16_t *dense)
 {
-    uint16_t *postings = (uint16_t *)(image + b->header.postings);
-    const uint32_t *keys = b->keys;
-    for (uint32_t local = 0; local < b->header.n_patterns; local++) {
-        uint32_t n = b->lengths[b->rows[local]];
-        b->stamp++;
-        for (uint32_t i = 0; i < n; i++) {
-            uint32_t list = b->first_list[keys[i]] + times_before(b, keys[i]);
-            write_posting(b, postings, list, local);
+    for (uint32_t list = 0; list < b->header.n_lists; list++) {
+        uint32_t count = b->lists[list].count;
+        uint64_t *words = (uint64_t *)(image + b->header.postings) +
+                          b->lists[list].start / 4;
+        if (count <= KF_LIST_DENSE) {
+            continue;
         }
-        keys += n;
+        for (uint32_t i = 0; i < count; i++) {
+            words[dense[i] / 64] |= (uint64_t)1 << (dense[i] % 64);
+        }
+        dense += count;
     }
+}
+
+static bool
+write_postings(const builder *b, char *image)
+{
+    const kf_segment_header *h = &b->header;
+    uint16_t **next = kf_allocate(b->alloc, h->n_lists, sizeof *next);
+    uint16_t *dense =
+        kf_allocate(b->alloc, h->n_ids - b->n_array, sizeof *dense);
+    uint16_t *end = dense;
+    if (next != NULL && dense != NULL) {
+        for (uint32_t list = 0; list < h->n_lists; list++) {
+            bool is_dense = b->lists[list].count > KF_LIST_DENSE;
+            next[list] = is_dense ? end
+                                  : (uint16_t *)(image + h->postings) +
+                                        b->lists[list].start;
+            end += is_dense ? b->lists[list].count : 0;
+        }
+        scatter_postings(b, next);
+        write_bitmaps(b, image, dense);
+    }
+    kf_release(b->alloc, next);
+    kf_release(b->alloc, dense);
+    return next != NULL && dense != NULL;
 }
 
 static kf_segment *
 make_image(builder *b)
 {
     kf_segment_header *h = &b->header;
-    kf_segment *segment;
+    kf_segment *segment = NULL;
     char *block;
     char *image;
     kf_segment_layout(h);
@@ -487,8 +580,9 @@ make_image(builder *b)
     write_rows(b, image);
     write_ends(b, image);
     write_ids(b, image);
-    write_postings(b, image);
-    segment = kf_segment_new(b->alloc, image, block);
+    if (write_postings(b, image)) {
+        segment = kf_segment_new(b->alloc, image, block);
+    }
     if (segment == NULL) {
         kf_release(b->alloc, block);
     }

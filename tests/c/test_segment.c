@@ -36,18 +36,26 @@ list_has(const kf_segment *segment, uint32_t list, uint32_t local)
     return false;
 }
 
+/* The list of the k-th occurrence. */
+static uint32_t
+list_of(const kf_segment *segment, uint32_t symbol, uint32_t k)
+{
+    return k == 1 ? symbol : segment->more_lists[symbol] + k - 2;
+}
+
 static void
 check_lists_of(const kf_segment *segment, const kf_pattern *pattern,
                uint32_t local, uint32_t global)
 {
     uint32_t symbol = kf_segment_symbol(segment, global);
-    uint32_t first = segment->first_list[symbol];
-    uint32_t end = segment->first_list[symbol + 1];
+    uint32_t lists =
+        segment->more_lists[symbol + 1] - segment->more_lists[symbol] + 1;
     uint32_t count = count_in(pattern, global);
-    CHECK(end - first >= count);
-    for (uint32_t k = count < 9 ? 0 : count - 9;
-         k < end - first && k < count + 2; k++) {
-        CHECK(list_has(segment, first + k, local) == (k < count));
+    CHECK(lists >= count);
+    for (uint32_t k = count < 9 ? 1 : count - 8; k <= lists && k < count + 3;
+         k++) {
+        CHECK(list_has(segment, list_of(segment, symbol, k), local) ==
+              (k <= count));
     }
 }
 
@@ -79,9 +87,7 @@ check_sorted(const kf_segment *segment)
         CHECK(before < n || (before == n && segment->order[local - 1] <
                                                 segment->order[local]));
     }
-    for (uint32_t i = 1; i < h->n_symbols; i++) {
-        CHECK(segment->lists[segment->first_list[i]].count > 0);
-    }
+    CHECK(h->id_bytes == (h->n_symbols <= 65536 ? 2 : 4));
 }
 
 static void

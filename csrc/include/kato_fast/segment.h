@@ -17,9 +17,10 @@
  *     ends[n_ids / 64 + 2] u64  bit per id: the last symbol of its event
  *     order[n_patterns]    u16  local -> row - base
  *     places[65536]        u16  row - base -> local; forgotten rows: 0
- *     first_list[n_symbols + 1] u32  local symbol -> its first list
+ *     more_lists[n_symbols + 1] u32  local symbol -> its second list
  *     lists[n_lists]       the k-th list of a symbol: patterns that have it
- *                          at least k times
+ *                          at least k times; the first lists of all symbols,
+ *                          then the other ones, symbol by symbol
  *     postings             the bitmaps, 8 KiB each (lists of more than
  *                          KF_LIST_DENSE patterns), then the ascending u16
  *                          locals of the other lists; both list after list
@@ -81,7 +82,7 @@ typedef struct {
     uint64_t ends;
     uint64_t order;
     uint64_t places;
-    uint64_t first_list;
+    uint64_t more_lists;
     uint64_t lists;
     uint64_t postings;
 } kf_segment_header;
@@ -97,7 +98,7 @@ typedef struct kf_segment {
     const uint64_t *ends;
     const uint16_t *order;
     const uint16_t *places;
-    const uint32_t *first_list;
+    const uint32_t *more_lists;
     const kf_list *lists;
     const uint16_t *postings;
 } kf_segment;
