@@ -9,18 +9,26 @@ kf_columns_init(kf_columns *columns, const kf_alloc *alloc)
     columns->alloc = alloc;
 }
 
+static void
+release_emotives(kf_column *block, uint32_t rows)
+{
+    for (uint32_t at = 0; block->emotives != NULL && at < rows; at++) {
+        kf_emotives_release(block->emotives[at]);
+    }
+}
+
 void
 kf_columns_free(kf_columns *columns, uint32_t rows)
 {
     const kf_alloc *alloc = columns->alloc;
-    for (uint32_t row = 0; row < rows; row++) {
-        kf_emotives_release(kf_columns_emotives(columns, row));
-    }
     for (size_t b = 0; b < columns->n_blocks; b++) {
         kf_column *block = &columns->blocks[b];
-        kf_release(alloc, block->frequency);
-        kf_release(alloc, block->wide);
-        kf_release(alloc, block->prefix);
+        release_emotives(block, kf_columns_rows_of(rows, b));
+        if (!columns->borrowed) {
+            kf_release(alloc, block->frequency);
+            kf_release(alloc, block->wide);
+            kf_release(alloc, block->prefix);
+        }
         kf_release(alloc, block->emotives);
     }
     kf_release(alloc, columns->blocks);
@@ -129,4 +137,74 @@ kf_columns_swap_emotives(kf_columns *columns, uint32_t row,
     columns->memory -= kf_emotives_memory(before);
     block->emotives[row % KF_COLUMN_ROWS] = kf_emotives_share(emotives);
     return before;
+}
+
+/* --- whole columns --- */
+
+bool
+kf_columns_reserve_blocks(kf_columns *columns, size_t n_blocks)
+{
+    void *blocks = columns->blocks;
+    if (!kf_grow(columns->alloc, &blocks, &columns->capacity, n_blocks,
+                 sizeof *columns->blocks)) {
+        return false;
+    }
+    columns->blocks = blocks;
+    memset(columns->blocks + columns->n_blocks, 0,
+           (n_blocks - columns->n_blocks) * sizeof *columns->blocks);
+    columns->n_blocks = n_blocks;
+    return true;
+}
+
+/* NULL, which is no failure, where there is no such column. */
+static bool
+copy_column(const kf_alloc *alloc, const void *column, size_t size, void **out)
+{
+    *out = NULL;
+    if (column == NULL) {
+        return true;
+    }
+    *out = kf_allocate(alloc, 1, size);
+    if (*out == NULL) {
+        return false;
+    }
+    memcpy(*out, column, size);
+    return true;
+}
+
+static bool
+copy_block(const kf_alloc *alloc, const kf_column *block, uint32_t rows,
+           kf_column *out)
+{
+    void *frequency;
+    void *wide;
+    void *prefix;
+    void *emotives;
+    bool copied =
+        copy_column(alloc, block->frequency, rows * sizeof(uint32_t),
+                    &frequency) &
+        copy_column(alloc, block->wide, rows * sizeof(uint64_t), &wide) &
+        copy_column(alloc, block->prefix, rows * sizeof(uint64_t), &prefix) &
+        copy_column(alloc, block->emotives, rows * sizeof(kf_emotives *),
+                    &emotives);
+    *out = (kf_column){frequency, wide, prefix, emotives};
+    for (uint32_t at = 0; out->emotives != NULL && at < rows; at++) {
+        kf_emotives_share(out->emotives[at]);
+    }
+    return copied;
+}
+
+bool
+kf_columns_copy(const kf_columns *columns, uint32_t rows, kf_columns *out)
+{
+    size_t n_blocks = (rows + (size_t)KF_COLUMN_ROWS - 1) / KF_COLUMN_ROWS;
+    bool copied = kf_columns_reserve_blocks(out, n_blocks);
+    for (size_t b = 0; copied && b < n_blocks; b++) {
+        copied = copy_block(out->alloc, &columns->blocks[b],
+                            kf_columns_rows_of(rows, b), &out->blocks[b]);
+    }
+    if (!copied) {
+        kf_columns_free(out, rows);
+    }
+    return copied;
 }

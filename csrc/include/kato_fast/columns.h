@@ -29,12 +29,30 @@ typedef struct {
     size_t n_blocks;
     size_t capacity;
     size_t memory; /* of columns in use and of emotives */
+    bool borrowed; /* frequencies and prefixes belong to someone else, and
+                    * nothing may be set */
 } kf_columns;
 
 void kf_columns_init(kf_columns *columns, const kf_alloc *alloc);
 
 /* rows: how many rows are in use. */
 void kf_columns_free(kf_columns *columns, uint32_t rows);
+
+/* Make out, which is initialised and empty, a copy of the first `rows` rows,
+ * with shares of their emotives. Nothing may be added to it. False, and out
+ * is empty, where there is no memory. */
+bool kf_columns_copy(const kf_columns *columns, uint32_t rows,
+                     kf_columns *out);
+
+/* Blocks for so many rows, without any column yet; for who fills them. */
+bool kf_columns_reserve_blocks(kf_columns *columns, size_t n_blocks);
+
+static inline uint32_t
+kf_columns_rows_of(uint32_t rows, size_t block)
+{
+    uint32_t before = (uint32_t)block * KF_COLUMN_ROWS;
+    return rows - before < KF_COLUMN_ROWS ? rows - before : KF_COLUMN_ROWS;
+}
 
 /* Room for the row; its values are not set. */
 bool kf_columns_reserve(kf_columns *columns, uint32_t row);
