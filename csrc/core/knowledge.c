@@ -246,9 +246,18 @@ init_locks(kf_knowledge *knowledge)
     return made;
 }
 
+static void
+end_locks_and_workers(kf_knowledge *knowledge)
+{
+    kf_workers_free(knowledge->workers);
+    pthread_rwlock_destroy(&knowledge->lock);
+    pthread_mutex_destroy(&knowledge->writing);
+}
+
 kf_status
-kf_knowledge_new(const kf_alloc *alloc, const kf_knowledge_options *options,
-                 kf_knowledge **out, kf_error *err)
+kf_knowledge_with(const kf_alloc *alloc, const kf_knowledge_options *options,
+                  const kf_contents *contents, kf_knowledge **out,
+                  kf_error *err)
 {
     kf_knowledge *knowledge = kf_allocate_zero(alloc, 1, sizeof *knowledge);
     kf_status status;
@@ -257,20 +266,41 @@ kf_knowledge_new(const kf_alloc *alloc, const kf_knowledge_options *options,
     }
     knowledge->alloc = *alloc;
     memcpy(knowledge->key, options->key, sizeof knowledge->key);
-    memcpy(&knowledge->secret, options->key + 8, sizeof knowledge->secret);
-    knowledge->secret |= 1;
+    knowledge->secret = kf_knowledge_secret(options->key);
     knowledge->indexed = options->indexed;
     knowledge->unicode = options->unicode;
     status = kf_workers_new(alloc, options->threads, &knowledge->workers, err);
-    if (status == KF_OK) {
-        status = empty_contents(knowledge, &knowledge->now, err);
-    }
     if (status == KF_OK && !init_locks(knowledge)) {
-        free_contents(alloc, &knowledge->now);
         status = kf_no_memory(err);
     }
     if (status != KF_OK) {
         kf_workers_free(knowledge->workers);
+        kf_release(alloc, knowledge);
+        return status;
+    }
+    if (contents != NULL) {
+        knowledge->now = *contents;
+        knowledge->now.columns.alloc = &knowledge->alloc;
+        knowledge->now.counters.alloc = &knowledge->alloc;
+        atomic_store(&knowledge->n_patterns, contents->n_patterns);
+    }
+    *out = knowledge;
+    return KF_OK;
+}
+
+kf_status
+kf_knowledge_new(const kf_alloc *alloc, const kf_knowledge_options *options,
+                 kf_knowledge **out, kf_error *err)
+{
+    kf_knowledge *knowledge;
+    kf_status status =
+        kf_knowledge_with(alloc, options, NULL, &knowledge, err);
+    if (status != KF_OK) {
+        return status;
+    }
+    status = empty_contents(knowledge, &knowledge->now, err);
+    if (status != KF_OK) {
+        end_locks_and_workers(knowledge);
         kf_release(alloc, knowledge);
         return status;
     }
@@ -288,9 +318,7 @@ kf_knowledge_free(kf_knowledge *knowledge)
     alloc = knowledge->alloc;
     free_contents(&alloc, &knowledge->now);
     kf_release(&alloc, knowledge->buffer);
-    kf_workers_free(knowledge->workers);
-    pthread_rwlock_destroy(&knowledge->lock);
-    pthread_mutex_destroy(&knowledge->writing);
+    end_locks_and_workers(knowledge);
     kf_release(&alloc, knowledge);
 }
 

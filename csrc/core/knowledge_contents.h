@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 
 /* Names to rows: open addressing, at most three quarters full. SHA-1 is
  * random enough but known to whoever sends patterns, so slots come from the
@@ -46,5 +47,21 @@ struct kf_knowledge {
     kf_pattern *buffer;       /* the writer's: one pattern read back */
     uint32_t buffer_longest;  /* it has room for so many symbols */
 };
+
+/* The odd factor of the table of names. */
+static inline uint64_t
+kf_knowledge_secret(const uint8_t key[16])
+{
+    uint64_t secret;
+    memcpy(&secret, key + 8, sizeof secret);
+    return secret | 1;
+}
+
+/* A knowledge base that takes the contents where this succeeds; NULL: the
+ * caller puts some in before anyone else sees it. */
+KF_MUST_USE kf_status kf_knowledge_with(const kf_alloc *alloc,
+                                        const kf_knowledge_options *options,
+                                        const kf_contents *contents,
+                                        kf_knowledge **out, kf_error *err);
 
 #endif
