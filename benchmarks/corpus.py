@@ -15,7 +15,6 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.measure import Figure, Result
-from kato_fast.cli import demo
 
 EXAMPLE = "python -m benchmarks corpus --files 20"
 OPTIONS = {"files": "only so many of the library's files; 0 takes all"}
@@ -23,6 +22,8 @@ OPTIONS = {"files": "only so many of the library's files; 0 takes all"}
 
 def run(*, files: int = 0) -> Result:
     """Ask; see the module."""
+    from kato_fast.cli import demo
+
     sources = demo.sources()[: files or None]
     with tempfile.TemporaryDirectory() as folder:
         before = _cpu()

@@ -68,7 +68,6 @@ longest_run(const kf_align_words *words, const task *range, kf_block *out,
             level[p] = adjacent ? (level[p - 1] << 1) & level[p] : 0;
             first = level[p] != 0 ? p : first;
         }
-        level[low] = 0;
     }
     out->i = out->k != 0 ? words->at[*end] + 1 - out->k : 0;
 }

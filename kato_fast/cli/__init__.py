@@ -27,4 +27,4 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
         from kato_fast.cli.app import app
     except KeyboardInterrupt:
         sys.exit(130)
-    app(args=arguments, prog_name="kato-fast")
+    app(args=arguments or ["--help"], prog_name="kato-fast")

@@ -9,7 +9,6 @@ from kato_fast.cli import doctor, learn, predict, serve, status
 app = typer.Typer(
     name="kato-fast",
     add_completion=False,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

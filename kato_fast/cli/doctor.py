@@ -1,7 +1,6 @@
 """``kato-fast doctor``: is everything there, and is it well?"""
 
-from __future__ import annotations
-
+# No postponed annotations in this module: on Python 3.9 typer does not find what they hold.
 import importlib.util
 import os
 import platform

@@ -1,7 +1,6 @@
 """``kato-fast learn``: files into a store."""
 
-from __future__ import annotations
-
+# No postponed annotations in this module: on Python 3.9 typer does not find what they hold.
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Optional

@@ -1,7 +1,6 @@
 """``kato-fast predict``: which learned sequences a state belongs to."""
 
-from __future__ import annotations
-
+# No postponed annotations in this module: on Python 3.9 typer does not find what they hold.
 import json
 import sys
 from pathlib import Path

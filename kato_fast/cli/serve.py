@@ -1,7 +1,6 @@
 """``kato-fast serve``: KATO's HTTP API on this machine."""
 
-from __future__ import annotations
-
+# No postponed annotations in this module: on Python 3.9 typer does not find what they hold.
 import errno
 import ipaddress
 import socket
@@ -68,7 +67,7 @@ def _check_extra() -> None:
         raise Problem("kato-fast serve needs the extra: pip install kato_fast[service]", ENVIRONMENT) from None
 
 
-def _settings(data, demo, host, port, profile, implementation) -> Settings:
+def _settings(data, demo, host, port, profile, implementation) -> "Settings":
     from kato_fast.service.settings import Settings
 
     given = {"host": host, "port": port, "profile": profile, "implementation": implementation}
@@ -108,7 +107,7 @@ def _free_port(host: str, port: int) -> int:
         return probe.getsockname()[1]
 
 
-def demo_file(settings: Settings) -> str:
+def demo_file(settings: "Settings") -> str:
     """Where the service looks for the knowledge of the user ``demo``."""
     from kato_fast.cli.demo import USER
     from kato_fast.service.naming import knowledge_path, processor_id
@@ -116,7 +115,7 @@ def demo_file(settings: Settings) -> str:
     return knowledge_path(settings.data_dir, processor_id(USER, settings.service_name))
 
 
-def _learn_demo(settings: Settings) -> bool:
+def _learn_demo(settings: "Settings") -> bool:
     """Whether the demo is there to be served."""
     from kato_fast.cli import demo
 
@@ -135,7 +134,7 @@ def _learn_demo(settings: Settings) -> bool:
     return not report.stopped
 
 
-def _announce(settings: Settings, demo: bool, as_json: bool) -> None:
+def _announce(settings: "Settings", demo: bool, as_json: bool) -> None:
     from kato_fast.cli.demo import examples
     from kato_fast.cli.output import print_json
 

@@ -1,7 +1,6 @@
 """``kato-fast status``: what a running service or a store file holds."""
 
-from __future__ import annotations
-
+# No postponed annotations in this module: on Python 3.9 typer does not find what they hold.
 import json
 from pathlib import Path
 from typing import Annotated, Any, Optional

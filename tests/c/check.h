@@ -125,6 +125,16 @@ check_memory_arm(check_memory *memory, size_t fail_at)
     memory->fail_at = fail_at;
 }
 
+/* Let nothing fail for a while, to prepare or to look: gives what to arm
+ * again. */
+static inline size_t
+check_memory_pause(check_memory *memory)
+{
+    size_t fail_at = memory->fail_at;
+    memory->fail_at = 0;
+    return fail_at;
+}
+
 /* Whether the body ran without meeting the failure; also checks that
  * nothing is left alive, and disarms at the end. */
 static inline bool

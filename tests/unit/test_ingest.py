@@ -162,6 +162,7 @@ class TestEventLines:
             ('{"event": []}', "not a line of events"),
             ("{}", "not a line of events"),
         ],
+        ids=["cut", "deep", "duplicate", "unknown", "empty"],
     )
     def test_a_wrong_line_is_refused_alone(self, tmp_path: Path, line: str, reason: str) -> None:
         items = items_of(tmp_path, "a.jsonl", f'[["a","b"]]\n{line}\n[["c","d"]]\n')

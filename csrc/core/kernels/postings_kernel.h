@@ -5,6 +5,7 @@
  *   VEC_WORDS  words of 64 bits in a vector
  *   bits_of(counters, bit)   64 byte counters -> word of one of their bits
  *   at_least(counters, need) 64 byte counters -> word of those that reach it
+ *   put_eight(to, bits, base) to[i] = base + bits[i]
  *
  * Nothing but and, or, xor and shifts: every variant gives the same. */
 
@@ -27,9 +28,7 @@ emit(const kf_set_bits *set_bits, uint64_t word, uint32_t first, uint16_t *out)
         const uint8_t *bits = set_bits[word >> (8 * byte) & 0xff];
         uint16_t *to = out + (byte == 0 ? 0 : sums >> (8 * (byte - 1)) & 0xff);
         uint16_t base = (uint16_t)(first + 8 * byte);
-        for (unsigned i = 0; i < 8; i++) {
-            to[i] = (uint16_t)(base + bits[i]);
-        }
+        put_eight(to, bits, base);
     }
     return (uint32_t)(sums >> 56);
 }

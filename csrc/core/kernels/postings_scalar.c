@@ -55,6 +55,14 @@ at_least(const uint8_t *counters, uint32_t need)
     return word;
 }
 
+static inline void
+put_eight(uint16_t *to, const uint8_t *bits, uint16_t base)
+{
+    for (unsigned i = 0; i < 8; i++) {
+        to[i] = (uint16_t)(base + bits[i]);
+    }
+}
+
 #include "postings_kernel.h"
 
 const kf_postings_kernel kf_postings_scalar = {sweep, add};

@@ -24,7 +24,7 @@ typedef struct {
 
 typedef struct kf_emotives kf_emotives;
 
-/* An owned list of n_maps maps (at least one); names and values are copied.
+/* An owned list of n_maps maps (0 is allowed); names and values are copied.
  * The average is, per name in order of first appearance, the sum over the
  * maps that have it, left to right from 0, divided by their number. */
 KF_MUST_USE kf_status kf_emotives_new(const kf_alloc *alloc,

@@ -1,0 +1,258 @@
+/* The whole path of a question: the fields of one prediction by hand, results
+ * that outlive what they came from, and no memory at any step. */
+#include "check.h"
+#include "sequence.h"
+
+#include "kato_fast/prediction.h"
+
+#include <math.h>
+#include <string.h>
+
+static kf_knowledge *
+knowing(const kf_alloc *alloc, const char *const *patterns)
+{
+    kf_knowledge *knowledge;
+    kf_emotive item = {{"joy", 3}, 0.5};
+    kf_emotive_map map = {&item, 1};
+    kf_emotives *emotives;
+    CHECK(kf_emotives_new(alloc, &map, 1, &emotives, NULL) == KF_OK);
+    CHECK(kf_knowledge_new(alloc, sequence_key, false, 150, &knowledge,
+                           NULL) == KF_OK);
+    for (; *patterns != NULL; patterns++) {
+        CHECK(sequence_learn(knowledge, *patterns, emotives) == KF_OK);
+    }
+    kf_emotives_release(emotives);
+    return knowledge;
+}
+
+static kf_status
+predict(kf_knowledge *knowledge, const char *state, double threshold,
+        size_t most, kf_predictions **out, kf_error *err)
+{
+    sequence made;
+    sequence_read(&made, state);
+    return kf_predict(knowledge, made.symbols, made.n, threshold, most, out,
+                      err);
+}
+
+static const char *const example[] = {"P|A|BX|C|F|G", "A|B|H", "Z|Z", NULL};
+
+/* State A B C N against P|A|BX|C|F|G: blocks A B and C, X is missing, N is
+ * extra. */
+static void
+check_first(const kf_predictions *all)
+{
+    const kf_prediction *p = NULL;
+    for (size_t i = 0; i < all->count; i++) {
+        p = all->items[i].pattern->n == 7 ? &all->items[i] : p;
+    }
+    CHECK(p != NULL && all->matched == 2 && all->count == 2);
+    CHECK(p->n_blocks == 2 && p->blocks[0].i == 1 && p->blocks[0].k == 2);
+    CHECK(p->blocks[1].i == 4 && p->blocks[1].j == 2 && p->blocks[1].k == 1);
+    CHECK(p->n_missing == 1 && p->missing[0] == 3);
+    CHECK(p->n_extras == 1 && p->extras[0] == 3);
+    CHECK(p->past_end == 1 && p->present_end == 4 && p->frequency == 1);
+    CHECK(p->evidence == 3.0 / 7.0 && p->confidence == 3.0 / 4.0);
+    CHECK(p->similarity == 6.0 / 11.0 && p->fragmentation == 1.0);
+    CHECK(p->snr == 5.0 / 7.0 && p->pattern_probability == 0.5);
+    CHECK(p->weighted_strength == 6.0 / 11.0 * 0.5);
+    CHECK(p->potential == p->similarity * p->predictive_information);
+    CHECK(kf_emotives_average(p->emotives).items[0].value == 0.5);
+    CHECK(p->entropy > 0.0 && p->hamiltonian > 0.0 && p->confluence > 0.0);
+}
+
+static void
+test_fields(void)
+{
+    kf_knowledge *knowledge = knowing(&kf_alloc_default, example);
+    kf_predictions *all;
+    CHECK(predict(knowledge, "ABCN", 0.1, 100, &all, NULL) == KF_OK);
+    check_first(all);
+    CHECK(all->futures.count == 2);
+    kf_predictions_free(all);
+    kf_predictions_free(NULL);
+    kf_knowledge_free(knowledge);
+}
+
+/* Learn and forget until what was forgotten is released. */
+static void
+make_it_give_memory_back(kf_knowledge *knowledge)
+{
+    sequence made;
+    kf_sequence given;
+    uint8_t name[KF_NAME_SIZE];
+    size_t before = 0;
+    sequence_read(&made, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    given = sequence_borrow(&made, NULL);
+    kf_knowledge_name(knowledge, &given, name);
+    while (before <= kf_knowledge_memory(knowledge)) {
+        before = kf_knowledge_memory(knowledge);
+        CHECK(sequence_learn(knowledge, made.text, NULL) == KF_OK);
+        CHECK(kf_knowledge_forget(knowledge, name));
+    }
+}
+
+static void
+test_results_outlive_the_knowledge(void)
+{
+    check_memory memory = {0};
+    kf_alloc alloc = check_alloc(&memory);
+    kf_knowledge *knowledge = knowing(&alloc, example);
+    kf_predictions *all;
+    CHECK(predict(knowledge, "ABCN", 0.1, 100, &all, NULL) == KF_OK);
+    CHECK(sequence_learn(knowledge, "Q|R|S", NULL) == KF_OK);
+    for (size_t i = 0; i < all->count; i++) {
+        CHECK(kf_knowledge_forget(knowledge, all->items[i].pattern->name));
+    }
+    check_first(all);
+    make_it_give_memory_back(knowledge);
+    check_first(all);
+    CHECK(kf_knowledge_clear(knowledge, NULL) == KF_OK);
+    CHECK(sequence_learn(knowledge, "A|B|C", NULL) == KF_OK);
+    check_first(all);
+    kf_knowledge_free(knowledge);
+    check_first(all);
+    kf_predictions_free(all);
+    CHECK(memory.live == 0);
+}
+
+static void
+check_nothing(kf_knowledge *knowledge, const char *state, double threshold)
+{
+    kf_predictions *none;
+    const uint32_t *order;
+    CHECK(predict(knowledge, state, threshold, 100, &none, NULL) == KF_OK);
+    CHECK(none->count == 0 && none->matched == 0 && none->futures.count == 0);
+    CHECK(kf_predictions_order_futures(none, &order, NULL) == KF_OK);
+    kf_predictions_free(none);
+}
+
+static void
+test_nothing_found(void)
+{
+    static const char *const nothing[] = {NULL};
+    kf_knowledge *knowledge = knowing(&kf_alloc_default, example);
+    kf_knowledge *empty = knowing(&kf_alloc_default, nothing);
+    check_nothing(knowledge, "", 0.1);
+    check_nothing(knowledge, "A", 0.0);
+    check_nothing(knowledge, "NO", 0.1);
+    check_nothing(knowledge, "ABC", 1.5);
+    check_nothing(empty, "AB", 0.0);
+    kf_knowledge_free(knowledge);
+    kf_knowledge_free(empty);
+}
+
+/* What is cut off still counts in the ensemble. */
+static void
+test_max_predictions(void)
+{
+    kf_knowledge *knowledge = knowing(&kf_alloc_default, example);
+    kf_predictions *all;
+    kf_predictions *some;
+    CHECK(predict(knowledge, "ABCN", 0.0, SIZE_MAX, &all, NULL) == KF_OK);
+    CHECK(all->count == 3);
+    for (size_t most = 0; most <= 3; most++) {
+        CHECK(predict(knowledge, "ABCN", 0.0, most, &some, NULL) == KF_OK);
+        CHECK(some->count == most && some->matched == 3);
+        CHECK(some->futures.count == all->futures.count);
+        for (size_t i = 0; i < most; i++) {
+            CHECK(some->items[i].pattern == all->items[i].pattern);
+            CHECK(some->items[i].potential == all->items[i].potential);
+        }
+        kf_predictions_free(some);
+    }
+    kf_predictions_free(all);
+    kf_knowledge_free(knowledge);
+}
+
+/* match tells of the patterns that predict finds, in learning order. */
+static void
+test_match(void)
+{
+    kf_knowledge *knowledge = knowing(&kf_alloc_default, example);
+    kf_knowledge_view view = kf_knowledge_look(knowledge);
+    kf_match_list list;
+    sequence state;
+    sequence_read(&state, "ABCN");
+    CHECK(kf_match_all(knowledge, state.symbols, 4, 0.1, &list, NULL) ==
+          KF_OK);
+    CHECK(list.count == 2);
+    for (size_t i = 0; i < list.count; i++) {
+        CHECK(memcmp(list.names[i], view.rows[i].pattern->name,
+                     KF_NAME_SIZE) == 0);
+    }
+    CHECK(list.ratios[0] == 6.0 / 11.0 && list.ratios[1] == 4.0 / 7.0);
+    kf_match_list_free(&list);
+    CHECK(kf_match_all(knowledge, state.symbols, 1, 0.0, &list, NULL) ==
+          KF_OK);
+    CHECK(list.count == 0);
+    kf_match_list_free(&list);
+    kf_knowledge_free(knowledge);
+}
+
+/* --- no memory --- */
+
+static bool
+ask_all(kf_knowledge *knowledge, const char *state, check_memory *memory)
+{
+    kf_predictions *all = NULL;
+    kf_match_list list = {.count = 77};
+    const uint32_t *order;
+    kf_error err = {KF_OK, ""};
+    sequence made;
+    bool done = predict(knowledge, state, 0.0, 100, &all, &err) == KF_OK &&
+                kf_predictions_order_futures(all, &order, &err) == KF_OK;
+    CHECK(done || err.code == KF_NO_MEMORY);
+    sequence_read(&made, state);
+    if (done) {
+        done = kf_match_all(knowledge, made.symbols, made.n, 0.0, &list,
+                            &err) == KF_OK;
+        CHECK(done || (err.code == KF_NO_MEMORY && list.count == 77));
+    }
+    if (all != NULL && !done) { /* what failed can be tried again */
+        check_memory_pause(memory);
+        CHECK(kf_predictions_order_futures(all, &order, &err) == KF_OK);
+    }
+    kf_predictions_free(all);
+    if (done) {
+        kf_match_list_free(&list);
+    }
+    return done;
+}
+
+static void
+test_no_memory(const char *state)
+{
+    check_memory memory = {0};
+    kf_alloc alloc = check_alloc(&memory);
+    int failures = 0;
+    CHECK_EACH_FAILURE (memory, done) {
+        size_t nth = check_memory_pause(&memory);
+        kf_knowledge *knowledge = knowing(&alloc, example);
+        kf_predictions *all;
+        check_memory_arm(&memory, nth);
+        done = ask_all(knowledge, state, &memory);
+        failures += !done;
+        nth = check_memory_pause(&memory);
+        CHECK(predict(knowledge, "ABCN", 0.1, 100, &all, NULL) == KF_OK);
+        check_first(all);
+        kf_predictions_free(all);
+        kf_knowledge_free(knowledge);
+        memory.fail_at = nth;
+    }
+    CHECK(failures > 20);
+}
+
+int
+main(void)
+{
+    test_fields();
+    test_results_outlive_the_knowledge();
+    test_nothing_found();
+    test_max_predictions();
+    test_match();
+    test_no_memory("ABCN");
+    test_no_memory("ABCNABCNABCNABCNABCNABCNABCNABCNABCNABCNABCNABCNABCNABCN"
+                   "ABCNABCNABCNABCN");
+    return check_report();
+}
