@@ -292,7 +292,7 @@ kf_status
 kf_knowledge_new(const kf_alloc *alloc, const kf_knowledge_options *options,
                  kf_knowledge **out, kf_error *err)
 {
-    kf_knowledge *knowledge;
+    kf_knowledge *knowledge = NULL;
     kf_status status =
         kf_knowledge_with(alloc, options, NULL, &knowledge, err);
     if (status != KF_OK) {
