@@ -51,6 +51,21 @@ temporary_name(const kf_alloc *alloc, const char *path, unsigned attempt)
     return name;
 }
 
+/* What is no file must not be replaced by one. */
+static kf_status
+check_target(const char *path, kf_error *err)
+{
+    struct stat target;
+    if (stat(path, &target) != 0 || S_ISREG(target.st_mode)) {
+        return KF_OK; /* other reasons show when it is made */
+    }
+    if (S_ISDIR(target.st_mode)) {
+        errno = EISDIR;
+        return kf_system_error(err, "rename");
+    }
+    return kf_fail(err, KF_INVALID, "is no regular file");
+}
+
 static kf_status
 create_file(const kf_alloc *alloc, const char *path, char **name, int *file,
             kf_error *err)
@@ -344,7 +359,10 @@ static kf_status
 save_moment(saver *s, const char *path, kf_error *err)
 {
     char *name;
-    kf_status status = create_file(s->alloc, path, &name, &s->file, err);
+    kf_status status = check_target(path, err);
+    if (status == KF_OK) {
+        status = create_file(s->alloc, path, &name, &s->file, err);
+    }
     if (status != KF_OK) {
         return status;
     }
