@@ -125,6 +125,16 @@ kf_segment_symbol(const kf_segment *segment, uint32_t global)
     }
 }
 
+void
+kf_segment_prefetch(const kf_segment *segment, const uint32_t *globals,
+                    uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        __builtin_prefetch(
+            &segment->slots[kf_segment_slot(segment->header, globals[i])]);
+    }
+}
+
 const kf_run *
 kf_segment_run(const kf_segment *segment, uint32_t local)
 {

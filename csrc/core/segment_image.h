@@ -8,7 +8,6 @@
  * foreign byte order does not pass. */
 #define KF_SEGMENT_MAGIC 0x0001004745534b46u
 #define KF_SEGMENT_ALIGN 64u
-#define KF_BITMAP_UNITS (KF_SEGMENT_ROWS / 16)
 
 /* Set the offsets and id_bytes by the counts in the header. */
 void kf_segment_layout(kf_segment_header *header);

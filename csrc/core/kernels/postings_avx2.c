@@ -37,14 +37,7 @@ at_least(const uint8_t *counters, uint32_t need)
                      _mm256_cmpeq_epi8(_mm256_max_epu8(high, each), high));
 }
 
-TARGET static inline void
-put_eight(uint16_t *to, const uint8_t *bits, uint16_t base)
-{
-    __m128i items = _mm_cvtepu8_epi16(_mm_loadl_epi64((const __m128i *)bits));
-    _mm_storeu_si128((__m128i *)to,
-                     _mm_add_epi16(items, _mm_set1_epi16((short)base)));
-}
-
+#include "postings_emit.h"
 #include "postings_kernel.h"
 
 const kf_postings_kernel kf_postings_avx2 = {sweep, add};

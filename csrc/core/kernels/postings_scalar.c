@@ -12,7 +12,7 @@ gather(uint64_t bytes)
 }
 
 static inline uint64_t
-eight(const uint8_t *counters)
+load_eight(const uint8_t *counters)
 {
     uint64_t bytes = 0;
     for (unsigned i = 0; i < 8; i++) {
@@ -26,7 +26,7 @@ bits_of(const uint8_t *counters, unsigned bit)
 {
     uint64_t word = 0;
     for (unsigned i = 0; i < 8; i++) {
-        word |= gather(eight(counters + 8 * i) >> bit) << (8 * i);
+        word |= gather(load_eight(counters + 8 * i) >> bit) << (8 * i);
     }
     return word;
 }
@@ -47,7 +47,7 @@ at_least(const uint8_t *counters, uint32_t need)
     uint64_t each = need * 0x0101010101010101u;
     uint64_t word = 0;
     for (unsigned i = 0; i < 8; i++) {
-        uint64_t bytes = eight(counters + 8 * i);
+        uint64_t bytes = load_eight(counters + 8 * i);
         if (bytes != 0) {
             word |= gather(not_less(bytes, each)) << (8 * i);
         }
@@ -55,12 +55,14 @@ at_least(const uint8_t *counters, uint32_t need)
     return word;
 }
 
-static inline void
-put_eight(uint16_t *to, const uint8_t *bits, uint16_t base)
+static inline uint16_t *
+emit(const kf_set_bits *set_bits, uint64_t word, uint32_t first, uint16_t *out)
 {
-    for (unsigned i = 0; i < 8; i++) {
-        to[i] = (uint16_t)(base + bits[i]);
+    (void)set_bits;
+    for (; word != 0; word &= word - 1) {
+        *out++ = (uint16_t)(first + (uint32_t)__builtin_ctzll(word));
     }
+    return out;
 }
 
 #include "postings_kernel.h"

@@ -21,7 +21,7 @@
  *     lists[n_lists]       the k-th list of a symbol: patterns that have it
  *                          at least k times; the first lists of all symbols,
  *                          then the other ones, symbol by symbol
- *     postings             the bitmaps, 8 KiB each (lists of more than
+ *     postings             the bitmaps, 8,256 bytes each (lists of more than
  *                          KF_LIST_DENSE patterns), then the ascending u16
  *                          locals of the other lists; both list after list
  *
@@ -40,8 +40,13 @@
 
 #define KF_SEGMENT_ROWS 65536u
 #define KF_SEGMENT_BITMAP_WORDS (KF_SEGMENT_ROWS / 64)
-/* A list of more patterns than this is a bitmap: 4,096 u16 are 8 KiB too. */
-#define KF_LIST_DENSE 4096u
+/* From one bitmap to the next, in units of 2 bytes: 64 bytes more than the
+ * bitmap has, so that the same place of many of them is not in the same set
+ * of the first cache, where only 8 have room. */
+#define KF_BITMAP_UNITS (KF_SEGMENT_ROWS / 16 + 32)
+/* A list of more patterns than this is a bitmap: no list is the larger for
+ * it. */
+#define KF_LIST_DENSE KF_BITMAP_UNITS
 /* A symbol is at most so many slots behind its own: with half of the slots
  * free and good luck the worst of a million is 70, and luck is tried again
  * until it is good. */
@@ -129,6 +134,11 @@ void kf_segment_release(kf_segment *segment); /* NULL is allowed */
 /* Local number of a symbol, KF_SYMBOL_NONE where the segment has not got
  * it. */
 uint32_t kf_segment_symbol(const kf_segment *segment, uint32_t global);
+
+/* Have the processor fetch what kf_segment_symbol will look at, while
+ * something else (the segment before) keeps it busy. */
+void kf_segment_prefetch(const kf_segment *segment, const uint32_t *globals,
+                         uint32_t count);
 
 /* The run that holds the local number, which is below n_patterns. */
 const kf_run *kf_segment_run(const kf_segment *segment, uint32_t local);
