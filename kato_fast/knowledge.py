@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Optional, Union
 
 from kato_fast import emotives as _emotives
 from kato_fast import native
-from kato_fast.profiles import profile_named
+from kato_fast.profiles import PROFILES, profile_named
 from kato_fast.stores import Change, Cleared, Forgotten, Learned, Put, Store, open_store
+from kato_fast.stores.snapshot import SnapshotStore
 
 if TYPE_CHECKING:
     from kato_fast._core import Matches, Predictions
@@ -45,8 +46,8 @@ class KnowledgeBase:
             protocol of ``kato_fast.stores.Store``.
         profile: which KATO is matched: ``kato-2025-09`` (full scan) or ``kato-2025-09-indexed`` (as shipped).
         persistence: how many emotive maps a pattern keeps, 1 to 100.
-        threads: how many one search may use, 1 to 64; None takes the CPUs this process may run on. Answers are equal for
-            any number, and small searches use one.
+        threads: how many one search may use, 1 to 64; None takes the CPUs this process may run on. Answers are equal
+            for any number, and small searches use one.
         implementation: ``"c"``, ``"python"`` or None (C where it was built).
 
     Every method may be called from many threads. Use as a context manager, or call close().
@@ -63,7 +64,7 @@ class KnowledgeBase:
     ) -> None:
         self.profile = profile_named(profile)
         self.persistence = _whole("persistence", persistence, 1, 100)
-        self.threads = _usable_cpus() if threads is None else _whole("threads", threads, 1, MAX_THREADS)
+        self.threads = _thread_count(threads)
         self._native = native.load(implementation)
         self._engine = self._new_engine()
         self._lock = threading.RLock()
@@ -75,6 +76,35 @@ class KnowledgeBase:
         except BaseException:
             self.close()
             raise
+
+    @classmethod
+    def open(
+        cls, path: Union[str, os.PathLike], *, threads: Optional[int] = None, implementation: Optional[str] = None
+    ) -> KnowledgeBase:
+        """What save() wrote, with its profile. Mapped, not read: processes that have it open share its memory.
+
+        It answers as the saved one did and cannot be changed: whatever writes raises ValueError. The file may be
+        replaced while it is open, but not be written to.
+
+        Raises: OSError where the file system refuses; ValueError, which says where, for a file that is damaged, no
+            snapshot, or of a newer version.
+        """
+        count = _thread_count(threads)
+        engine = native.load(implementation).Knowledge.open(path, threads=count)
+        profile = next(known.name for known in PROFILES.values() if known.indexed == engine.indexed)
+        base = cls(SnapshotStore(), profile=profile, threads=count, implementation=implementation)
+        base._engine = engine
+        return base
+
+    def save(self, path: Union[str, os.PathLike]) -> None:
+        """Write all that is known at one moment to one file, for open(); others may ask and learn meanwhile.
+
+        A file of that name is replaced when the new one is complete and on disk. Notes are not saved. Whoever may
+        read the file sees what was learned, and the key of this process's hash tables.
+
+        Raises: OSError where the file system refuses, ImportError without the C engine; what was there stays.
+        """
+        self._current().save(path)
 
     # learning
 
@@ -375,6 +405,10 @@ def _check_text(what: str, value) -> None:
         raise ValueError(f"{what} must be valid Unicode: lone surrogate at index {error.start}") from None
     if size > MAX_NOTE_BYTES:
         raise ValueError(f"{what} must have at most {MAX_NOTE_BYTES} bytes as UTF-8, not {size}")
+
+
+def _thread_count(threads: Optional[int]) -> int:
+    return _usable_cpus() if threads is None else _whole("threads", threads, 1, MAX_THREADS)
 
 
 def _usable_cpus() -> int:

@@ -1,5 +1,6 @@
-#include "snapshot_emotives.h"
+#include "kato_fast/snapshot.h"
 
+#include "snapshot_emotives.h"
 #include "snapshot_format.h"
 
 #include "kato_fast/utf8.h"
