@@ -345,8 +345,9 @@ measure_symbols(builder *b, occurrences *seen, uint32_t *most)
         uint32_t n = b->lengths[b->rows[local]];
         for (uint32_t i = 0; i < n; i++) {
             uint32_t key = ranks[keys[i]];
-            uint32_t before =
-                seen[key].stamp == local + 1 ? seen[key].times : 0;
+            /* Without a branch, too. */
+            uint32_t is_here = seen[key].stamp == local + 1;
+            uint32_t before = seen[key].times & -is_here;
             seen[key] = (occurrences){local + 1, before + 1};
             keys[i] = key;
             times[i] = (uint16_t)before;
@@ -388,7 +389,8 @@ static inline uint32_t
 list_of(const uint32_t *more_lists, uint32_t symbol, uint32_t times)
 {
     uint32_t more = more_lists[symbol] + times - 1;
-    return times == 0 ? symbol : more;
+    uint32_t is_more = times != 0;
+    return symbol ^ ((symbol ^ more) & -is_more);
 }
 
 static void
