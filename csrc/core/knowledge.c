@@ -240,6 +240,10 @@ init_locks(kf_knowledge *knowledge)
         made = pthread_rwlock_init(&knowledge->lock, &attributes) == 0;
         pthread_rwlockattr_destroy(&attributes);
     }
+    if (made && kf_spares_init(&knowledge->spares) != 0) {
+        pthread_rwlock_destroy(&knowledge->lock);
+        made = false;
+    }
     if (!made) {
         pthread_mutex_destroy(&knowledge->writing);
     }
@@ -250,6 +254,7 @@ static void
 end_locks_and_workers(kf_knowledge *knowledge)
 {
     kf_workers_free(knowledge->workers);
+    kf_spares_free(&knowledge->spares);
     pthread_rwlock_destroy(&knowledge->lock);
     pthread_mutex_destroy(&knowledge->writing);
 }
@@ -706,6 +711,7 @@ kf_knowledge_learn(kf_knowledge *knowledge, const kf_sequence *sequences,
     }
     pthread_mutex_lock(&knowledge->writing);
     status = learn_all(knowledge, sequences, count, out, log, err);
+    kf_head_make_pieces(knowledge->now.head);
     pthread_mutex_unlock(&knowledge->writing);
     kf_release(&knowledge->alloc, log);
     return status;
@@ -771,6 +777,7 @@ kf_knowledge_put(kf_knowledge *knowledge, const kf_sequence *sequence,
     kf_knowledge_name(knowledge, sequence, name);
     pthread_mutex_lock(&knowledge->writing);
     status = put_one(knowledge, sequence, frequency, name, err);
+    kf_head_make_pieces(knowledge->now.head);
     pthread_mutex_unlock(&knowledge->writing);
     return status;
 }
@@ -882,6 +889,17 @@ kf_knowledge_alloc(const kf_knowledge *knowledge)
 }
 
 static size_t
+head_memory(const kf_head *head)
+{
+    size_t memory = sizeof *head + head->arena.memory +
+                    head->count * sizeof *head->patterns;
+    for (unsigned i = 0; i < head->n_pieces; i++) {
+        memory += sizeof *head->pieces[i] + head->pieces[i]->header->size;
+    }
+    return memory;
+}
+
+static size_t
 blocks_memory(const kf_root *root)
 {
     size_t memory = sizeof *root + root->n_blocks * sizeof *root->blocks;
@@ -891,8 +909,7 @@ blocks_memory(const kf_root *root)
             memory += sizeof *block->segment + block->segment->header->size;
         }
         else {
-            memory += sizeof *block->head + block->head->arena.memory +
-                      block->head->count * sizeof *block->head->patterns;
+            memory += head_memory(block->head);
         }
     }
     return memory;
@@ -926,7 +943,7 @@ kf_knowledge_unlock_shared(kf_knowledge *knowledge)
 }
 
 kf_knowledge_view
-kf_knowledge_look(const kf_knowledge *knowledge)
+kf_knowledge_look(kf_knowledge *knowledge)
 {
     const kf_contents *now = &knowledge->now;
     return (kf_knowledge_view){
@@ -940,6 +957,7 @@ kf_knowledge_look(const kf_knowledge *knowledge)
         .unicode = knowledge->unicode,
         .secret = knowledge->secret,
         .workers = knowledge->workers,
+        .spares = &knowledge->spares,
     };
 }
 

@@ -38,6 +38,7 @@ struct kf_knowledge {
     bool indexed;
     unsigned unicode;
     kf_workers *workers;
+    kf_spares spares; /* working memory of searches */
     pthread_mutex_t writing; /* one writer at a time */
     pthread_rwlock_t lock;   /* what readers see, see the header */
     kf_contents now;

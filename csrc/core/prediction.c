@@ -174,7 +174,8 @@ prepare(search *s, double threshold, bool regions, kf_error *err)
                         .longest = s->view.longest,
                         .threshold = threshold,
                         .regions = regions,
-                        .secret = s->view.secret};
+                        .secret = s->view.secret,
+                        .spares = s->view.spares};
     if (s->view.indexed) {
         s->scan.index = &s->index;
     }

@@ -1,5 +1,6 @@
 #include "kato_fast/root.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 /* --- head --- */
@@ -40,9 +41,40 @@ kf_head_release(kf_head *head)
         return;
     }
     alloc = head->alloc;
+    for (unsigned i = 0; i < head->n_pieces; i++) {
+        kf_segment_release(head->pieces[i]);
+    }
     kf_arena_free(&head->arena);
     kf_release(&alloc, head->patterns);
     kf_release(&alloc, head);
+}
+
+static bool
+make_piece(kf_head *head, unsigned number)
+{
+    const kf_pattern **rows =
+        kf_allocate_zero(&head->alloc, KF_SEGMENT_ROWS, sizeof *rows);
+    kf_status status = KF_NO_MEMORY;
+    if (rows != NULL) {
+        uint32_t first = number * KF_HEAD_PIECE;
+        memcpy(rows + first, head->patterns + first,
+               KF_HEAD_PIECE * sizeof *rows);
+        status = kf_segment_build(&head->alloc, rows, &head->pieces[number],
+                                  NULL);
+    }
+    kf_release(&head->alloc, rows);
+    return status == KF_OK;
+}
+
+void
+kf_head_make_pieces(kf_head *head)
+{
+    unsigned number = head->n_pieces;
+    while (head->count >= (number + 1) * KF_HEAD_PIECE &&
+           make_piece(head, number)) {
+        number++;
+        atomic_store_explicit(&head->n_pieces, number, memory_order_release);
+    }
 }
 
 /* --- root --- */

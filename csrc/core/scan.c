@@ -5,19 +5,29 @@
 
 #include <string.h>
 
-struct kf_scan_scratch {
+/* What does not depend on the question, large and worth keeping. */
+typedef struct {
     kf_alloc alloc;
-    kf_align_scratch *align;
-    uint64_t seen; /* state positions that fast matches have in the present */
-    kf_align_local *local;         /* made when a segment is met */
-    kf_postings_scratch *postings; /* likewise, and what follows */
-    uint16_t *locals;              /* KF_SEGMENT_ROWS candidates */
-    uint64_t *rows;  /* bit per row of a segment: it has a match */
+    kf_align_local *local;
+    kf_postings_scratch *postings;
+    uint16_t *locals;   /* KF_SEGMENT_ROWS candidates */
+    uint64_t *rows;     /* bit per row of a segment: it has a match */
     uint32_t *match_of; /* by row of a segment */
     kf_match *matches;  /* of a segment, by local */
+    uint64_t *hash_room;
+    size_t hash_capacity;
+} buffers;
+
+struct kf_scan_scratch {
+    kf_alloc alloc;
+    kf_spares *spares;
+    kf_align_scratch *align;
+    uint64_t seen; /* state positions that fast matches have in the present */
+    buffers *room; /* taken when a segment is met */
     uint32_t n_matches;
-    uint32_t *symbols; /* of the state, in the segment's numbers */
-    uint32_t *pattern;  /* one read out of a segment */
+    const uint64_t *hashed; /* by symbol of the segment, or NULL */
+    uint32_t *symbols;      /* of the state, in the segment's numbers */
+    uint32_t *pattern;      /* one read out of a segment */
     kf_postings_key *keys;
 };
 
@@ -31,6 +41,7 @@ kf_scan_scratch_new(const kf_scan *scan, kf_scan_scratch **out, kf_error *err)
         return kf_no_memory(err);
     }
     scratch->alloc = *alloc;
+    scratch->spares = scan->spares;
     status = kf_align_scratch_new(alloc, scan->state->align, scan->longest,
                                   &scratch->align, err);
     if (status == KF_OK) {
@@ -51,6 +62,21 @@ kf_scan_scratch_new(const kf_scan *scan, kf_scan_scratch **out, kf_error *err)
     return KF_OK;
 }
 
+static void
+free_buffers(void *item)
+{
+    buffers *room = item;
+    kf_alloc alloc = room->alloc;
+    kf_align_local_free(room->local);
+    kf_postings_scratch_free(room->postings);
+    kf_release(&alloc, room->locals);
+    kf_release(&alloc, room->rows);
+    kf_release(&alloc, room->match_of);
+    kf_release(&alloc, room->matches);
+    kf_release(&alloc, room->hash_room);
+    kf_release(&alloc, room);
+}
+
 void
 kf_scan_scratch_free(kf_scan_scratch *scratch)
 {
@@ -59,46 +85,53 @@ kf_scan_scratch_free(kf_scan_scratch *scratch)
         return;
     }
     alloc = scratch->alloc;
+    if (scratch->room != NULL) {
+        kf_spares_give(scratch->spares, scratch->room, free_buffers);
+    }
     kf_align_scratch_free(scratch->align);
-    kf_align_local_free(scratch->local);
-    kf_postings_scratch_free(scratch->postings);
-    kf_release(&alloc, scratch->locals);
-    kf_release(&alloc, scratch->rows);
-    kf_release(&alloc, scratch->match_of);
-    kf_release(&alloc, scratch->matches);
     kf_release(&alloc, scratch->pattern);
     kf_release(&alloc, scratch->keys);
     kf_release(&alloc, scratch->symbols);
     kf_release(&alloc, scratch);
 }
 
-/* What only segments need; made once. */
+static kf_status
+make_buffers(const kf_alloc *alloc, buffers **out, kf_error *err)
+{
+    buffers *room = kf_allocate_zero(alloc, 1, sizeof *room);
+    kf_status status;
+    if (room == NULL) {
+        return kf_no_memory(err);
+    }
+    room->alloc = *alloc;
+    room->locals = kf_allocate(alloc, KF_SEGMENT_ROWS, sizeof *room->locals);
+    room->rows =
+        kf_allocate_zero(alloc, KF_SEGMENT_BITMAP_WORDS, sizeof *room->rows);
+    room->match_of =
+        kf_allocate(alloc, KF_SEGMENT_ROWS, sizeof *room->match_of);
+    room->matches = kf_allocate(alloc, KF_SEGMENT_ROWS, sizeof *room->matches);
+    status = kf_postings_scratch_new(alloc, &room->postings, err);
+    if (status == KF_OK) {
+        status = kf_align_local_new(alloc, kf_cpu_choose(), &room->local, err);
+    }
+    if (status != KF_OK || room->locals == NULL || room->rows == NULL ||
+        room->match_of == NULL || room->matches == NULL) {
+        free_buffers(room);
+        return kf_no_memory(err);
+    }
+    *out = room;
+    return KF_OK;
+}
+
 static kf_status
 reserve_for_segments(kf_scan_scratch *scratch, kf_error *err)
 {
-    const kf_alloc *alloc = &scratch->alloc;
-    kf_status status;
-    if (scratch->local != NULL) {
-        return KF_OK;
+    if (scratch->room == NULL) {
+        scratch->room = kf_spares_take(scratch->spares);
     }
-    scratch->locals =
-        kf_allocate(alloc, KF_SEGMENT_ROWS, sizeof *scratch->locals);
-    scratch->rows = kf_allocate_zero(alloc, KF_SEGMENT_BITMAP_WORDS,
-                                     sizeof *scratch->rows);
-    scratch->match_of =
-        kf_allocate(alloc, KF_SEGMENT_ROWS, sizeof *scratch->match_of);
-    scratch->matches =
-        kf_allocate(alloc, KF_SEGMENT_ROWS, sizeof *scratch->matches);
-    if (scratch->locals == NULL || scratch->rows == NULL ||
-        scratch->match_of == NULL || scratch->matches == NULL) {
-        return kf_no_memory(err); /* the search ends, and this with it */
-    }
-    status = kf_postings_scratch_new(alloc, &scratch->postings, err);
-    if (status == KF_OK) {
-        status = kf_align_local_new(alloc, kf_cpu_choose(), &scratch->local,
-                                    err);
-    }
-    return status;
+    return scratch->room != NULL
+               ? KF_OK
+               : make_buffers(&scratch->alloc, &scratch->room, err);
 }
 
 /* --- one pattern --- */
@@ -174,7 +207,7 @@ hash_future(uint64_t secret, const uint32_t *ids, uint32_t i,
     kf_future_hash_start(&hash);
     for (; event < n_events; event++) {
         for (; i < ends[event]; i++) {
-            kf_future_hash_symbol(&hash, secret, ids[i]);
+            kf_future_hash_symbol(&hash, kf_future_symbol(secret, ids[i]));
         }
         kf_future_hash_event(&hash);
     }
@@ -212,8 +245,9 @@ is_candidate(const kf_scan *scan, const uint32_t *ids, uint32_t n)
 /* --- the open block --- */
 
 static kf_status
-scan_head(const kf_scan *scan, kf_scan_scratch *scratch, const kf_head *head,
-          uint32_t first, uint32_t end, kf_matches *out, kf_error *err)
+scan_open_rows(const kf_scan *scan, kf_scan_scratch *scratch,
+               const kf_head *head, uint32_t first, uint32_t end,
+               kf_matches *out, kf_error *err)
 {
     for (uint32_t row = first; row < end; row++) {
         const kf_pattern *pattern = head->patterns[row % KF_SEGMENT_ROWS];
@@ -286,20 +320,20 @@ find_locals(const kf_scan *scan, const kf_segment *segment,
             kf_scan_scratch *scratch)
 {
     if (scan->index != NULL || !(scan->threshold > 0.0)) {
-        return all_locals(segment, scratch->locals);
+        return all_locals(segment, scratch->room->locals);
     }
     return kf_postings_candidates(segment, scratch->keys,
                                   make_keys(scan, scratch),
-                                  scan->need, scratch->postings,
-                                  scratch->locals);
+                                  scan->need, scratch->room->postings,
+                                  scratch->room->locals);
 }
 
 static kf_match *
 note_match(kf_scan_scratch *scratch, uint32_t at)
 {
-    scratch->match_of[at] = scratch->n_matches;
-    scratch->rows[at / 64] |= (uint64_t)1 << (at % 64);
-    return &scratch->matches[scratch->n_matches++];
+    scratch->room->match_of[at] = scratch->n_matches;
+    scratch->room->rows[at / 64] |= (uint64_t)1 << (at % 64);
+    return &scratch->room->matches[scratch->n_matches++];
 }
 
 /* One by one, read out: any state, any index. */
@@ -308,7 +342,7 @@ align_slowly(const kf_scan *scan, kf_scan_scratch *scratch,
              const kf_segment *segment, uint32_t base, uint32_t count)
 {
     for (uint32_t c = 0; c < count; c++) {
-        uint32_t local = scratch->locals[c];
+        uint32_t local = scratch->room->locals[c];
         uint32_t *ids = scratch->pattern;
         uint32_t n_events;
         uint32_t n = kf_segment_read(segment, local, ids, &n_events);
@@ -385,15 +419,20 @@ find_present_in(const kf_segment *segment, uint64_t offset, uint32_t n,
 }
 
 static void
-hash_future_in(const kf_scan *scan, const kf_segment *segment, uint64_t offset,
-               const kf_match *match, uint64_t out[2])
+hash_future_in(const kf_scan *scan, const kf_segment *segment,
+               const uint64_t *hashed, uint64_t offset, const kf_match *match,
+               uint64_t out[2])
 {
     kf_future_hash hash;
     kf_future_hash_start(&hash);
     for (uint64_t i = offset + match->present_end; i < offset + match->n;
          i++) {
-        kf_future_hash_symbol(&hash, scan->secret,
-                              segment->globals[id_at(segment, i)]);
+        uint32_t symbol = id_at(segment, i);
+        kf_future_hash_symbol(
+            &hash, hashed != NULL ? hashed[symbol]
+                                  : kf_future_symbol(
+                                        scan->secret,
+                                        segment->globals[symbol]));
         if ((segment->ends[i / 64] >> (i % 64)) & 1) {
             kf_future_hash_event(&hash);
         }
@@ -410,7 +449,7 @@ fill_match_in(const kf_scan *scan, kf_scan_scratch *scratch,
               const kf_alignment *alignment, uint64_t symbols, kf_match *out)
 {
     uint64_t offset = run->offset + (uint64_t)(local - run->first) * run->n;
-    uint64_t unseen = kf_align_local_known(scratch->local) & ~scratch->seen;
+    uint64_t unseen = kf_align_local_known(scratch->room->local) & ~scratch->seen;
     out->n = (uint16_t)run->n;
     out->matched = (uint16_t)alignment->matched;
     out->similarity = 2.0 * alignment->matched / (run->n + scan->state->m);
@@ -424,10 +463,11 @@ fill_match_in(const kf_scan *scan, kf_scan_scratch *scratch,
                               ? (const char *)segment->ids16
                               : (const char *)segment->ids32;
         scratch->seen |= kf_align_local_seen(
-            scratch->local, ids + offset * width, width, out->present_start,
+            scratch->room->local, ids + offset * width, width, out->present_start,
             out->present_end);
     }
-    hash_future_in(scan, segment, offset, out, out->future_hash);
+    hash_future_in(scan, segment, scratch->hashed, offset, out,
+                   out->future_hash);
 }
 
 static void
@@ -438,7 +478,7 @@ align_batch(const kf_scan *scan, kf_scan_scratch *scratch,
 {
     kf_alignment alignments[BATCH];
     uint64_t symbols[BATCH];
-    kf_align_local_many(scratch->local, source, locals, count, alignments,
+    kf_align_local_many(scratch->room->local, source, locals, count, alignments,
                         scan->regions ? symbols : NULL);
     for (uint32_t c = 0; c < count; c++) {
         while (locals[c] >= (*run + 1)->first) {
@@ -455,6 +495,30 @@ align_batch(const kf_scan *scan, kf_scan_scratch *scratch,
     }
 }
 
+/* What each of the segment's symbols adds to the hash of a future, where the
+ * candidates are so many that most of it will be asked for. */
+static bool
+hash_symbols(const kf_scan *scan, kf_scan_scratch *scratch,
+             const kf_segment *segment, uint32_t count)
+{
+    uint32_t n = segment->header->n_symbols;
+    void *room = scratch->room->hash_room;
+    scratch->hashed = NULL;
+    if (!scan->regions || count < n / 4) {
+        return true;
+    }
+    if (!kf_grow(&scratch->alloc, &room, &scratch->room->hash_capacity, n,
+                 sizeof *scratch->room->hash_room)) {
+        return false;
+    }
+    scratch->hashed = scratch->room->hash_room = room;
+    for (uint32_t symbol = 0; symbol < n; symbol++) {
+        scratch->room->hash_room[symbol] =
+            kf_future_symbol(scan->secret, segment->globals[symbol]);
+    }
+    return true;
+}
+
 static kf_status
 align_fast(const kf_scan *scan, kf_scan_scratch *scratch,
            const kf_segment *segment, uint32_t base, uint32_t count,
@@ -469,15 +533,18 @@ align_fast(const kf_scan *scan, kf_scan_scratch *scratch,
                               .runs = segment->runs,
                               .need = scan->need};
     kf_status status = kf_align_local_prepare(
-        scratch->local, scratch->symbols, scan->state->m, header->n_symbols,
+        scratch->room->local, scratch->symbols, scan->state->m, header->n_symbols,
         segment->runs[header->n_runs - 1].n, err);
     if (status != KF_OK) {
         return status;
     }
+    if (!hash_symbols(scan, scratch, segment, count)) {
+        return kf_no_memory(err);
+    }
     for (uint32_t c = 0; c < count; c += BATCH) {
         uint32_t batch = count - c < BATCH ? count - c : BATCH;
         align_batch(scan, scratch, segment, &source, base,
-                    scratch->locals + c, batch, &run);
+                    scratch->room->locals + c, batch, &run);
     }
     return KF_OK;
 }
@@ -489,14 +556,14 @@ append_by_row(const kf_scan *scan, kf_scan_scratch *scratch, uint32_t first,
 {
     bool done = true;
     for (uint32_t w = 0; w < KF_SEGMENT_BITMAP_WORDS; w++) {
-        uint64_t bits = scratch->rows[w];
-        scratch->rows[w] = 0;
+        uint64_t bits = scratch->room->rows[w];
+        scratch->room->rows[w] = 0;
         for (; bits != 0 && done; bits &= bits - 1) {
             uint32_t at = w * 64 + (uint32_t)__builtin_ctzll(bits);
             if (at >= first && at < end) {
                 done = kf_matches_append(
                     scan->alloc, out,
-                    &scratch->matches[scratch->match_of[at]]);
+                    &scratch->room->matches[scratch->room->match_of[at]]);
             }
         }
     }
@@ -529,6 +596,30 @@ scan_segment(const kf_scan *scan, kf_scan_scratch *scratch,
     if (status == KF_OK && scratch->n_matches > 0 &&
         !append_by_row(scan, scratch, first - base, end - base, out)) {
         status = kf_no_memory(err);
+    }
+    return status;
+}
+
+/* Rows that are in pieces by those, the rest one by one. */
+static kf_status
+scan_head(const kf_scan *scan, kf_scan_scratch *scratch, const kf_head *head,
+          uint32_t first, uint32_t end, kf_matches *out, kf_error *err)
+{
+    uint32_t base = first - first % KF_SEGMENT_ROWS;
+    unsigned n_pieces =
+        atomic_load_explicit(&head->n_pieces, memory_order_acquire);
+    uint32_t in_pieces = base + n_pieces * KF_HEAD_PIECE;
+    kf_status status = KF_OK;
+    while (first < end && first < in_pieces && status == KF_OK) {
+        uint32_t number = (first - base) / KF_HEAD_PIECE;
+        uint32_t piece_end = base + (number + 1) * KF_HEAD_PIECE;
+        uint32_t stop = piece_end < end ? piece_end : end;
+        status = scan_segment(scan, scratch, head->pieces[number], first, stop,
+                              out, err);
+        first = stop;
+    }
+    if (status == KF_OK && first < end) {
+        status = scan_open_rows(scan, scratch, head, first, end, out, err);
     }
     return status;
 }

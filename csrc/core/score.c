@@ -99,6 +99,10 @@ find_future(const kf_alloc *alloc, const future_table *table,
     return true;
 }
 
+/* Slots that are fetched before their turn: the table of a large ensemble is
+ * in no cache. */
+#define AHEAD 12
+
 static bool
 group_by_future(const kf_alloc *alloc, kf_matches *matches,
                 kf_futures *futures)
@@ -110,6 +114,10 @@ group_by_future(const kf_alloc *alloc, kf_matches *matches,
     }
     for (size_t i = 0; i < matches->count && done; i++) {
         kf_match *match = &matches->items[i];
+        if (i + AHEAD < matches->count) {
+            __builtin_prefetch(
+                &table.slots[match[AHEAD].future_hash[0] & table.mask], 1);
+        }
         match->future = KF_NO_FUTURE;
         matches->frequency += match->frequency;
         if (match->present_end < match->n) {

@@ -15,6 +15,7 @@
 #include "kato_fast/metrics.h"
 #include "kato_fast/pattern.h"
 #include "kato_fast/root.h"
+#include "kato_fast/spares.h"
 #include "kato_fast/status.h"
 #include "kato_fast/workers.h"
 
@@ -105,9 +106,10 @@ typedef struct {
     unsigned unicode;
     uint64_t secret; /* for hashes */
     kf_workers *workers; /* borrowed, as long as the knowledge base */
+    kf_spares *spares;   /* likewise */
 } kf_knowledge_view;
 
-kf_knowledge_view kf_knowledge_look(const kf_knowledge *knowledge);
+kf_knowledge_view kf_knowledge_look(kf_knowledge *knowledge);
 
 /* The lock must be held; row below n_rows. A forgotten row has frequency 0. */
 uint64_t kf_knowledge_frequency(const kf_knowledge *knowledge, uint32_t row);

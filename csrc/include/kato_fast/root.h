@@ -19,20 +19,33 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Rows of the open block that get a segment of their own, so that a search
+ * need not look at each. */
+#define KF_HEAD_PIECE 2048u
+#define KF_HEAD_PIECES (KF_SEGMENT_ROWS / KF_HEAD_PIECE)
+
 /* The open block: patterns as they were learned, in an arena. Only the
- * writer adds; a row is visible to whoever was told of it under the lock. */
+ * writer adds; a row is visible to whoever was told of it under the lock.
+ * Its first rows are also in pieces[0..n_pieces-1], segments of KF_HEAD_PIECE
+ * rows; a piece is complete before n_pieces counts it. */
 typedef struct {
     kf_alloc alloc;
     atomic_size_t shares;
     kf_arena arena;
     const kf_pattern **patterns; /* KF_SEGMENT_ROWS */
     uint32_t count;              /* the writer's */
+    atomic_uint n_pieces;
+    kf_segment *pieces[KF_HEAD_PIECES];
 } kf_head;
 
 KF_MUST_USE kf_status kf_head_new(const kf_alloc *alloc, kf_head **out,
                                   kf_error *err);
 kf_head *kf_head_share(kf_head *head);
 void kf_head_release(kf_head *head); /* NULL is allowed */
+
+/* Make the pieces that the rows fill. Only the writer may call it. Without
+ * memory fewer are made, which costs time and nothing else. */
+void kf_head_make_pieces(kf_head *head);
 
 /* Either one or the other. */
 typedef struct {

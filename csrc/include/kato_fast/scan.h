@@ -9,6 +9,7 @@
 #include "kato_fast/candidates.h"
 #include "kato_fast/root.h"
 #include "kato_fast/score.h"
+#include "kato_fast/spares.h"
 #include "kato_fast/state.h"
 #include "kato_fast/status.h"
 
@@ -26,6 +27,7 @@ typedef struct {
     double threshold;
     bool regions; /* also find the present, its state symbols, the future */
     uint64_t secret;
+    kf_spares *spares; /* working memory of earlier scans */
     const kf_host_index *index; /* NULL: every pattern is a candidate */
 } kf_scan;
 

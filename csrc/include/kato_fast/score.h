@@ -86,13 +86,18 @@ kf_future_mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
-/* secret: of the knowledge base. id: global. */
-static inline void
-kf_future_hash_symbol(kf_future_hash *hash, uint64_t secret, uint32_t id)
+/* What a symbol adds. secret: of the knowledge base. id: global. */
+static inline uint64_t
+kf_future_symbol(uint64_t secret, uint32_t id)
 {
-    uint64_t x = kf_future_mix(secret + id * 0x9e3779b97f4a7c15u);
-    hash->low_sum += x;
-    hash->high_sum += (x ^ (x >> 32)) * 0xd6e8feb86659fd93u;
+    return kf_future_mix(secret + id * 0x9e3779b97f4a7c15u);
+}
+
+static inline void
+kf_future_hash_symbol(kf_future_hash *hash, uint64_t symbol)
+{
+    hash->low_sum += symbol;
+    hash->high_sum += (symbol ^ (symbol >> 32)) * symbol;
 }
 
 static inline void
