@@ -7,6 +7,7 @@ is half done. Everything may be called from many threads.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
 from typing import Any, Literal, final, overload
 
 _Event = list[str] | tuple[str, ...]
@@ -23,9 +24,36 @@ class Knowledge:
 
     Args:
         indexed: True searches only the candidate set of the host's lossy index (profile ``kato-2025-09-indexed``).
+        threads: that one search may use, 1 to 64; answers are equal for any number.
     """
 
-    def __init__(self, *, indexed: bool = False) -> None: ...
+    def __init__(self, *, indexed: bool = False, threads: int = 1) -> None: ...
+    @classmethod
+    def open(cls, path: str | bytes | PathLike[str], *, threads: int = 1) -> Knowledge:
+        """What ``save`` wrote, mapped and not to be changed: learn, put, forget and clear raise ValueError.
+
+        Args:
+            path: the file; it must not be written to while it is open, but may be replaced.
+            threads: that checking it and one search may use, 1 to 64.
+
+        Raises:
+            OSError: the file system refuses.
+            ValueError: the file is damaged, no snapshot, or of a newer version; the text says where.
+        """
+
+    def save(self, path: str | bytes | PathLike[str], /) -> None:
+        """Write all that is known at one moment to one file, which ``open`` maps. Others may ask and learn meanwhile.
+
+        A file of that name is replaced when the new one is complete and on disk.
+
+        Raises:
+            OSError: the file system refuses; what was there is still there.
+        """
+
+    @property
+    def indexed(self) -> bool:
+        """Whether searches look only at the host's candidates."""
+
     def name(self, events: _Events) -> str | None:
         """The name a pattern of these events has; learns nothing.
 

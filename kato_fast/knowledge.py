@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Optional, Union
 
 from kato_fast import emotives as _emotives
 from kato_fast import native
-from kato_fast.profiles import profile_named
+from kato_fast.profiles import PROFILES, profile_named
 from kato_fast.stores import Change, Cleared, Forgotten, Learned, Put, Store, open_store
+from kato_fast.stores.snapshot import SnapshotStore
 
 if TYPE_CHECKING:
     from kato_fast._core import Matches, Predictions
@@ -29,6 +30,9 @@ INLINE_WORK = 20_000
 
 #: Of a note's key, and of its text.
 MAX_NOTE_BYTES = 1 << 20
+
+#: Of one search.
+MAX_THREADS = 64
 
 #: In a batch: the pattern was learned by an earlier item, which had no emotives.
 _PLAIN = object()
@@ -42,6 +46,8 @@ class KnowledgeBase:
             protocol of ``kato_fast.stores.Store``.
         profile: which KATO is matched: ``kato-2025-09`` (full scan) or ``kato-2025-09-indexed`` (as shipped).
         persistence: how many emotive maps a pattern keeps, 1 to 100.
+        threads: how many one search may use, 1 to 64; None takes the CPUs this process may run on. Answers are equal
+            for any number, and small searches use one.
         implementation: ``"c"``, ``"python"`` or None (C where it was built).
 
     Every method may be called from many threads. Use as a context manager, or call close().
@@ -58,18 +64,47 @@ class KnowledgeBase:
     ) -> None:
         self.profile = profile_named(profile)
         self.persistence = _whole("persistence", persistence, 1, 100)
-        if threads is not None:
-            _whole("threads", threads, 1, 1024)
+        self.threads = _thread_count(threads)
         self._native = native.load(implementation)
         self._engine = self._new_engine()
         self._lock = threading.RLock()
         self._closed = False
         self._store = open_store(store)
+        self._lasting = getattr(self._store, "lasting", True)
         try:
             self._current()
         except BaseException:
             self.close()
             raise
+
+    @classmethod
+    def open(
+        cls, path: Union[str, os.PathLike], *, threads: Optional[int] = None, implementation: Optional[str] = None
+    ) -> KnowledgeBase:
+        """What save() wrote, with its profile. Mapped, not read: processes that have it open share its memory.
+
+        It answers as the saved one did and cannot be changed: whatever writes raises ValueError. The file may be
+        replaced while it is open, but not be written to.
+
+        Raises: OSError where the file system refuses; ValueError, which says where, for a file that is damaged, no
+            snapshot, or of a newer version.
+        """
+        count = _thread_count(threads)
+        engine = native.load(implementation).Knowledge.open(path, threads=count)
+        profile = next(known.name for known in PROFILES.values() if known.indexed == engine.indexed)
+        base = cls(SnapshotStore(), profile=profile, threads=count, implementation=implementation)
+        base._engine = engine
+        return base
+
+    def save(self, path: Union[str, os.PathLike]) -> None:
+        """Write all that is known at one moment to one file, for open(); others may ask and learn meanwhile.
+
+        A file of that name is replaced when the new one is complete and on disk. Notes are not saved. Whoever may
+        read the file sees what was learned, and the key of this process's hash tables.
+
+        Raises: OSError where the file system refuses, ImportError without the C engine; what was there stays.
+        """
+        self._current().save(path)
 
     # learning
 
@@ -88,6 +123,8 @@ class KnowledgeBase:
         """
         if metadata:
             raise ValueError(f"metadata must be empty: profile {self.profile.name} keeps none")
+        if emotives == () and not self._lasting:
+            return self._learn_at_once([events])[0]
         maps = _emotives.check(emotives)
         return self._learn([events], [self._engine.name(events)], [maps], {})[0]
 
@@ -101,12 +138,25 @@ class KnowledgeBase:
                 job has come.
         """
         sequences = list(_iterated("sequences", sequences))
+        if emotives is None and not notes and not self._lasting:
+            return self._learn_at_once(sequences, "sequences")
         emotives = [()] * len(sequences) if emotives is None else list(_iterated("emotives", emotives))
         if len(emotives) != len(sequences):
             raise ValueError(f"emotives must be as many as sequences, {len(sequences)}, not {len(emotives)}")
         names = [_at(f"sequences[{i}]", self._engine.name, events) for i, events in enumerate(sequences)]
         maps = [() if item == () else _emotives.check(item, f"emotives[{i}]") for i, item in enumerate(emotives)]
         return self._learn(sequences, names, maps, _checked_notes(notes))
+
+    def _learn_at_once(self, sequences: Sequence, place: str = "") -> list[Optional[str]]:
+        """Where nothing lasts and nothing is asked of the pattern first: no name is needed before it is learned."""
+        self._check_open()
+        try:
+            learned = self._engine.learn_many([(events, None) for events in sequences])
+        except (TypeError, ValueError):
+            for i, events in enumerate(sequences if place else ()):
+                _at(f"{place}[{i}]", self._engine.name, events)  # says which
+            raise
+        return [item and item[0] for item in learned]
 
     def _learn(self, sequences: Sequence, names: list, emotives: Sequence, notes: Mapping) -> list[Optional[str]]:
         def batch() -> list[Learned]:
@@ -254,7 +304,7 @@ class KnowledgeBase:
             raise ValueError("the knowledge base is closed")
 
     def _new_engine(self):
-        return self._native.Knowledge(indexed=self.profile.indexed)
+        return self._native.Knowledge(indexed=self.profile.indexed, threads=self.threads)
 
     def _current(self):
         """The engine, with everything that is in the store."""
@@ -355,6 +405,16 @@ def _check_text(what: str, value) -> None:
         raise ValueError(f"{what} must be valid Unicode: lone surrogate at index {error.start}") from None
     if size > MAX_NOTE_BYTES:
         raise ValueError(f"{what} must have at most {MAX_NOTE_BYTES} bytes as UTF-8, not {size}")
+
+
+def _thread_count(threads: Optional[int]) -> int:
+    return _usable_cpus() if threads is None else _whole("threads", threads, 1, MAX_THREADS)
+
+
+def _usable_cpus() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    cpus = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+    return min(cpus, MAX_THREADS)
 
 
 def _whole(what: str, value: int, least: int, most: int) -> int:

@@ -1,5 +1,6 @@
 #include "kato_fast/align.h"
 
+#include "kato_fast/align_words.h"
 #include "kato_fast/symbols.h"
 
 #include <string.h>
@@ -7,6 +8,7 @@
 #define WORD_BITS 64
 #define PERFECT_TRIES 16
 #define PERFECT_BITS_MAX 14
+#define DIRECT_MAX 65535u
 
 /* One place of the hash table. */
 typedef struct {
@@ -27,6 +29,12 @@ struct kf_align_state {
     uint32_t slots_mask;
     bool perfect;
     state_slot *slots;
+    /* m <= 64 and no symbol over DIRECT_MAX: which[id] is the number of the
+     * symbol, from 1, and 0 for ids that are not in the state; ids from
+     * n_which on are not either, which[n_which] stands for them all. */
+    uint8_t *which;
+    uint32_t n_which;
+    uint64_t which_mask[WORD_BITS + 1];
     uint32_t *starts; /* m > 64, by number, n_distinct + 1 */
     uint32_t *places; /* m > 64: ascending positions, symbol after symbol */
     uint32_t *numbers; /* m > 64, by position; KF_SYMBOL_NONE: unknown */
@@ -172,6 +180,36 @@ build_masks(kf_align_state *state, const uint32_t *ids)
     }
 }
 
+/* A table by id where that is small: one load in place of a hash. */
+static bool
+build_which(kf_align_state *state, const uint32_t *ids)
+{
+    uint32_t largest = 0;
+    uint8_t numbers = 0;
+    for (uint32_t j = 0; j < state->m; j++) {
+        if (ids[j] != KF_SYMBOL_NONE && ids[j] > largest) {
+            largest = ids[j];
+        }
+    }
+    if (largest > DIRECT_MAX) {
+        return true;
+    }
+    state->n_which = largest + 1;
+    state->which =
+        kf_allocate_zero(&state->alloc, (size_t)state->n_which + 1, 1);
+    if (state->which == NULL) {
+        return false;
+    }
+    for (uint32_t j = 0; j < state->m; j++) {
+        if (ids[j] != KF_SYMBOL_NONE) {
+            uint8_t *which = &state->which[ids[j]];
+            *which = *which != 0 ? *which : ++numbers;
+            state->which_mask[*which] |= (uint64_t)1 << j;
+        }
+    }
+    return true;
+}
+
 /* Number the distinct symbols; starts[number + 1] counts their positions. */
 static void
 number_symbols(kf_align_state *state, const uint32_t *ids)
@@ -231,7 +269,8 @@ kf_align_state_new(const kf_alloc *alloc, const uint32_t *ids, uint32_t m,
     state->alloc = *alloc;
     state->m = m;
     if (!build_slots(state, ids) ||
-        (m > WORD_BITS && !build_places(state, ids))) {
+        !(m > WORD_BITS ? build_places(state, ids)
+                        : build_which(state, ids))) {
         kf_align_state_free(state);
         return kf_no_memory(err);
     }
@@ -251,6 +290,7 @@ kf_align_state_free(kf_align_state *state)
     }
     alloc = state->alloc;
     kf_release(&alloc, state->slots);
+    kf_release(&alloc, state->which);
     kf_release(&alloc, state->numbers);
     kf_release(&alloc, state->places);
     kf_release(&alloc, state->starts);
@@ -337,6 +377,31 @@ kf_align_scratch_free(kf_align_scratch *scratch)
 
 /* Without a branch: whether a symbol is in the state is a coin toss that the
  * processor cannot predict. */
+static uint32_t
+find_directly(const kf_align_state *state, kf_align_scratch *scratch,
+              const uint32_t *ids, uint32_t n)
+{
+    const uint8_t *which = state->which;
+    const uint64_t *masks = state->which_mask;
+    uint32_t limit = state->n_which;
+    uint32_t *at = scratch->at;
+    uint64_t *mask = scratch->mask;
+    uint64_t before = 0;
+    uint64_t runs = 0;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t number = which[ids[i] < limit ? ids[i] : limit];
+        uint64_t bits = masks[number];
+        runs |= (before << 1) & bits;
+        before = bits;
+        at[count] = i;
+        mask[count] = bits;
+        count += number != 0;
+    }
+    scratch->has_runs = runs != 0;
+    return count;
+}
+
 static inline uint32_t
 find_words(const kf_align_state *state, kf_align_scratch *scratch,
            const uint32_t *ids, uint32_t n)
@@ -375,9 +440,11 @@ find_positions(const kf_align_state *state, kf_align_scratch *scratch,
             count += slot->key == ids[i];
         }
     }
+    else if (state->which != NULL) {
+        count = find_directly(state, scratch, ids, n);
+    }
     else {
-        scratch->count = find_words(state, scratch, ids, n);
-        return;
+        count = find_words(state, scratch, ids, n);
     }
     scratch->count = count;
 }
@@ -587,30 +654,6 @@ align_lists(const kf_align_state *state, kf_align_scratch *scratch, sink *to)
     }
 }
 
-/* walk_single_matches over everything, only counted. Again without a branch
- * on whether a position finds a partner. */
-static kf_alignment
-count_single_matches(const kf_align_scratch *scratch)
-{
-    kf_alignment sum = {0, 0, 0, 0};
-    uint64_t allowed = ~(uint64_t)0;
-    uint32_t first = UINT32_MAX;
-    for (uint32_t p = 0; p < scratch->count; p++) {
-        uint64_t bits = scratch->mask[p] & allowed;
-        uint64_t lowest = bits & -bits;
-        uint64_t up_to = bits != 0 ? lowest | (lowest - 1) : 0;
-        uint32_t here = scratch->at[p];
-        allowed &= ~up_to;
-        sum.matched += bits != 0;
-        sum.end = bits != 0 ? here + 1 : sum.end;
-        here = bits != 0 ? here : UINT32_MAX;
-        first = here < first ? here : first;
-    }
-    sum.blocks = sum.matched;
-    sum.first = sum.matched != 0 ? first : 0;
-    return sum;
-}
-
 /* --- the public functions --- */
 
 static void
@@ -621,8 +664,10 @@ align(const kf_align_state *state, kf_align_scratch *scratch,
     if (scratch->count < need || scratch->count == 0) {
         return;
     }
-    if (state->m <= WORD_BITS && !scratch->has_runs && to->blocks == NULL) {
-        to->sum = count_single_matches(scratch);
+    if (state->m <= WORD_BITS && to->blocks == NULL) {
+        kf_align_words words = {scratch->count, scratch->at, scratch->mask,
+                                scratch->level, scratch->has_runs};
+        kf_align_words_run(&words, state->m, &to->sum);
     }
     else if (state->m <= WORD_BITS) {
         align_words(state, scratch, to);
@@ -730,13 +775,18 @@ kf_align_note_seen(const kf_align_state *state, kf_align_scratch *scratch,
     }
 }
 
-bool
-kf_align_was_seen(const kf_align_state *state,
-                  const kf_align_scratch *scratch, uint32_t j)
+void
+kf_align_collect_seen(const kf_align_state *state,
+                      const kf_align_scratch *scratch, uint64_t *seen)
 {
     if (state->m <= WORD_BITS) {
-        return (scratch->seen_bits >> j) & 1;
+        seen[0] |= scratch->seen_bits;
+        return;
     }
-    return state->numbers[j] != KF_SYMBOL_NONE &&
-           scratch->seen[state->numbers[j]];
+    for (uint32_t j = 0; j < state->m; j++) {
+        if (state->numbers[j] != KF_SYMBOL_NONE &&
+            scratch->seen[state->numbers[j]]) {
+            seen[j / WORD_BITS] |= (uint64_t)1 << (j % WORD_BITS);
+        }
+    }
 }

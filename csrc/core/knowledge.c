@@ -1,38 +1,13 @@
 #include "kato_fast/knowledge.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
+#include "knowledge_contents.h"
+
 #include <string.h>
 
-#define NO_ROW UINT32_MAX
-#define ROWS_MAX ((size_t)NO_ROW)
-
-/* Names to rows: open addressing, at most half full. SHA-1 is random enough
- * but known to whoever sends patterns, so slots come from the upper bits of a
- * product with a secret odd factor. */
-typedef struct {
-    uint32_t *rows; /* NO_ROW: free */
-    unsigned shift; /* 64 - log2 of the number of slots */
-    uint64_t secret;
-} name_table;
-
-struct kf_knowledge {
-    kf_alloc alloc;
-    uint8_t key[16];
-    bool indexed;
-    unsigned unicode;
-    pthread_rwlock_t lock;
-    kf_patterns *patterns;
-    kf_row *rows;
-    size_t n_rows;
-    size_t rows_capacity;
-    atomic_size_t n_patterns;
-    name_table names;
-    kf_counters counters;
-    uint32_t longest;
-    size_t emotives_memory;
-    size_t unused; /* bytes of patterns that no row has any more */
-};
+#define ROWS_MAX ((size_t)UINT32_MAX - KF_SEGMENT_ROWS)
+/* Gaps that forgotten patterns leave are closed once they are this many and
+ * half of all rows. */
+#define GAPS_MIN 1024
 
 /* How to take one learn back. */
 typedef struct {
@@ -44,36 +19,29 @@ typedef struct {
 
 /* --- names --- */
 
-static size_t
-table_mask(const name_table *table)
-{
-    return ((size_t)1 << (64 - table->shift)) - 1;
-}
-
-static size_t
-home_slot(const name_table *table, const uint8_t name[KF_NAME_SIZE])
+static uint64_t
+prefix_of(const uint8_t name[KF_NAME_SIZE])
 {
     uint64_t prefix;
     memcpy(&prefix, name, sizeof prefix);
-    return (size_t)((prefix * table->secret) >> table->shift);
+    return prefix;
 }
 
-/* The slot of the name, or the free one where it belongs. */
 static size_t
-name_slot(const kf_knowledge *knowledge, const uint8_t name[KF_NAME_SIZE])
+table_slots(const kf_name_table *table)
 {
-    const name_table *table = &knowledge->names;
-    size_t slot = home_slot(table, name);
-    while (table->rows[slot] != NO_ROW &&
-           memcmp(knowledge->rows[table->rows[slot]].pattern->name, name,
-                  KF_NAME_SIZE) != 0) {
-        slot = (slot + 1) & table_mask(table);
-    }
-    return slot;
+    return (size_t)1 << (64 - table->shift);
+}
+
+static size_t
+home_slot(const kf_knowledge *knowledge, const kf_name_table *table,
+          uint64_t prefix)
+{
+    return (size_t)((prefix * knowledge->secret) >> table->shift);
 }
 
 static bool
-make_table(const kf_alloc *alloc, unsigned bits, name_table *table)
+make_table(const kf_alloc *alloc, unsigned bits, kf_name_table *table)
 {
     size_t slots = (size_t)1 << bits;
     table->rows = kf_allocate(alloc, slots, sizeof *table->rows);
@@ -85,91 +53,264 @@ make_table(const kf_alloc *alloc, unsigned bits, name_table *table)
     return true;
 }
 
-/* The first table; reads nothing that changes, so it needs no lock. */
+/* Whether the row, whose prefix is equal, has that name. buffer: room to read
+ * the pattern back. */
 static bool
-start_table(const kf_knowledge *knowledge, name_table *table)
+has_name(const kf_knowledge *knowledge, uint32_t row,
+         const uint8_t name[KF_NAME_SIZE], kf_pattern *buffer)
 {
-    memcpy(&table->secret, knowledge->key + 8, sizeof table->secret);
-    table->secret |= 1;
-    return make_table(&knowledge->alloc, 6, table);
+    const kf_root *root = knowledge->now.root;
+    if (root->blocks[row / KF_SEGMENT_ROWS].segment != NULL) {
+        buffer->n = kf_root_read(root, row, buffer->ids, &buffer->n_events);
+    }
+    kf_root_name(root, knowledge->unicode, row, buffer);
+    return memcmp(buffer->name, name, KF_NAME_SIZE) == 0;
 }
 
-static bool
-grow_table(kf_knowledge *knowledge)
+/* The slot of the name, or the free one where it belongs. */
+static size_t
+name_slot(const kf_knowledge *knowledge, const uint8_t name[KF_NAME_SIZE],
+          kf_pattern *buffer)
 {
-    name_table table = knowledge->names;
-    if (!make_table(&knowledge->alloc, 64 - table.shift + 1, &table)) {
-        return false;
-    }
-    for (size_t row = 0; row < knowledge->n_rows; row++) {
-        const kf_pattern *pattern = knowledge->rows[row].pattern;
-        if (pattern != NULL) {
-            size_t slot = home_slot(&table, pattern->name);
-            while (table.rows[slot] != NO_ROW) {
-                slot = (slot + 1) & table_mask(&table);
-            }
-            table.rows[slot] = (uint32_t)row;
+    const kf_name_table *table = &knowledge->now.names;
+    size_t mask = table_slots(table) - 1;
+    uint64_t prefix = prefix_of(name);
+    size_t slot = home_slot(knowledge, table, prefix);
+    for (; table->rows[slot] != KF_NO_ROW; slot = (slot + 1) & mask) {
+        uint32_t row = table->rows[slot];
+        if (kf_columns_prefix(&knowledge->now.columns, row) == prefix &&
+            has_name(knowledge, row, name, buffer)) {
+            break;
         }
     }
-    kf_release(&knowledge->alloc, knowledge->names.rows);
-    knowledge->names = table;
-    return true;
+    return slot;
+}
+
+static void
+add_name(const kf_knowledge *knowledge, kf_name_table *table, uint64_t prefix,
+         uint32_t row)
+{
+    size_t mask = table_slots(table) - 1;
+    size_t slot = home_slot(knowledge, table, prefix);
+    while (table->rows[slot] != KF_NO_ROW) {
+        slot = (slot + 1) & mask;
+    }
+    table->rows[slot] = row;
 }
 
 /* Free the slot and move back what had to walk past it. */
 static void
 remove_name(kf_knowledge *knowledge, size_t slot)
 {
-    name_table *table = &knowledge->names;
-    size_t mask = table_mask(table);
+    kf_name_table *table = &knowledge->now.names;
+    size_t mask = table_slots(table) - 1;
     size_t hole = slot;
-    for (size_t next = (slot + 1) & mask; table->rows[next] != NO_ROW;
+    for (size_t next = (slot + 1) & mask; table->rows[next] != KF_NO_ROW;
          next = (next + 1) & mask) {
-        const kf_pattern *pattern = knowledge->rows[table->rows[next]].pattern;
-        size_t home = home_slot(table, pattern->name);
+        size_t home = home_slot(
+            knowledge, table,
+            kf_columns_prefix(&knowledge->now.columns, table->rows[next]));
         if (((next - home) & mask) >= ((next - hole) & mask)) {
             table->rows[hole] = table->rows[next];
             hole = next;
         }
     }
-    table->rows[hole] = NO_ROW;
+    table->rows[hole] = KF_NO_ROW;
+}
+
+/* --- contents --- */
+
+static void
+free_contents(const kf_alloc *alloc, kf_contents *old)
+{
+    kf_columns_free(&old->columns, old->n_rows);
+    if (!old->mapped) {
+        kf_counters_free(&old->counters);
+        kf_release(alloc, old->names.rows);
+    }
+    kf_root_release(old->root); /* last: it keeps what is mapped */
+}
+
+/* Writing functions ask before they do anything. */
+static kf_status
+check_writable(const kf_knowledge *knowledge, kf_error *err)
+{
+    if (knowledge->now.mapped) {
+        return kf_fail(err, KF_INVALID,
+                       "the knowledge base is a read-only snapshot");
+    }
+    return KF_OK;
+}
+
+/* A root whose blocks are those of `before` (may be NULL) but the last,
+ * which is `sealed` where that is not NULL, and a new head. */
+static kf_status
+new_root(const kf_knowledge *knowledge, const kf_root *before,
+         kf_segment *sealed, kf_symbols *symbols, kf_root **out, kf_error *err)
+{
+    const kf_alloc *alloc = &knowledge->alloc;
+    size_t kept = sealed != NULL ? before->n_blocks : 0;
+    kf_block_of_rows *blocks = kf_allocate(alloc, kept + 1, sizeof *blocks);
+    kf_head *head = NULL;
+    kf_status status = KF_NO_MEMORY;
+    if (blocks != NULL) {
+        status = kf_head_new(alloc, &head, err);
+    }
+    if (status == KF_OK) {
+        for (size_t b = 0; b < kept; b++) {
+            blocks[b] = before->blocks[b];
+        }
+        if (sealed != NULL) {
+            blocks[kept - 1] = (kf_block_of_rows){sealed, NULL};
+        }
+        blocks[kept] = (kf_block_of_rows){NULL, head};
+        status = kf_root_new(alloc, symbols, blocks, kept + 1, out, err);
+    }
+    kf_head_release(head);
+    kf_release(alloc, blocks);
+    return status == KF_OK ? KF_OK : kf_no_memory(err);
+}
+
+/* symbols: borrowed. */
+static kf_status
+make_contents(const kf_knowledge *knowledge, kf_symbols *symbols,
+              kf_contents *out, kf_error *err)
+{
+    const kf_alloc *alloc = &knowledge->alloc;
+    kf_status status;
+    memset(out, 0, sizeof *out);
+    kf_columns_init(&out->columns, alloc);
+    kf_counters_init(&out->counters, alloc);
+    status = new_root(knowledge, NULL, NULL, symbols, &out->root, err);
+    if (status == KF_OK && !make_table(alloc, 6, &out->names)) {
+        status = kf_no_memory(err);
+    }
+    if (status != KF_OK) {
+        free_contents(alloc, out);
+        return status;
+    }
+    out->head = out->root->blocks[0].head;
+    return KF_OK;
+}
+
+static kf_status
+empty_contents(const kf_knowledge *knowledge, kf_contents *out, kf_error *err)
+{
+    kf_symbols *symbols;
+    kf_status status =
+        kf_symbols_new(&knowledge->alloc, knowledge->key, &symbols, err);
+    if (status == KF_OK) {
+        status = make_contents(knowledge, symbols, out, err);
+        kf_symbols_release(symbols);
+    }
+    return status;
+}
+
+/* Let readers see these contents from now on, free the old ones. */
+static void
+replace_contents(kf_knowledge *knowledge, const kf_contents *fresh)
+{
+    kf_contents old;
+    pthread_rwlock_wrlock(&knowledge->lock);
+    old = knowledge->now;
+    knowledge->now = *fresh;
+    knowledge->era++;
+    knowledge->writes++;
+    atomic_store(&knowledge->n_patterns, fresh->n_patterns);
+    pthread_rwlock_unlock(&knowledge->lock);
+    free_contents(&knowledge->alloc, &old);
 }
 
 /* --- life --- */
 
+static bool
+init_locks(kf_knowledge *knowledge)
+{
+    pthread_rwlockattr_t attributes;
+    bool made = false;
+    if (pthread_mutex_init(&knowledge->writing, NULL) != 0) {
+        return false;
+    }
+    if (pthread_rwlockattr_init(&attributes) == 0) {
+#if defined(__GLIBC__)
+        /* Searches without a pause must not starve a writer. */
+        pthread_rwlockattr_setkind_np(
+            &attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+#endif
+        made = pthread_rwlock_init(&knowledge->lock, &attributes) == 0;
+        pthread_rwlockattr_destroy(&attributes);
+    }
+    if (made && kf_spares_init(&knowledge->spares) != 0) {
+        pthread_rwlock_destroy(&knowledge->lock);
+        made = false;
+    }
+    if (!made) {
+        pthread_mutex_destroy(&knowledge->writing);
+    }
+    return made;
+}
+
+static void
+end_locks_and_workers(kf_knowledge *knowledge)
+{
+    kf_workers_free(knowledge->workers);
+    kf_spares_free(&knowledge->spares);
+    pthread_rwlock_destroy(&knowledge->lock);
+    pthread_mutex_destroy(&knowledge->writing);
+}
+
 kf_status
-kf_knowledge_new(const kf_alloc *alloc, const uint8_t key[16], bool indexed,
-                 unsigned unicode, kf_knowledge **out, kf_error *err)
+kf_knowledge_with(const kf_alloc *alloc, const kf_knowledge_options *options,
+                  const kf_contents *contents, kf_knowledge **out,
+                  kf_error *err)
 {
     kf_knowledge *knowledge = kf_allocate_zero(alloc, 1, sizeof *knowledge);
+    kf_status status;
     if (knowledge == NULL) {
         return kf_no_memory(err);
     }
-    if (pthread_rwlock_init(&knowledge->lock, NULL) != 0) {
-        kf_release(alloc, knowledge);
-        return kf_no_memory(err);
-    }
     knowledge->alloc = *alloc;
-    memcpy(knowledge->key, key, sizeof knowledge->key);
-    knowledge->indexed = indexed;
-    knowledge->unicode = unicode;
-    kf_counters_init(&knowledge->counters, &knowledge->alloc);
-    if (kf_patterns_new(alloc, key, &knowledge->patterns, err) != KF_OK ||
-        !start_table(knowledge, &knowledge->names)) {
-        kf_knowledge_free(knowledge);
-        return kf_no_memory(err);
+    memcpy(knowledge->key, options->key, sizeof knowledge->key);
+    knowledge->secret = kf_knowledge_secret(options->key);
+    knowledge->indexed = options->indexed;
+    knowledge->unicode = options->unicode;
+    status = kf_workers_new(alloc, options->threads, &knowledge->workers, err);
+    if (status == KF_OK && !init_locks(knowledge)) {
+        status = kf_no_memory(err);
+    }
+    if (status != KF_OK) {
+        kf_workers_free(knowledge->workers);
+        kf_release(alloc, knowledge);
+        return status;
+    }
+    if (contents != NULL) {
+        knowledge->now = *contents;
+        knowledge->now.columns.alloc = &knowledge->alloc;
+        knowledge->now.counters.alloc = &knowledge->alloc;
+        atomic_store(&knowledge->n_patterns, contents->n_patterns);
     }
     *out = knowledge;
     return KF_OK;
 }
 
-static void
-release_emotives(kf_knowledge *knowledge)
+kf_status
+kf_knowledge_new(const kf_alloc *alloc, const kf_knowledge_options *options,
+                 kf_knowledge **out, kf_error *err)
 {
-    for (size_t row = 0; row < knowledge->n_rows; row++) {
-        kf_emotives_release(knowledge->rows[row].emotives);
+    kf_knowledge *knowledge = NULL;
+    kf_status status =
+        kf_knowledge_with(alloc, options, NULL, &knowledge, err);
+    if (status != KF_OK) {
+        return status;
     }
-    knowledge->emotives_memory = 0;
+    status = empty_contents(knowledge, &knowledge->now, err);
+    if (status != KF_OK) {
+        end_locks_and_workers(knowledge);
+        kf_release(alloc, knowledge);
+        return status;
+    }
+    *out = knowledge;
+    return KF_OK;
 }
 
 void
@@ -180,45 +321,116 @@ kf_knowledge_free(kf_knowledge *knowledge)
         return;
     }
     alloc = knowledge->alloc;
-    release_emotives(knowledge);
-    kf_counters_free(&knowledge->counters);
-    kf_patterns_release(knowledge->patterns);
-    kf_release(&alloc, knowledge->rows);
-    kf_release(&alloc, knowledge->names.rows);
-    pthread_rwlock_destroy(&knowledge->lock);
+    free_contents(&alloc, &knowledge->now);
+    kf_release(&alloc, knowledge->buffer);
+    end_locks_and_workers(knowledge);
     kf_release(&alloc, knowledge);
 }
 
-/* Fresh parts are made first, so that failing changes nothing. */
 kf_status
 kf_knowledge_clear(kf_knowledge *knowledge, kf_error *err)
 {
-    name_table names;
-    kf_patterns *patterns;
-    if (kf_patterns_new(&knowledge->alloc, knowledge->key, &patterns, err) !=
-        KF_OK) {
-        return KF_NO_MEMORY;
+    kf_contents fresh;
+    kf_status status = check_writable(knowledge, err);
+    if (status != KF_OK) {
+        return status;
     }
-    if (!start_table(knowledge, &names)) {
-        kf_patterns_release(patterns);
-        return kf_no_memory(err);
+    pthread_mutex_lock(&knowledge->writing);
+    status = empty_contents(knowledge, &fresh, err);
+    if (status == KF_OK) {
+        replace_contents(knowledge, &fresh);
     }
-    pthread_rwlock_wrlock(&knowledge->lock);
-    release_emotives(knowledge);
-    kf_counters_free(&knowledge->counters);
-    kf_patterns_release(knowledge->patterns);
-    kf_release(&knowledge->alloc, knowledge->names.rows);
-    knowledge->patterns = patterns;
-    knowledge->names = names;
-    knowledge->n_rows = 0;
-    knowledge->longest = 0;
-    knowledge->unused = 0;
-    atomic_store(&knowledge->n_patterns, 0);
-    pthread_rwlock_unlock(&knowledge->lock);
+    pthread_mutex_unlock(&knowledge->writing);
+    return status;
+}
+
+/* --- adding rows: the writer's, on contents that it alone sees or under the
+ * exclusive lock --- */
+
+/* Room for one row more, but for symbols and counters. */
+static bool
+reserve_row(const kf_knowledge *knowledge, kf_contents *to)
+{
+    kf_name_table grown;
+    if (to->n_rows >= ROWS_MAX ||
+        !kf_columns_reserve(&to->columns, to->n_rows)) {
+        return false;
+    }
+    if (((size_t)to->n_patterns + 1) * 4 <= table_slots(&to->names) * 3) {
+        return true;
+    }
+    if (!make_table(&knowledge->alloc, 64 - to->names.shift + 1, &grown)) {
+        return false;
+    }
+    for (size_t slot = 0; slot < table_slots(&to->names); slot++) {
+        uint32_t row = to->names.rows[slot];
+        if (row != KF_NO_ROW) {
+            add_name(knowledge, &grown, kf_columns_prefix(&to->columns, row),
+                     row);
+        }
+    }
+    kf_release(&knowledge->alloc, to->names.rows);
+    to->names = grown;
+    return true;
+}
+
+/* The row gets the pattern, with frequency 0; all room is there. */
+static uint32_t
+append_row(const kf_knowledge *knowledge, kf_contents *to,
+           const kf_pattern *pattern)
+{
+    uint32_t row = to->n_rows++;
+    uint64_t prefix = prefix_of(pattern->name);
+    to->head->patterns[to->head->count++] = pattern;
+    kf_columns_set_frequency(&to->columns, row, 0);
+    kf_columns_set_prefix(&to->columns, row, prefix);
+    add_name(knowledge, &to->names, prefix, row);
+    to->n_patterns++;
+    if (pattern->n > to->longest) {
+        to->longest = pattern->n;
+    }
+    return row;
+}
+
+/* The head is full: a segment takes its place, a new head comes behind. */
+static kf_status
+seal(kf_knowledge *knowledge, kf_contents *to, bool seen, kf_error *err)
+{
+    kf_root *before = to->root;
+    kf_root *after;
+    kf_segment *segment;
+    kf_status status = kf_segment_build(
+        &knowledge->alloc, to->head->patterns, &segment, err);
+    if (status != KF_OK) {
+        return status;
+    }
+    status = new_root(knowledge, before, segment, before->symbols, &after,
+                      err);
+    kf_segment_release(segment);
+    if (status != KF_OK) {
+        return status;
+    }
+    if (seen) {
+        pthread_rwlock_wrlock(&knowledge->lock);
+    }
+    to->root = after;
+    to->head = after->blocks[after->n_blocks - 1].head;
+    if (seen) {
+        pthread_rwlock_unlock(&knowledge->lock);
+    }
+    kf_root_release(before);
     return KF_OK;
 }
 
-/* --- rows, under the lock --- */
+static kf_status
+seal_if_full(kf_knowledge *knowledge, kf_contents *to, bool seen,
+             kf_error *err)
+{
+    return to->head->count < KF_SEGMENT_ROWS ? KF_OK
+                                             : seal(knowledge, to, seen, err);
+}
+
+/* --- learning: the writer's --- */
 
 void
 kf_knowledge_name(const kf_knowledge *knowledge, const kf_sequence *sequence,
@@ -237,13 +449,47 @@ kf_knowledge_name(const kf_knowledge *knowledge, const kf_sequence *sequence,
     kf_naming_finish(&naming, name);
 }
 
+/* Room to read any pattern back. */
+static bool
+reserve_buffer(kf_knowledge *knowledge)
+{
+    uint32_t longest = knowledge->now.longest;
+    kf_pattern *buffer;
+    if (knowledge->buffer != NULL && knowledge->buffer_longest >= longest) {
+        return true;
+    }
+    buffer =
+        kf_allocate(&knowledge->alloc, 1, kf_pattern_size(longest, longest));
+    if (buffer == NULL) {
+        return false;
+    }
+    kf_release(&knowledge->alloc, knowledge->buffer);
+    knowledge->buffer = buffer;
+    knowledge->buffer_longest = longest;
+    return true;
+}
+
+/* The row's pattern in the buffer. */
+static const kf_pattern *
+read_back(kf_knowledge *knowledge, uint32_t row)
+{
+    kf_pattern *buffer = knowledge->buffer;
+    buffer->n = kf_root_read(knowledge->now.root, row, buffer->ids,
+                             &buffer->n_events);
+    return buffer;
+}
+
+/* A pattern in the head's arena, its symbols interned; under the exclusive
+ * lock, since readers look symbols up. */
 static kf_status
 make_pattern(kf_knowledge *knowledge, const kf_sequence *sequence,
              const uint8_t name[KF_NAME_SIZE], kf_pattern **out, kf_error *err)
 {
-    kf_patterns *patterns = knowledge->patterns;
-    kf_pattern *pattern = kf_arena_take(
-        &patterns->arena, kf_pattern_size(sequence->n, sequence->n_events));
+    kf_contents *now = &knowledge->now;
+    kf_symbols *symbols = now->root->symbols;
+    kf_pattern *pattern =
+        kf_arena_take(&now->head->arena,
+                      kf_pattern_size(sequence->n, sequence->n_events));
     if (pattern == NULL) {
         return kf_no_memory(err);
     }
@@ -251,98 +497,19 @@ make_pattern(kf_knowledge *knowledge, const kf_sequence *sequence,
     pattern->n = sequence->n;
     pattern->n_events = sequence->n_events;
     for (uint32_t i = 0; i < sequence->n; i++) {
-        kf_status status = kf_symbols_intern(
-            patterns->symbols, sequence->symbols[i], &pattern->ids[i], err);
+        kf_status status = kf_symbols_intern(symbols, sequence->symbols[i],
+                                             &pattern->ids[i], err);
         if (status != KF_OK) {
-            knowledge->unused +=
-                kf_pattern_size(pattern->n, pattern->n_events);
             return status;
         }
     }
     memcpy(pattern->ids + pattern->n, sequence->ends,
            sequence->n_events * sizeof *sequence->ends);
-    *out = pattern;
-    return KF_OK;
-}
-
-static bool
-make_room(kf_knowledge *knowledge)
-{
-    void *rows = knowledge->rows;
-    if (knowledge->n_rows + 1 >= ROWS_MAX ||
-        !kf_grow(&knowledge->alloc, &rows, &knowledge->rows_capacity,
-                 knowledge->n_rows + 1, sizeof *knowledge->rows)) {
-        return false;
-    }
-    knowledge->rows = rows;
-    if (2 * (knowledge->n_patterns + 1) > table_mask(&knowledge->names) + 1 &&
-        !grow_table(knowledge)) {
-        return false;
-    }
-    return kf_counters_reserve(&knowledge->counters,
-                               kf_symbols_count(knowledge->patterns->symbols));
-}
-
-/* Append a row of frequency 0. */
-static kf_status
-append_row(kf_knowledge *knowledge, const kf_sequence *sequence,
-           const uint8_t name[KF_NAME_SIZE], uint32_t *row, kf_error *err)
-{
-    kf_pattern *pattern = NULL;
-    kf_status status = make_pattern(knowledge, sequence, name, &pattern, err);
-    if (status != KF_OK) {
-        return status;
-    }
-    if (!make_room(knowledge)) {
-        knowledge->unused += kf_pattern_size(pattern->n, pattern->n_events);
+    if (!kf_counters_reserve(&now->counters, kf_symbols_count(symbols))) {
         return kf_no_memory(err);
     }
-    *row = (uint32_t)knowledge->n_rows++;
-    knowledge->rows[*row] = (kf_row){pattern, 0, NULL, pattern->n};
-    knowledge->names.rows[name_slot(knowledge, name)] = *row;
-    atomic_fetch_add(&knowledge->n_patterns, 1);
-    if (pattern->n > knowledge->longest) {
-        knowledge->longest = pattern->n;
-    }
+    *out = pattern;
     return KF_OK;
-}
-
-/* The row of the name, made where there is none. */
-static kf_status
-ensure_row(kf_knowledge *knowledge, const kf_sequence *sequence,
-           const uint8_t name[KF_NAME_SIZE], uint32_t *row, bool *is_new,
-           kf_error *err)
-{
-    uint32_t known = knowledge->names.rows[name_slot(knowledge, name)];
-    kf_status status;
-    if (known != NO_ROW) {
-        *row = known;
-        *is_new = false;
-        return KF_OK;
-    }
-    status = append_row(knowledge, sequence, name, row, err);
-    if (status == KF_OK) {
-        *is_new = true;
-    }
-    return status;
-}
-
-/* A row that is last goes for good; another stays as a gap, so that no row
- * changes its number. */
-static void
-remove_row(kf_knowledge *knowledge, uint32_t row)
-{
-    kf_row *here = &knowledge->rows[row];
-    knowledge->unused += kf_pattern_size(here->n, here->pattern->n_events);
-    remove_name(knowledge, name_slot(knowledge, here->pattern->name));
-    knowledge->emotives_memory -= kf_emotives_memory(here->emotives);
-    kf_emotives_release(here->emotives);
-    *here = (kf_row){NULL, 0, NULL, 0};
-    atomic_fetch_sub(&knowledge->n_patterns, 1);
-    while (knowledge->n_rows > 0 &&
-           knowledge->rows[knowledge->n_rows - 1].pattern == NULL) {
-        knowledge->n_rows--;
-    }
 }
 
 static kf_status
@@ -353,183 +520,157 @@ over_the_limit(kf_error *err)
                    (unsigned long long)KF_COUNTER_MAX);
 }
 
-/* Put the new list in, give the old one out. */
-static kf_emotives *
-swap_emotives(kf_knowledge *knowledge, kf_row *row, kf_emotives *emotives)
+/* What a write needs of memory beyond the pattern itself. */
+static kf_status
+reserve_values(kf_knowledge *knowledge, uint32_t row, uint64_t frequency,
+               const kf_emotives *emotives, kf_error *err)
 {
-    kf_emotives *before = row->emotives;
-    knowledge->emotives_memory += kf_emotives_memory(emotives);
-    knowledge->emotives_memory -= kf_emotives_memory(before);
-    row->emotives = kf_emotives_share(emotives);
-    return before;
+    kf_columns *columns = &knowledge->now.columns;
+    if ((frequency > UINT32_MAX && !kf_columns_reserve_wide(columns, row)) ||
+        (emotives != NULL && !kf_columns_reserve_emotives(columns, row))) {
+        return kf_no_memory(err);
+    }
+    return KF_OK;
 }
 
-/* --- giving back what forgotten patterns held --- */
-
-/* Close the gaps once they are half of all rows. */
-static void
-close_gaps(kf_knowledge *knowledge)
+/* Append the sequence as a new row; under the exclusive lock. */
+static kf_status
+add_pattern(kf_knowledge *knowledge, const kf_sequence *sequence,
+            const uint8_t name[KF_NAME_SIZE], uint64_t frequency,
+            uint32_t *row, kf_error *err)
 {
-    size_t kept = 0;
-    if (knowledge->n_rows < 64 ||
-        knowledge->n_patterns * 2 > knowledge->n_rows) {
-        return;
+    kf_contents *now = &knowledge->now;
+    kf_pattern *pattern = NULL;
+    kf_status status;
+    if (!kf_counters_fit(&now->counters, sequence->n, frequency)) {
+        return over_the_limit(err);
     }
-    for (size_t row = 0; row < knowledge->n_rows; row++) {
-        if (knowledge->rows[row].pattern != NULL) {
-            size_t slot =
-                name_slot(knowledge, knowledge->rows[row].pattern->name);
-            knowledge->rows[kept] = knowledge->rows[row];
-            knowledge->names.rows[slot] = (uint32_t)kept++;
-        }
+    if (!reserve_row(knowledge, now)) {
+        return kf_no_memory(err);
     }
-    knowledge->n_rows = kept;
+    status = reserve_values(knowledge, now->n_rows, frequency,
+                            sequence->emotives, err);
+    if (status == KF_OK) {
+        status = make_pattern(knowledge, sequence, name, &pattern, err);
+    }
+    if (status != KF_OK) {
+        return status;
+    }
+    *row = append_row(knowledge, now, pattern);
+    kf_columns_set_frequency(&now->columns, *row, frequency);
+    kf_emotives_release(kf_columns_swap_emotives(&now->columns, *row,
+                                                 sequence->emotives));
+    kf_counters_add(&now->counters, pattern->ids, pattern->n, frequency);
+    atomic_store(&knowledge->n_patterns, now->n_patterns);
+    return KF_OK;
 }
 
-/* Made anew from the rows that are left. */
-typedef struct {
-    kf_patterns *patterns;
-    kf_counters counters;
-    const kf_pattern **copies; /* by row; NULL for a gap */
-} packed;
-
-static const kf_pattern *
-copy_pattern(const kf_symbols *from, kf_patterns *to,
-             const kf_pattern *pattern)
+/* One learn more of a known row; under the exclusive lock. */
+static kf_status
+count_again(kf_knowledge *knowledge, const kf_sequence *sequence, uint32_t row,
+            undo *back, kf_error *err)
 {
-    size_t size = kf_pattern_size(pattern->n, pattern->n_events);
-    kf_pattern *copy = kf_arena_take(&to->arena, size);
-    if (copy == NULL) {
-        return NULL;
+    kf_contents *now = &knowledge->now;
+    uint64_t frequency = kf_columns_frequency(&now->columns, row) + 1;
+    const kf_pattern *pattern = read_back(knowledge, row);
+    kf_status status;
+    if (!kf_counters_fit(&now->counters, pattern->n, 1)) {
+        return over_the_limit(err);
     }
-    memcpy(copy, pattern, size);
-    for (uint32_t i = 0; i < pattern->n; i++) {
-        if (kf_symbols_intern(to->symbols,
-                              kf_symbols_text(from, pattern->ids[i]),
-                              &copy->ids[i], NULL) != KF_OK) {
-            return NULL;
-        }
+    status = reserve_values(knowledge, row, frequency, sequence->emotives,
+                            err);
+    if (status != KF_OK) {
+        return status;
     }
-    return copy;
-}
-
-static bool
-copy_rows(const kf_knowledge *knowledge, packed *to)
-{
-    for (size_t row = 0; row < knowledge->n_rows; row++) {
-        const kf_row *here = &knowledge->rows[row];
-        to->copies[row] = NULL;
-        if (here->pattern == NULL) {
-            continue;
-        }
-        to->copies[row] = copy_pattern(knowledge->patterns->symbols,
-                                       to->patterns, here->pattern);
-        if (to->copies[row] == NULL ||
-            !kf_counters_reserve(&to->counters,
-                                 kf_symbols_count(to->patterns->symbols))) {
-            return false;
-        }
-        kf_counters_add(&to->counters, to->copies[row], here->frequency);
+    kf_columns_set_frequency(&now->columns, row, frequency);
+    kf_counters_add(&now->counters, pattern->ids, pattern->n, 1);
+    back->replaced = sequence->emotives != NULL;
+    if (back->replaced) {
+        back->emotives = kf_columns_swap_emotives(&now->columns, row,
+                                                  sequence->emotives);
     }
-    return true;
+    return KF_OK;
 }
-
-static void
-free_packed(const kf_alloc *alloc, packed *all)
-{
-    kf_patterns_release(all->patterns);
-    kf_counters_free(&all->counters);
-    kf_release(alloc, all->copies);
-}
-
-/* Rows keep their numbers; results keep a share of what they point into. */
-static void
-use_packed(kf_knowledge *knowledge, packed *all)
-{
-    kf_patterns *patterns = knowledge->patterns;
-    kf_counters counters = knowledge->counters;
-    for (size_t row = 0; row < knowledge->n_rows; row++) {
-        knowledge->rows[row].pattern = all->copies[row];
-    }
-    knowledge->patterns = all->patterns;
-    knowledge->counters = all->counters;
-    knowledge->unused = 0;
-    all->patterns = patterns;
-    all->counters = counters;
-}
-
-/* Whether more than half of the patterns' or symbols' memory is unused, and
- * so much that it is worth the work. */
-static bool
-is_wasteful(const kf_knowledge *knowledge)
-{
-    uint32_t symbols = kf_symbols_count(knowledge->patterns->symbols);
-    uint32_t unused = symbols - knowledge->counters.n_symbols;
-    return (knowledge->unused > 65536 &&
-            knowledge->unused > knowledge->patterns->arena.memory / 2) ||
-           (unused > 4096 && unused > symbols / 2);
-}
-
-/* Where there is no memory for it, all stays as it is. */
-static void
-tidy(kf_knowledge *knowledge)
-{
-    const kf_alloc *alloc = &knowledge->alloc;
-    packed all = {NULL, {NULL}, NULL};
-    close_gaps(knowledge);
-    if (!is_wasteful(knowledge)) {
-        return;
-    }
-    kf_counters_init(&all.counters, alloc);
-    all.copies = kf_allocate(alloc, knowledge->n_rows, sizeof *all.copies);
-    if (all.copies != NULL &&
-        kf_patterns_new(alloc, knowledge->key, &all.patterns, NULL) == KF_OK &&
-        copy_rows(knowledge, &all)) {
-        use_packed(knowledge, &all);
-    }
-    free_packed(alloc, &all);
-}
-
-/* --- learning, under the lock --- */
 
 static kf_status
 learn_one(kf_knowledge *knowledge, const kf_sequence *sequence,
           kf_learned *learned, undo *back, kf_error *err)
 {
-    kf_row *row;
-    kf_status status;
-    if (!kf_counters_fit(&knowledge->counters, sequence->n, 1)) {
-        return over_the_limit(err);
-    }
-    status = ensure_row(knowledge, sequence, learned->name, &back->row,
-                        &learned->is_new, err);
+    kf_contents *now = &knowledge->now;
+    kf_status status = seal_if_full(knowledge, now, true, err);
+    uint32_t row;
+    *back = (undo){KF_NO_ROW, false, false, NULL};
     if (status != KF_OK) {
         return status;
     }
-    row = &knowledge->rows[back->row];
-    row->frequency++;
-    kf_counters_add(&knowledge->counters, row->pattern, 1);
-    back->is_new = learned->is_new;
-    back->replaced = sequence->emotives != NULL;
-    back->emotives = NULL;
-    if (back->replaced) {
-        back->emotives = swap_emotives(knowledge, row, sequence->emotives);
+    if (!reserve_buffer(knowledge)) {
+        return kf_no_memory(err);
     }
-    return KF_OK;
+    row = now->names.rows[name_slot(knowledge, learned->name,
+                                    knowledge->buffer)];
+    pthread_rwlock_wrlock(&knowledge->lock);
+    knowledge->writes++;
+    if (row != KF_NO_ROW) {
+        status = count_again(knowledge, sequence, row, back, err);
+    }
+    else {
+        status = add_pattern(knowledge, sequence, learned->name, 1, &row, err);
+        back->is_new = true;
+    }
+    pthread_rwlock_unlock(&knowledge->lock);
+    back->row = row;
+    learned->is_new = back->is_new;
+    return status;
+}
+
+/* Take the row's pattern and all it counted away; its number is never used
+ * again, since a search may have looked at it. buffer is reserved. */
+static void
+drop_row(kf_knowledge *knowledge, uint32_t row)
+{
+    kf_contents *now = &knowledge->now;
+    uint8_t name[KF_NAME_SIZE];
+    const kf_pattern *pattern = read_back(knowledge, row);
+    size_t slot;
+    kf_emotives *emotives;
+    kf_root_name(now->root, knowledge->unicode, row, knowledge->buffer);
+    memcpy(name, pattern->name, KF_NAME_SIZE);
+    slot = name_slot(knowledge, name, knowledge->buffer);
+    pattern = read_back(knowledge, row);
+    pthread_rwlock_wrlock(&knowledge->lock);
+    knowledge->writes++;
+    kf_counters_remove(&now->counters, pattern->ids, pattern->n,
+                       kf_columns_frequency(&now->columns, row));
+    kf_columns_set_frequency(&now->columns, row, 0);
+    emotives = kf_columns_swap_emotives(&now->columns, row, NULL);
+    remove_name(knowledge, slot);
+    now->n_patterns--;
+    atomic_store(&knowledge->n_patterns, now->n_patterns);
+    pthread_rwlock_unlock(&knowledge->lock);
+    kf_emotives_release(emotives);
 }
 
 static void
 unlearn_one(kf_knowledge *knowledge, undo *back)
 {
-    kf_row *row = &knowledge->rows[back->row];
-    kf_counters_remove(&knowledge->counters, row->pattern, 1);
-    row->frequency--;
-    if (back->replaced) {
-        kf_emotives_release(swap_emotives(knowledge, row, back->emotives));
-    }
+    kf_contents *now = &knowledge->now;
+    const kf_pattern *pattern;
     if (back->is_new) {
-        remove_row(knowledge, back->row);
+        drop_row(knowledge, back->row);
+        return;
     }
+    pattern = read_back(knowledge, back->row);
+    pthread_rwlock_wrlock(&knowledge->lock);
+    knowledge->writes++;
+    kf_counters_remove(&now->counters, pattern->ids, pattern->n, 1);
+    kf_columns_set_frequency(
+        &now->columns, back->row,
+        kf_columns_frequency(&now->columns, back->row) - 1);
+    if (back->replaced) {
+        kf_emotives_release(kf_columns_swap_emotives(&now->columns, back->row,
+                                                     back->emotives));
+    }
+    pthread_rwlock_unlock(&knowledge->lock);
 }
 
 static kf_status
@@ -549,9 +690,6 @@ learn_all(kf_knowledge *knowledge, const kf_sequence *sequences, size_t count,
         }
         kf_emotives_release(log[i].emotives);
     }
-    if (status != KF_OK) {
-        tidy(knowledge);
-    }
     return status;
 }
 
@@ -559,75 +697,181 @@ kf_status
 kf_knowledge_learn(kf_knowledge *knowledge, const kf_sequence *sequences,
                    size_t count, kf_learned *out, kf_error *err)
 {
-    kf_status status;
-    undo *log = kf_allocate(&knowledge->alloc, count, sizeof *log);
+    kf_status status = check_writable(knowledge, err);
+    undo *log;
+    if (status != KF_OK) {
+        return status;
+    }
+    log = kf_allocate(&knowledge->alloc, count, sizeof *log);
     if (log == NULL) {
         return kf_no_memory(err);
     }
     for (size_t i = 0; i < count; i++) {
         kf_knowledge_name(knowledge, &sequences[i], out[i].name);
     }
-    pthread_rwlock_wrlock(&knowledge->lock);
+    pthread_mutex_lock(&knowledge->writing);
     status = learn_all(knowledge, sequences, count, out, log, err);
-    pthread_rwlock_unlock(&knowledge->lock);
+    kf_head_make_pieces(knowledge->now.head);
+    pthread_mutex_unlock(&knowledge->writing);
     kf_release(&knowledge->alloc, log);
     return status;
 }
 
+/* Other values for a known row; under the exclusive lock. */
 static kf_status
-put_locked(kf_knowledge *knowledge, const kf_sequence *sequence,
-           const uint8_t name[KF_NAME_SIZE], uint64_t frequency, kf_error *err)
+set_values(kf_knowledge *knowledge, const kf_sequence *sequence, uint32_t row,
+           uint64_t frequency, kf_error *err)
 {
-    const kf_row *known = kf_knowledge_find(knowledge, name);
-    uint64_t before = known != NULL ? known->frequency : 0;
-    uint32_t number;
-    bool is_new;
-    kf_row *row;
-    kf_status status;
-    if (frequency > before &&
-        !kf_counters_fit(&knowledge->counters, sequence->n,
-                         frequency - before)) {
-        return over_the_limit(err);
-    }
-    status = ensure_row(knowledge, sequence, name, &number, &is_new, err);
+    kf_contents *now = &knowledge->now;
+    uint64_t before = kf_columns_frequency(&now->columns, row);
+    const kf_pattern *pattern = read_back(knowledge, row);
+    kf_status status =
+        reserve_values(knowledge, row, frequency, sequence->emotives, err);
     if (status != KF_OK) {
         return status;
     }
-    row = &knowledge->rows[number];
-    kf_counters_remove(&knowledge->counters, row->pattern, before);
-    kf_counters_add(&knowledge->counters, row->pattern, frequency);
-    row->frequency = frequency;
-    kf_emotives_release(swap_emotives(knowledge, row, sequence->emotives));
+    kf_counters_remove(&now->counters, pattern->ids, pattern->n, before);
+    if (!kf_counters_fit(&now->counters, pattern->n, frequency)) {
+        kf_counters_add(&now->counters, pattern->ids, pattern->n, before);
+        return over_the_limit(err);
+    }
+    kf_counters_add(&now->counters, pattern->ids, pattern->n, frequency);
+    kf_columns_set_frequency(&now->columns, row, frequency);
+    kf_emotives_release(
+        kf_columns_swap_emotives(&now->columns, row, sequence->emotives));
     return KF_OK;
+}
+
+static kf_status
+put_one(kf_knowledge *knowledge, const kf_sequence *sequence,
+        uint64_t frequency, const uint8_t name[KF_NAME_SIZE], kf_error *err)
+{
+    kf_contents *now = &knowledge->now;
+    kf_status status = seal_if_full(knowledge, now, true, err);
+    uint32_t row;
+    if (status != KF_OK) {
+        return status;
+    }
+    if (!reserve_buffer(knowledge)) {
+        return kf_no_memory(err);
+    }
+    row = now->names.rows[name_slot(knowledge, name, knowledge->buffer)];
+    pthread_rwlock_wrlock(&knowledge->lock);
+    knowledge->writes++;
+    status = row != KF_NO_ROW
+                 ? set_values(knowledge, sequence, row, frequency, err)
+                 : add_pattern(knowledge, sequence, name, frequency, &row,
+                               err);
+    pthread_rwlock_unlock(&knowledge->lock);
+    return status;
 }
 
 kf_status
 kf_knowledge_put(kf_knowledge *knowledge, const kf_sequence *sequence,
                  uint64_t frequency, uint8_t name[KF_NAME_SIZE], kf_error *err)
 {
-    kf_status status;
+    kf_status status = check_writable(knowledge, err);
+    if (status != KF_OK) {
+        return status;
+    }
     kf_knowledge_name(knowledge, sequence, name);
-    pthread_rwlock_wrlock(&knowledge->lock);
-    status = put_locked(knowledge, sequence, name, frequency, err);
-    pthread_rwlock_unlock(&knowledge->lock);
+    pthread_mutex_lock(&knowledge->writing);
+    status = put_one(knowledge, sequence, frequency, name, err);
+    kf_head_make_pieces(knowledge->now.head);
+    pthread_mutex_unlock(&knowledge->writing);
     return status;
 }
 
-bool
-kf_knowledge_forget(kf_knowledge *knowledge, const uint8_t name[KF_NAME_SIZE])
+/* --- forgetting --- */
+
+/* The same pattern in other contents that nobody sees yet. */
+static kf_status
+copy_row(kf_knowledge *knowledge, uint32_t row, kf_contents *to, kf_error *err)
 {
-    uint32_t row;
-    pthread_rwlock_wrlock(&knowledge->lock);
-    row = knowledge->names.rows[name_slot(knowledge, name)];
-    if (row != NO_ROW) {
-        const kf_row *here = &knowledge->rows[row];
-        kf_counters_remove(&knowledge->counters, here->pattern,
-                           here->frequency);
-        remove_row(knowledge, row);
-        tidy(knowledge);
+    const kf_contents *now = &knowledge->now;
+    uint64_t frequency = kf_columns_frequency(&now->columns, row);
+    kf_emotives *emotives = kf_columns_emotives(&now->columns, row);
+    kf_status status = seal_if_full(knowledge, to, false, err);
+    const kf_pattern *original;
+    kf_pattern *pattern;
+    size_t size;
+    uint32_t copy;
+    if (status != KF_OK) {
+        return status;
     }
-    pthread_rwlock_unlock(&knowledge->lock);
-    return row != NO_ROW;
+    original = read_back(knowledge, row);
+    kf_root_name(now->root, knowledge->unicode, row, knowledge->buffer);
+    size = kf_pattern_size(original->n, original->n_events);
+    pattern = kf_arena_take(&to->head->arena, size);
+    if (pattern == NULL || !reserve_row(knowledge, to) ||
+        (frequency > UINT32_MAX &&
+         !kf_columns_reserve_wide(&to->columns, to->n_rows)) ||
+        (emotives != NULL &&
+         !kf_columns_reserve_emotives(&to->columns, to->n_rows))) {
+        return kf_no_memory(err);
+    }
+    memcpy(pattern, original, size);
+    copy = append_row(knowledge, to, pattern);
+    kf_columns_set_frequency(&to->columns, copy, frequency);
+    kf_emotives_release(
+        kf_columns_swap_emotives(&to->columns, copy, emotives));
+    kf_counters_add(&to->counters, pattern->ids, pattern->n, frequency);
+    return KF_OK;
+}
+
+/* Build contents without the gaps and let them take over. Where there is no
+ * memory for that the gaps stay, which is only a waste. */
+static void
+close_gaps(kf_knowledge *knowledge)
+{
+    kf_contents *now = &knowledge->now;
+    uint32_t gaps = now->n_rows - now->n_patterns;
+    kf_symbols *symbols = now->root->symbols;
+    kf_contents fresh;
+    kf_status status;
+    if (gaps < GAPS_MIN || gaps < now->n_rows / 2) {
+        return;
+    }
+    if (make_contents(knowledge, symbols, &fresh, NULL) != KF_OK) {
+        return;
+    }
+    status = kf_counters_reserve(&fresh.counters, kf_symbols_count(symbols))
+                 ? KF_OK
+                 : KF_NO_MEMORY;
+    for (uint32_t row = 0; row < now->n_rows && status == KF_OK; row++) {
+        if (kf_columns_frequency(&now->columns, row) != 0) {
+            status = copy_row(knowledge, row, &fresh, NULL);
+        }
+    }
+    if (status != KF_OK) {
+        free_contents(&knowledge->alloc, &fresh);
+        return;
+    }
+    replace_contents(knowledge, &fresh);
+}
+
+kf_status
+kf_knowledge_forget(kf_knowledge *knowledge, const uint8_t name[KF_NAME_SIZE],
+                    bool *found, kf_error *err)
+{
+    uint32_t row = KF_NO_ROW;
+    if (check_writable(knowledge, err) != KF_OK) {
+        return KF_INVALID;
+    }
+    pthread_mutex_lock(&knowledge->writing);
+    if (!reserve_buffer(knowledge)) {
+        pthread_mutex_unlock(&knowledge->writing);
+        return kf_no_memory(err);
+    }
+    row = knowledge->now.names
+              .rows[name_slot(knowledge, name, knowledge->buffer)];
+    if (row != KF_NO_ROW) {
+        drop_row(knowledge, row);
+        close_gaps(knowledge);
+    }
+    pthread_mutex_unlock(&knowledge->writing);
+    *found = row != KF_NO_ROW;
+    return KF_OK;
 }
 
 /* --- reading --- */
@@ -644,18 +888,44 @@ kf_knowledge_alloc(const kf_knowledge *knowledge)
     return &knowledge->alloc;
 }
 
+static size_t
+head_memory(const kf_head *head)
+{
+    size_t memory = sizeof *head + head->arena.memory +
+                    head->count * sizeof *head->patterns;
+    for (unsigned i = 0; i < head->n_pieces; i++) {
+        memory += sizeof *head->pieces[i] + head->pieces[i]->header->size;
+    }
+    return memory;
+}
+
+static size_t
+blocks_memory(const kf_root *root)
+{
+    size_t memory = sizeof *root + root->n_blocks * sizeof *root->blocks;
+    for (size_t b = 0; b < root->n_blocks; b++) {
+        const kf_block_of_rows *block = &root->blocks[b];
+        if (block->segment != NULL) {
+            memory += sizeof *block->segment + block->segment->header->size;
+        }
+        else {
+            memory += head_memory(block->head);
+        }
+    }
+    return memory;
+}
+
 size_t
 kf_knowledge_memory(kf_knowledge *knowledge)
 {
+    const kf_contents *now = &knowledge->now;
     size_t memory;
     pthread_rwlock_rdlock(&knowledge->lock);
-    memory = sizeof *knowledge + sizeof *knowledge->patterns +
-             knowledge->patterns->arena.memory +
-             kf_symbols_memory(knowledge->patterns->symbols) +
-             knowledge->rows_capacity * sizeof *knowledge->rows +
-             (table_mask(&knowledge->names) + 1) * sizeof(uint32_t) +
-             knowledge->counters.capacity * 3 * sizeof(uint64_t) +
-             knowledge->emotives_memory;
+    memory = sizeof *knowledge + blocks_memory(now->root) +
+             kf_symbols_memory(now->root->symbols) + now->columns.memory +
+             now->n_rows * (sizeof(uint32_t) + sizeof(uint64_t)) +
+             table_slots(&now->names) * sizeof(uint32_t) +
+             now->counters.capacity * 3 * sizeof(uint64_t);
     pthread_rwlock_unlock(&knowledge->lock);
     return memory;
 }
@@ -673,24 +943,48 @@ kf_knowledge_unlock_shared(kf_knowledge *knowledge)
 }
 
 kf_knowledge_view
-kf_knowledge_look(const kf_knowledge *knowledge)
+kf_knowledge_look(kf_knowledge *knowledge)
 {
+    const kf_contents *now = &knowledge->now;
     return (kf_knowledge_view){
-        .patterns = knowledge->patterns,
-        .rows = knowledge->rows,
-        .n_rows = knowledge->n_rows,
-        .n_patterns = knowledge->n_patterns,
-        .counters = &knowledge->counters,
-        .longest = knowledge->longest,
+        .root = now->root,
+        .counters = &now->counters,
+        .era = knowledge->era,
+        .writes = knowledge->writes,
+        .n_rows = now->n_rows,
+        .longest = now->longest,
         .indexed = knowledge->indexed,
-        .alloc = &knowledge->alloc,
+        .unicode = knowledge->unicode,
+        .secret = knowledge->secret,
+        .workers = knowledge->workers,
+        .spares = &knowledge->spares,
     };
 }
 
-const kf_row *
-kf_knowledge_find(const kf_knowledge *knowledge,
-                  const uint8_t name[KF_NAME_SIZE])
+uint64_t
+kf_knowledge_frequency(const kf_knowledge *knowledge, uint32_t row)
 {
-    uint32_t row = knowledge->names.rows[name_slot(knowledge, name)];
-    return row != NO_ROW ? &knowledge->rows[row] : NULL;
+    return kf_columns_frequency(&knowledge->now.columns, row);
+}
+
+kf_emotives *
+kf_knowledge_emotives(const kf_knowledge *knowledge, uint32_t row)
+{
+    return kf_columns_emotives(&knowledge->now.columns, row);
+}
+
+kf_status
+kf_knowledge_find(const kf_knowledge *knowledge,
+                  const uint8_t name[KF_NAME_SIZE], uint32_t *row,
+                  kf_error *err)
+{
+    uint32_t longest = knowledge->now.longest;
+    kf_pattern *buffer =
+        kf_allocate(&knowledge->alloc, 1, kf_pattern_size(longest, longest));
+    if (buffer == NULL) {
+        return kf_no_memory(err);
+    }
+    *row = knowledge->now.names.rows[name_slot(knowledge, name, buffer)];
+    kf_release(&knowledge->alloc, buffer);
+    return KF_OK;
 }

@@ -75,13 +75,13 @@ kf_counters_fit(const kf_counters *counters, uint32_t n, uint64_t times)
 }
 
 void
-kf_counters_add(kf_counters *counters, const kf_pattern *pattern,
+kf_counters_add(kf_counters *counters, const uint32_t *ids, uint32_t n,
                 uint64_t times)
 {
     uint64_t distinct = 0;
     uint64_t stamp = ++counters->stamps;
-    for (uint32_t i = 0; i < pattern->n; i++) {
-        uint32_t id = pattern->ids[i];
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t id = ids[i];
         counters->frequency[id] += times;
         if (counters->stamp[id] != stamp) {
             counters->stamp[id] = stamp;
@@ -91,18 +91,18 @@ kf_counters_add(kf_counters *counters, const kf_pattern *pattern,
         }
     }
     counters->totals.patterns += times;
-    counters->totals.symbols += times * pattern->n;
+    counters->totals.symbols += times * n;
     counters->totals.symbols_in_patterns += times * distinct;
 }
 
 void
-kf_counters_remove(kf_counters *counters, const kf_pattern *pattern,
+kf_counters_remove(kf_counters *counters, const uint32_t *ids, uint32_t n,
                    uint64_t times)
 {
     uint64_t distinct = 0;
     uint64_t stamp = ++counters->stamps;
-    for (uint32_t i = 0; i < pattern->n; i++) {
-        uint32_t id = pattern->ids[i];
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t id = ids[i];
         counters->frequency[id] -= times;
         if (counters->stamp[id] != stamp) {
             counters->stamp[id] = stamp;
@@ -112,7 +112,7 @@ kf_counters_remove(kf_counters *counters, const kf_pattern *pattern,
         }
     }
     counters->totals.patterns -= times;
-    counters->totals.symbols -= times * pattern->n;
+    counters->totals.symbols -= times * n;
     counters->totals.symbols_in_patterns -= times * distinct;
 }
 

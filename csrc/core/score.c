@@ -3,36 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- align --- */
+/* --- matches and futures --- */
 
-/* Section 6.1 of the host: whole events from the first to the last touched
- * one; then one event moves back from past to present if it merely contains
- * the first matched symbol. */
-static void
-find_regions(kf_match *match)
-{
-    const kf_pattern *pattern = match->pattern;
-    uint32_t first = match->alignment.first;
-    if (match->alignment.blocks == 0) {
-        match->past_end = 0;
-        match->present_end = pattern->n_events;
-        return;
-    }
-    match->past_end = kf_pattern_event_from(pattern, first);
-    match->present_end =
-        kf_pattern_event_from(pattern, match->alignment.end);
-    if (match->past_end > 0) {
-        uint32_t end = kf_pattern_start(pattern, match->past_end);
-        uint32_t i = kf_pattern_start(pattern, match->past_end - 1);
-        while (i < end && pattern->ids[i] != pattern->ids[first]) {
-            i++;
-        }
-        match->past_end -= i < end;
-    }
-}
-
-static bool
-append_match(const kf_alloc *alloc, kf_matches *matches, const kf_match *match)
+bool
+kf_matches_append(const kf_alloc *alloc, kf_matches *matches,
+                  const kf_match *match)
 {
     void *items = matches->items;
     if (!kf_grow(alloc, &items, &matches->capacity, matches->count + 1,
@@ -41,52 +16,23 @@ append_match(const kf_alloc *alloc, kf_matches *matches, const kf_match *match)
     }
     matches->items = items;
     matches->items[matches->count++] = *match;
-    matches->frequency += match->frequency;
     return true;
 }
 
-/* Whether the alignment passes: at least `need` symbols, which repeats the
- * host's comparison; without a block only a threshold of exactly 0. */
-static bool
-passes(const kf_alignment *alignment, uint32_t need, double threshold)
+void
+kf_matches_free(const kf_alloc *alloc, kf_matches *matches)
 {
-    if (alignment->blocks == 0) {
-        return threshold == 0.0;
-    }
-    return alignment->matched >= need;
+    kf_release(alloc, matches->items);
+    matches->items = NULL;
+    matches->count = matches->capacity = 0;
 }
 
-kf_status
-kf_score_align(const kf_knowledge_view *knowledge, const kf_state *state,
-               const kf_candidates *candidates, double threshold, bool regions,
-               kf_align_scratch *scratch, kf_matches *out, kf_error *err)
+void
+kf_futures_free(const kf_alloc *alloc, kf_futures *futures)
 {
-    for (size_t c = 0; c < candidates->count; c++) {
-        const kf_row *row = &knowledge->rows[candidates->rows[c]];
-        const kf_pattern *pattern = row->pattern;
-        kf_match match = {.pattern = pattern,
-                          .frequency = row->frequency,
-                          .row = candidates->rows[c],
-                          .future = KF_NO_FUTURE};
-        uint32_t need = candidates->need[pattern->n];
-        kf_align(state->align, scratch, pattern->ids, pattern->n, need,
-                 &match.alignment);
-        if (!passes(&match.alignment, need, threshold)) {
-            continue;
-        }
-        match.similarity =
-            2.0 * match.alignment.matched / (pattern->n + state->m);
-        if (regions) {
-            find_regions(&match);
-            kf_align_note_seen(state->align, scratch,
-                               kf_pattern_start(pattern, match.past_end),
-                               kf_pattern_start(pattern, match.present_end));
-        }
-        if (!append_match(knowledge->alloc, out, &match)) {
-            return kf_no_memory(err);
-        }
-    }
-    return KF_OK;
+    kf_release(alloc, futures->items);
+    futures->items = NULL;
+    futures->count = futures->capacity = 0;
 }
 
 /* --- score --- */
@@ -97,70 +43,9 @@ typedef struct {
     size_t mask;
 } future_table;
 
-static int
-compare_ids(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a;
-    uint32_t y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
-/* Equal hashes are nearly always equal futures, in the same order as well;
- * what is left is decided by sorting copies. */
-static kf_status
-same_multiset(const kf_alloc *alloc, const uint32_t *a, const uint32_t *b,
-              size_t n, bool *same, kf_error *err)
-{
-    uint32_t *copies;
-    if (memcmp(a, b, n * sizeof *a) == 0) {
-        *same = true;
-        return KF_OK;
-    }
-    copies = kf_allocate(alloc, 2 * n, sizeof *copies);
-    if (copies == NULL) {
-        return kf_no_memory(err);
-    }
-    memcpy(copies, a, n * sizeof *a);
-    memcpy(copies + n, b, n * sizeof *b);
-    qsort(copies, n, sizeof *copies, compare_ids);
-    qsort(copies + n, n, sizeof *copies, compare_ids);
-    *same = memcmp(copies, copies + n, n * sizeof *copies) == 0;
-    kf_release(alloc, copies);
-    return KF_OK;
-}
-
-static kf_status
-same_future(const kf_alloc *alloc, const kf_future *future,
-            const kf_match *match, bool *same, kf_error *err)
-{
-    const kf_pattern *a = future->pattern;
-    const kf_pattern *b = match->pattern;
-    uint32_t events = a->n_events - future->first_event;
-    *same = false;
-    if (events != b->n_events - match->present_end) {
-        return KF_OK;
-    }
-    for (uint32_t e = 0; e < events; e++) {
-        uint32_t a_start = kf_pattern_start(a, future->first_event + e);
-        uint32_t b_start = kf_pattern_start(b, match->present_end + e);
-        uint32_t n = kf_pattern_ends(a)[future->first_event + e] - a_start;
-        kf_status status;
-        if (n != kf_pattern_ends(b)[match->present_end + e] - b_start) {
-            *same = false;
-            return KF_OK;
-        }
-        status = same_multiset(alloc, a->ids + a_start, b->ids + b_start, n,
-                               same, err);
-        if (status != KF_OK || !*same) {
-            return status;
-        }
-    }
-    return KF_OK;
-}
-
 static bool
 append_future(const kf_alloc *alloc, kf_futures *futures,
-              const kf_match *match, uint64_t hash)
+              const kf_match *match)
 {
     void *items = futures->items;
     if (!kf_grow(alloc, &items, &futures->capacity, futures->count + 1,
@@ -169,9 +54,9 @@ append_future(const kf_alloc *alloc, kf_futures *futures,
     }
     futures->items = items;
     futures->items[futures->count++] =
-        (kf_future){.pattern = match->pattern,
-                    .first_event = match->present_end,
-                    .hash = hash};
+        (kf_future){.hash = {match->future_hash[0], match->future_hash[1]},
+                    .row = match->row,
+                    .start = match->present_end};
     return true;
 }
 
@@ -192,57 +77,60 @@ make_future_table(const kf_alloc *alloc, size_t count, future_table *table)
 }
 
 /* The future that the match belongs to, made where it is the first. */
-static kf_status
+static bool
 find_future(const kf_alloc *alloc, const future_table *table,
-            kf_futures *futures, kf_match *match, kf_error *err)
+            kf_futures *futures, kf_match *match)
 {
-    uint64_t hash = kf_pattern_future_hash(match->pattern, match->present_end);
-    size_t slot = (size_t)hash & table->mask;
+    size_t slot = (size_t)match->future_hash[0] & table->mask;
     for (; table->slots[slot] != KF_NO_FUTURE;
          slot = (slot + 1) & table->mask) {
         const kf_future *known = &futures->items[table->slots[slot]];
-        bool same = false;
-        if (known->hash == hash) {
-            kf_status status = same_future(alloc, known, match, &same, err);
-            if (status != KF_OK) {
-                return status;
-            }
-        }
-        if (same) {
+        if (known->hash[0] == match->future_hash[0] &&
+            known->hash[1] == match->future_hash[1]) {
             match->future = table->slots[slot];
-            return KF_OK;
+            return true;
         }
     }
-    if (!append_future(alloc, futures, match, hash)) {
-        return kf_no_memory(err);
+    if (!append_future(alloc, futures, match)) {
+        return false;
     }
     match->future = (uint32_t)(futures->count - 1);
     table->slots[slot] = match->future;
-    return KF_OK;
+    return true;
 }
 
-static kf_status
+/* Slots that are fetched before their turn: the table of a large ensemble is
+ * in no cache. */
+#define AHEAD 12
+
+static bool
 group_by_future(const kf_alloc *alloc, kf_matches *matches,
-                kf_futures *futures, kf_error *err)
+                kf_futures *futures)
 {
     future_table table;
-    kf_status status = KF_OK;
+    bool done = true;
     if (!make_future_table(alloc, matches->count, &table)) {
-        return kf_no_memory(err);
+        return false;
     }
-    for (size_t i = 0; i < matches->count && status == KF_OK; i++) {
+    for (size_t i = 0; i < matches->count && done; i++) {
         kf_match *match = &matches->items[i];
-        if (match->present_end < match->pattern->n_events) {
-            status = find_future(alloc, &table, futures, match, err);
+        if (i + AHEAD < matches->count) {
+            __builtin_prefetch(
+                &table.slots[match[AHEAD].future_hash[0] & table.mask], 1);
         }
-        if (status == KF_OK && match->future != KF_NO_FUTURE) {
+        match->future = KF_NO_FUTURE;
+        matches->frequency += match->frequency;
+        if (match->present_end < match->n) {
+            done = find_future(alloc, &table, futures, match);
+        }
+        if (done && match->future != KF_NO_FUTURE) {
             kf_future *future = &futures->items[match->future];
             future->weight += (double)match->frequency * match->similarity;
             future->members++;
         }
     }
     kf_release(alloc, table.slots);
-    return status;
+    return done;
 }
 
 static void
@@ -262,11 +150,12 @@ kf_status
 kf_score_ensemble(const kf_alloc *alloc, kf_matches *matches, kf_futures *out,
                   kf_error *err)
 {
-    double total = (double)matches->frequency;
-    kf_status status = group_by_future(alloc, matches, out, err);
-    if (status != KF_OK) {
-        return status;
+    double total;
+    matches->frequency = 0;
+    if (!group_by_future(alloc, matches, out)) {
+        return kf_no_memory(err);
     }
+    total = (double)matches->frequency;
     share_weights(out);
     for (size_t i = 0; i < matches->count; i++) {
         kf_match *match = &matches->items[i];
@@ -396,20 +285,4 @@ kf_score_order_futures(const kf_alloc *alloc, const kf_futures *futures,
     kf_release(alloc, keys);
     *out = order;
     return KF_OK;
-}
-
-void
-kf_matches_free(const kf_alloc *alloc, kf_matches *matches)
-{
-    kf_release(alloc, matches->items);
-    matches->items = NULL;
-    matches->count = matches->capacity = 0;
-}
-
-void
-kf_futures_free(const kf_alloc *alloc, kf_futures *futures)
-{
-    kf_release(alloc, futures->items);
-    futures->items = NULL;
-    futures->count = futures->capacity = 0;
 }

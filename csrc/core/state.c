@@ -3,6 +3,7 @@
 #include "kato_fast/buffer.h"
 #include "kato_fast/json.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Copy a text that the symbols do not have, in both of its forms. */
@@ -26,7 +27,7 @@ keep_unknown(kf_state *state, uint32_t j, kf_text text)
 static bool
 encode_symbol(kf_state *state, uint32_t j, kf_text text)
 {
-    const kf_symbols *symbols = state->patterns->symbols;
+    const kf_symbols *symbols = state->symbols;
     uint32_t id = kf_symbols_find(symbols, text);
     state->ids[j] = id;
     if (id == KF_SYMBOL_NONE) {
@@ -37,6 +38,40 @@ encode_symbol(kf_state *state, uint32_t j, kf_text text)
     return true;
 }
 
+static int
+compare_symbols(const void *a, const void *b)
+{
+    const kf_state_symbol *x = a;
+    const kf_state_symbol *y = b;
+    if (x->symbol != y->symbol) {
+        return x->symbol < y->symbol ? -1 : 1;
+    }
+    return (x->first > y->first) - (x->first < y->first);
+}
+
+/* Sort known positions by symbol, then join those of one symbol. */
+static void
+count_distinct(kf_state *state)
+{
+    kf_state_symbol *distinct = state->distinct;
+    uint32_t known = 0;
+    for (uint32_t j = 0; j < state->m; j++) {
+        if (state->ids[j] != KF_SYMBOL_NONE) {
+            distinct[known++] = (kf_state_symbol){state->ids[j], 1, j};
+        }
+    }
+    qsort(distinct, known, sizeof *distinct, compare_symbols);
+    for (uint32_t k = 0; k < known; k++) {
+        if (k > 0 &&
+            distinct[state->n_distinct - 1].symbol == distinct[k].symbol) {
+            distinct[state->n_distinct - 1].count++;
+        }
+        else {
+            distinct[state->n_distinct++] = distinct[k];
+        }
+    }
+}
+
 static bool
 encode_all(kf_state *state, const kf_text *texts)
 {
@@ -44,7 +79,10 @@ encode_all(kf_state *state, const kf_text *texts)
     state->ids = kf_arena_take(arena, state->m * sizeof *state->ids);
     state->texts = kf_arena_take(arena, state->m * sizeof *state->texts);
     state->json = kf_arena_take(arena, state->m * sizeof *state->json);
-    if (state->ids == NULL || state->texts == NULL || state->json == NULL) {
+    state->distinct =
+        kf_arena_take(arena, state->m * sizeof *state->distinct);
+    if (state->ids == NULL || state->texts == NULL || state->json == NULL ||
+        state->distinct == NULL) {
         return false;
     }
     for (uint32_t j = 0; j < state->m; j++) {
@@ -52,11 +90,12 @@ encode_all(kf_state *state, const kf_text *texts)
             return false;
         }
     }
+    count_distinct(state);
     return true;
 }
 
 kf_status
-kf_state_encode(const kf_alloc *alloc, kf_patterns *patterns,
+kf_state_encode(const kf_alloc *alloc, kf_symbols *symbols,
                 const kf_text *texts, uint32_t m, kf_state **out,
                 kf_error *err)
 {
@@ -67,7 +106,7 @@ kf_state_encode(const kf_alloc *alloc, kf_patterns *patterns,
     }
     state->alloc = *alloc;
     state->m = m;
-    state->patterns = kf_patterns_share(patterns);
+    state->symbols = kf_symbols_share(symbols);
     kf_arena_init(&state->arena, &state->alloc);
     if (encode_all(state, texts)) {
         status = kf_align_state_new(alloc, state->ids, m, &state->align, err);
@@ -90,6 +129,6 @@ kf_state_free(kf_state *state)
     alloc = state->alloc;
     kf_align_state_free(state->align);
     kf_arena_free(&state->arena);
-    kf_patterns_release(state->patterns);
+    kf_symbols_release(state->symbols);
     kf_release(&alloc, state);
 }

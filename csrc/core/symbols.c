@@ -3,18 +3,10 @@
 #include "kato_fast/arena.h"
 #include "kato_fast/buffer.h"
 #include "kato_fast/json.h"
+#include "kato_fast/utf8.h"
 
 #include <stdatomic.h>
 #include <string.h>
-
-/* What an id stands for. json is the quoted text; where nothing had to be
- * escaped, bytes points inside it. */
-typedef struct {
-    const char *bytes;
-    const char *json;
-    uint32_t size;
-    uint32_t json_size;
-} entry;
 
 /* Entries live in chunks that never move, so that a reader without the lock
  * may look at any id it was given. Chunk c holds FIRST_CHUNK << c entries. */
@@ -23,20 +15,18 @@ typedef struct {
 #define CHUNKS 23
 #define IDS_MAX ((FIRST_CHUNK << CHUNKS) - FIRST_CHUNK)
 
-typedef struct {
-    uint32_t hash; /* upper half of the 64 bits */
-    uint32_t id;   /* KF_SYMBOL_NONE: free */
-} slot;
-
 struct kf_symbols {
     kf_alloc alloc;
     atomic_size_t shares;
     uint64_t key[2];
     kf_arena arena;
-    entry *chunks[CHUNKS]; /* made as needed */
+    kf_symbol_entry *chunks[CHUNKS]; /* made as needed */
     uint32_t count;
-    slot *slots;
+    kf_symbol_slot *slots;
     size_t n_slots; /* a power of two, at most three quarters used */
+    uintptr_t texts; /* where an entry's texts are counted from; 0: owned */
+    void (*release)(void *context); /* of an image that is not owned */
+    void *context;
 };
 
 #define ROTATE(x, bits) (((x) << (bits)) | ((x) >> (64 - (bits))))
@@ -83,10 +73,10 @@ hash_text(const uint64_t key[2], const char *bytes, size_t size)
     return v0 ^ v1 ^ v2 ^ v3;
 }
 
-static slot *
+static kf_symbol_slot *
 new_slots(const kf_alloc *alloc, size_t count)
 {
-    slot *slots = kf_allocate(alloc, count, sizeof *slots);
+    kf_symbol_slot *slots = kf_allocate(alloc, count, sizeof *slots);
     if (slots != NULL) {
         memset(slots, 0xff, count * sizeof *slots);
     }
@@ -133,7 +123,12 @@ kf_symbols_release(kf_symbols *symbols)
     }
     alloc = symbols->alloc;
     kf_arena_free(&symbols->arena);
-    kf_release(&alloc, symbols->slots);
+    if (symbols->release != NULL) {
+        symbols->release(symbols->context);
+    }
+    else {
+        kf_release(&alloc, symbols->slots);
+    }
     kf_release(&alloc, symbols);
 }
 
@@ -151,33 +146,54 @@ chunk_of(uint32_t id)
     return 31 - (unsigned)__builtin_clz(from_first) - FIRST_CHUNK_BITS;
 }
 
-static entry *
+static kf_symbol_entry *
 entry_of(const kf_symbols *symbols, uint32_t id)
 {
     unsigned chunk = chunk_of(id);
     return &symbols->chunks[chunk][id + FIRST_CHUNK - (FIRST_CHUNK << chunk)];
 }
 
+static inline kf_text
+text_of(const kf_symbols *symbols, const kf_symbol_entry *known)
+{
+    return (kf_text){(const char *)(symbols->texts + (uintptr_t)known->bytes),
+                     known->size};
+}
+
 /* The slot that holds the text, or the free one where it belongs. */
-static slot *
+static kf_symbol_slot *
 find_slot(const kf_symbols *symbols, kf_text text, uint64_t hash)
 {
     size_t mask = symbols->n_slots - 1;
     size_t at = (size_t)hash & mask;
     uint32_t upper = (uint32_t)(hash >> 32);
     for (;; at = (at + 1) & mask) {
-        slot *here = &symbols->slots[at];
+        kf_symbol_slot *here = &symbols->slots[at];
         if (here->id == KF_SYMBOL_NONE) {
             return here;
         }
         if (here->hash == upper) {
-            const entry *known = entry_of(symbols, here->id);
-            if (known->size == text.size &&
-                memcmp(known->bytes, text.bytes, text.size) == 0) {
+            kf_text known = text_of(symbols, entry_of(symbols, here->id));
+            if (known.size == text.size &&
+                memcmp(known.bytes, text.bytes, text.size) == 0) {
                 return here;
             }
         }
     }
+}
+
+/* Put the id of a text that is not there yet in its slot. */
+static void
+place_id(kf_symbol_slot *slots, size_t n_slots, const uint64_t key[2],
+         kf_text text, uint32_t id)
+{
+    uint64_t hash = hash_text(key, text.bytes, text.size);
+    size_t at = (size_t)hash & (n_slots - 1);
+    while (slots[at].id != KF_SYMBOL_NONE) {
+        at = (at + 1) & (n_slots - 1);
+    }
+    slots[at].hash = (uint32_t)(hash >> 32);
+    slots[at].id = id;
 }
 
 /* The slots keep only half of each hash, so growing hashes the texts
@@ -186,20 +202,14 @@ static bool
 grow_slots(kf_symbols *symbols)
 {
     size_t n_slots = symbols->n_slots * 2;
-    slot *old = symbols->slots;
-    slot *slots = new_slots(&symbols->alloc, n_slots);
+    kf_symbol_slot *old = symbols->slots;
+    kf_symbol_slot *slots = new_slots(&symbols->alloc, n_slots);
     if (slots == NULL) {
         return false;
     }
     for (uint32_t id = 0; id < symbols->count; id++) {
-        const entry *known = entry_of(symbols, id);
-        uint64_t hash = hash_text(symbols->key, known->bytes, known->size);
-        size_t at = (size_t)hash & (n_slots - 1);
-        while (slots[at].id != KF_SYMBOL_NONE) {
-            at = (at + 1) & (n_slots - 1);
-        }
-        slots[at].hash = (uint32_t)(hash >> 32);
-        slots[at].id = id;
+        place_id(slots, n_slots, symbols->key,
+                 text_of(symbols, entry_of(symbols, id)), id);
     }
     symbols->slots = slots;
     symbols->n_slots = n_slots;
@@ -209,7 +219,7 @@ grow_slots(kf_symbols *symbols)
 
 /* Store both forms of the text; where nothing is escaped they share bytes. */
 static bool
-fill_entry(kf_symbols *symbols, kf_text text, entry *out)
+fill_entry(kf_symbols *symbols, kf_text text, kf_symbol_entry *out)
 {
     size_t json_size = kf_json_string_size(text.bytes, text.size);
     bool plain = json_size == text.size + 2;
@@ -226,9 +236,9 @@ fill_entry(kf_symbols *symbols, kf_text text, entry *out)
     buffer.capacity = json_size;
     buffer.failed = false;
     kf_json_string(&buffer, text.bytes, text.size);
-    out->json = json;
+    out->json = (uintptr_t)json;
     out->json_size = (uint32_t)json_size;
-    out->bytes = plain ? json + 1 : json + json_size;
+    out->bytes = out->json + (plain ? 1 : json_size);
     out->size = (uint32_t)text.size;
     if (!plain) {
         memcpy(json + json_size, text.bytes, text.size);
@@ -242,7 +252,7 @@ append_entry(kf_symbols *symbols, kf_text text)
     uint32_t id = symbols->count;
     unsigned chunk = chunk_of(id);
     if (symbols->chunks[chunk] == NULL) {
-        size_t size = ((size_t)FIRST_CHUNK << chunk) * sizeof(entry);
+        size_t size = ((size_t)FIRST_CHUNK << chunk) * sizeof(kf_symbol_entry);
         symbols->chunks[chunk] = kf_arena_take(&symbols->arena, size);
         if (symbols->chunks[chunk] == NULL) {
             return false;
@@ -260,7 +270,7 @@ kf_symbols_intern(kf_symbols *symbols, kf_text text, uint32_t *id,
                   kf_error *err)
 {
     uint64_t hash = hash_text(symbols->key, text.bytes, text.size);
-    slot *here = find_slot(symbols, text, hash);
+    kf_symbol_slot *here = find_slot(symbols, text, hash);
     if (here->id != KF_SYMBOL_NONE) {
         *id = here->id;
         return KF_OK;
@@ -297,20 +307,182 @@ kf_symbols_find(const kf_symbols *symbols, kf_text text)
 kf_text
 kf_symbols_text(const kf_symbols *symbols, uint32_t id)
 {
-    const entry *known = entry_of(symbols, id);
-    return (kf_text){known->bytes, known->size};
+    return text_of(symbols, entry_of(symbols, id));
 }
 
 kf_text
 kf_symbols_json(const kf_symbols *symbols, uint32_t id)
 {
-    const entry *known = entry_of(symbols, id);
-    return (kf_text){known->json, known->json_size};
+    const kf_symbol_entry *known = entry_of(symbols, id);
+    return (kf_text){(const char *)(symbols->texts + (uintptr_t)known->json),
+                     known->json_size};
 }
 
 size_t
 kf_symbols_memory(const kf_symbols *symbols)
 {
     return sizeof *symbols + symbols->arena.memory +
-           symbols->n_slots * sizeof(slot);
+           symbols->n_slots * sizeof(kf_symbol_slot);
+}
+
+/* --- images --- */
+
+/* The texts one behind the other, both forms of each. */
+static void
+copy_texts(const kf_symbols *symbols, uint32_t count,
+           kf_symbol_entry *entries, char *texts)
+{
+    uint64_t end = 0;
+    for (uint32_t id = 0; id < count; id++) {
+        kf_text text = kf_symbols_text(symbols, id);
+        kf_text json = kf_symbols_json(symbols, id);
+        bool plain = json.size == text.size + 2;
+        entries[id].json = end;
+        entries[id].json_size = (uint32_t)json.size;
+        entries[id].bytes = end + (plain ? 1 : json.size);
+        entries[id].size = (uint32_t)text.size;
+        memcpy(texts + end, json.bytes, json.size);
+        end += json.size;
+        if (!plain) {
+            memcpy(texts + end, text.bytes, text.size);
+            end += text.size;
+        }
+    }
+}
+
+static size_t
+texts_size(const kf_symbols *symbols, uint32_t count)
+{
+    size_t size = 0;
+    for (uint32_t id = 0; id < count; id++) {
+        const kf_symbol_entry *known = entry_of(symbols, id);
+        bool plain = known->json_size == known->size + 2;
+        size += known->json_size + (plain ? 0 : known->size);
+    }
+    return size;
+}
+
+kf_status
+kf_symbols_copy(const kf_symbols *symbols, uint32_t count,
+                kf_symbols_image *out, kf_error *err)
+{
+    const kf_alloc *alloc = &symbols->alloc;
+    size_t size = texts_size(symbols, count);
+    size_t n_slots = 256;
+    kf_symbol_entry *entries = kf_allocate(alloc, count, sizeof *entries);
+    char *texts = kf_allocate(alloc, size, 1);
+    kf_symbol_slot *slots;
+    while (count > n_slots / 4 * 3) {
+        n_slots *= 2;
+    }
+    slots = new_slots(alloc, n_slots);
+    *out = (kf_symbols_image){entries, count, slots, n_slots, texts, size};
+    if (entries == NULL || texts == NULL || slots == NULL) {
+        kf_symbols_image_free(alloc, out);
+        return kf_no_memory(err);
+    }
+    copy_texts(symbols, count, entries, texts);
+    for (uint32_t id = 0; id < count; id++) {
+        place_id(slots, n_slots, symbols->key, kf_symbols_text(symbols, id),
+                 id);
+    }
+    return KF_OK;
+}
+
+void
+kf_symbols_image_free(const kf_alloc *alloc, kf_symbols_image *image)
+{
+    kf_release(alloc, (void *)image->entries);
+    kf_release(alloc, (void *)image->slots);
+    kf_release(alloc, (void *)image->texts);
+}
+
+static bool
+is_inside(uint64_t start, uint64_t size, uint64_t whole)
+{
+    return start <= whole && size <= whole - start;
+}
+
+static kf_status
+check_entries(const kf_symbols_image *image, kf_error *err)
+{
+    for (uint32_t id = 0; id < image->count; id++) {
+        const kf_symbol_entry *known = &image->entries[id];
+        if (known->size > KF_SYMBOL_MAX_BYTES ||
+            !is_inside(known->bytes, known->size, image->texts_size) ||
+            !is_inside(known->json, known->json_size, image->texts_size)) {
+            return kf_fail(err, KF_INVALID,
+                           "the text of symbol %u is not where it should be",
+                           id);
+        }
+        if (!kf_utf8_is_valid(image->texts + known->bytes, known->size) ||
+            !kf_utf8_is_valid(image->texts + known->json, known->json_size)) {
+            return kf_fail(err, KF_INVALID,
+                           "the text of symbol %u is no valid UTF-8", id);
+        }
+    }
+    return KF_OK;
+}
+
+/* Each id once as far as that can be counted, and a free slot where looking
+ * ends. */
+static kf_status
+check_slots(const kf_symbols_image *image, kf_error *err)
+{
+    size_t used = 0;
+    if (image->n_slots == 0 || (image->n_slots & (image->n_slots - 1)) != 0 ||
+        image->count > image->n_slots / 4 * 3) {
+        return kf_fail(err, KF_INVALID, "%zu slots for %u symbols",
+                       image->n_slots, image->count);
+    }
+    for (size_t at = 0; at < image->n_slots; at++) {
+        uint32_t id = image->slots[at].id;
+        if (id != KF_SYMBOL_NONE && id >= image->count) {
+            return kf_fail(err, KF_INVALID, "slot %zu has symbol %u of %u", at,
+                           id, image->count);
+        }
+        used += id != KF_SYMBOL_NONE;
+    }
+    if (used != image->count) {
+        return kf_fail(err, KF_INVALID, "%zu of %u symbols have slots", used,
+                       image->count);
+    }
+    return KF_OK;
+}
+
+kf_status
+kf_symbols_open(const kf_alloc *alloc, const uint8_t key[16],
+                const kf_symbols_image *image, void (*release)(void *context),
+                void *context, kf_symbols **out, kf_error *err)
+{
+    kf_symbols *symbols;
+    if (image->count > IDS_MAX) {
+        return kf_fail(err, KF_INVALID, "more than %u symbols", IDS_MAX);
+    }
+    if (check_entries(image, err) != KF_OK ||
+        check_slots(image, err) != KF_OK) {
+        return KF_INVALID;
+    }
+    symbols = kf_allocate_zero(alloc, 1, sizeof *symbols);
+    if (symbols == NULL) {
+        return kf_no_memory(err);
+    }
+    symbols->alloc = *alloc;
+    atomic_init(&symbols->shares, 1);
+    memcpy(symbols->key, key, sizeof symbols->key);
+    kf_arena_init(&symbols->arena, &symbols->alloc);
+    symbols->count = image->count;
+    symbols->slots = (kf_symbol_slot *)image->slots; /* never written to */
+    symbols->n_slots = image->n_slots;
+    symbols->texts = (uintptr_t)image->texts;
+    symbols->release = release;
+    symbols->context = context;
+    for (unsigned c = 0; c < CHUNKS; c++) {
+        uint32_t first = (FIRST_CHUNK << c) - FIRST_CHUNK;
+        if (first < image->count) {
+            symbols->chunks[c] = (kf_symbol_entry *)image->entries + first;
+        }
+    }
+    *out = symbols;
+    return KF_OK;
 }

@@ -228,7 +228,7 @@ INLINE void
 write_prediction(kf_buffer *buffer, format as, const kf_state *state,
                  const kf_prediction *prediction, bool pattern_name)
 {
-    const kf_symbols *symbols = state->patterns->symbols;
+    const kf_symbols *symbols = state->symbols;
     const kf_pattern *pattern = prediction->pattern;
     open_map(buffer, as, pattern_name ? 26 : 25);
     WRITE_KEY(buffer, as, "", "type");
@@ -306,29 +306,41 @@ kf_write_predictions_cbor(kf_buffer *buffer, const kf_predictions *predictions)
     write_predictions(buffer, CBOR, predictions, false);
 }
 
+static void
+write_future(kf_buffer *buffer, const kf_predictions *predictions,
+             const kf_future *future, kf_pattern *pattern)
+{
+    uint32_t first_event;
+    kf_predictions_read_future(predictions, future, pattern, &first_event);
+    KF_BUFFER_LITERAL(buffer, "{\"future\":");
+    write_events(buffer, JSON, predictions->root->symbols, pattern,
+                 first_event, pattern->n_events);
+    KF_BUFFER_LITERAL(buffer, ",\"aggregate_potential\":");
+    kf_json_double(buffer, future->aggregate);
+    KF_BUFFER_LITERAL(buffer, ",\"supporting_patterns\":");
+    kf_json_uint(buffer, future->members);
+    KF_BUFFER_LITERAL(buffer, ",\"total_weighted_frequency\":");
+    kf_json_double(buffer, future->weight);
+    kf_buffer_put(buffer, '}');
+}
+
 void
 kf_write_futures_json(kf_buffer *buffer, kf_predictions *predictions)
 {
+    kf_pattern *room = kf_predictions_room(predictions);
     const uint32_t *order;
-    if (kf_predictions_order_futures(predictions, &order, NULL) != KF_OK) {
+    if (room == NULL ||
+        kf_predictions_order_futures(predictions, &order, NULL) != KF_OK) {
+        kf_release(&predictions->alloc, room);
         buffer->failed = true;
         return;
     }
     kf_buffer_put(buffer, '[');
     for (size_t g = 0; g < predictions->futures.count; g++) {
-        const kf_future *future = &predictions->futures.items[order[g]];
         separate(buffer, JSON, g == 0);
-        KF_BUFFER_LITERAL(buffer, "{\"future\":");
-        write_events(buffer, JSON, predictions->state->patterns->symbols,
-                     future->pattern, future->first_event,
-                     future->pattern->n_events);
-        KF_BUFFER_LITERAL(buffer, ",\"aggregate_potential\":");
-        kf_json_double(buffer, future->aggregate);
-        KF_BUFFER_LITERAL(buffer, ",\"supporting_patterns\":");
-        kf_json_uint(buffer, future->members);
-        KF_BUFFER_LITERAL(buffer, ",\"total_weighted_frequency\":");
-        kf_json_double(buffer, future->weight);
-        kf_buffer_put(buffer, '}');
+        write_future(buffer, predictions,
+                     &predictions->futures.items[order[g]], room);
     }
     kf_buffer_put(buffer, ']');
+    kf_release(&predictions->alloc, room);
 }

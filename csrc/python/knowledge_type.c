@@ -19,22 +19,6 @@
 /* Symbols of a batch from which learning lets the GIL go: about 50 us. */
 #define LEARN_RELEASES ((size_t)1024)
 
-typedef struct {
-    PyObject_HEAD
-    kf_knowledge *knowledge;
-} Knowledge;
-
-static kf_knowledge *
-knowledge_of(PyObject *self)
-{
-    return ((Knowledge *)self)->knowledge;
-}
-
-static const kfpy_state *
-state_of(PyObject *self)
-{
-    return PyType_GetModuleState(Py_TYPE(self));
-}
 
 /* --- life cycle --- */
 
@@ -60,23 +44,24 @@ random_key(uint8_t key[16])
 static PyObject *
 Knowledge_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
-    static char *names[] = {"indexed", NULL};
+    static char *names[] = {"indexed", "threads", NULL};
     const kfpy_state *state = PyType_GetModuleState(type);
+    kf_knowledge_options options = {.unicode = state->unicode, .threads = 1};
     int indexed = 0;
-    uint8_t key[16];
-    Knowledge *self;
+    kfpy_knowledge *self;
     kf_error err;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "|$p:Knowledge", names,
-                                     &indexed) ||
-        random_key(key) < 0) {
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "|$pI:Knowledge", names,
+                                     &indexed, &options.threads) ||
+        random_key(options.key) < 0) {
         return NULL;
     }
-    self = (Knowledge *)type->tp_alloc(type, 0);
+    options.indexed = indexed != 0;
+    self = (kfpy_knowledge *)type->tp_alloc(type, 0);
     if (self == NULL) {
         return NULL;
     }
-    if (kf_knowledge_new(&kfpy_alloc, key, indexed != 0, state->unicode,
-                         &self->knowledge, &err) != KF_OK) {
+    if (kf_knowledge_new(&kfpy_alloc, &options, &self->knowledge, &err) !=
+        KF_OK) {
         Py_DECREF(self);
         return kfpy_raise(&err);
     }
@@ -95,7 +80,7 @@ Knowledge_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    kf_knowledge_free(knowledge_of(self));
+    kf_knowledge_free(kfpy_knowledge_of(self));
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -250,8 +235,8 @@ Knowledge_learn(PyObject *self, PyObject *const *args, Py_ssize_t n_args,
         batch_init(&all, 1) < 0) {
         return NULL;
     }
-    if (batch_add(&all, state_of(self), 0, given[0], given[1]) == 0 &&
-        batch_learn(&all, knowledge_of(self)) == 0) {
+    if (batch_add(&all, kfpy_state_of(self), 0, given[0], given[1]) == 0 &&
+        batch_learn(&all, kfpy_knowledge_of(self)) == 0) {
         result = batch_result(&all, 0);
     }
     batch_free(&all);
@@ -339,8 +324,8 @@ Knowledge_learn_many(PyObject *self, PyObject *const *args, Py_ssize_t n_args,
         Py_XDECREF(items);
         return NULL;
     }
-    if (batch_add_all(&all, state_of(self), items) == 0 &&
-        batch_learn(&all, knowledge_of(self)) == 0) {
+    if (batch_add_all(&all, kfpy_state_of(self), items) == 0 &&
+        batch_learn(&all, kfpy_knowledge_of(self)) == 0) {
         results = PyList_New(PyTuple_GET_SIZE(items));
     }
     for (Py_ssize_t i = 0; results != NULL && i < PyTuple_GET_SIZE(items);
@@ -413,10 +398,11 @@ Knowledge_put(PyObject *self, PyObject *const *args, Py_ssize_t n_args,
         goto done;
     }
     if (kfpy_frequency(given[1], &frequency) < 0 ||
-        kfpy_emotives(state_of(self), given[2], &emotives) < 0) {
+        kfpy_emotives(kfpy_state_of(self), given[2], &emotives) < 0) {
         goto done;
     }
-    result = put_sequence(knowledge_of(self), &input, frequency, emotives);
+    result = put_sequence(kfpy_knowledge_of(self), &input, frequency,
+                          emotives);
 done:
     kf_emotives_release(emotives);
     kfpy_input_free(&input);
@@ -446,7 +432,7 @@ Knowledge_name(PyObject *self, PyObject *events)
             kf_sequence sequence = {input.texts, (uint32_t)input.n_texts,
                                     input.ends, (uint32_t)input.n_ends, NULL};
             uint8_t name[KF_NAME_SIZE];
-            kf_knowledge_name(knowledge_of(self), &sequence, name);
+            kf_knowledge_name(kfpy_knowledge_of(self), &sequence, name);
             result = kfpy_name_str(name);
         }
     }
@@ -466,12 +452,23 @@ static PyObject *
 Knowledge_forget(PyObject *self, PyObject *value)
 {
     uint8_t name[KF_NAME_SIZE];
+    bool found = false;
+    kf_error err;
     int is_name = kfpy_name(value, name);
     if (is_name < 0) {
         return NULL;
     }
-    return PyBool_FromLong(is_name &&
-                           kf_knowledge_forget(knowledge_of(self), name));
+    if (is_name) {
+        kf_status status;
+        Py_BEGIN_ALLOW_THREADS /* closing gaps may take a while */
+        status = kf_knowledge_forget(kfpy_knowledge_of(self), name, &found,
+                                     &err);
+        Py_END_ALLOW_THREADS
+        if (status != KF_OK) {
+            return kfpy_raise(&err);
+        }
+    }
+    return PyBool_FromLong(found);
 }
 
 PyDoc_STRVAR(Knowledge_clear_doc, "clear($self, /)\n--\n\n"
@@ -482,7 +479,7 @@ Knowledge_clear(PyObject *self, PyObject *ignored)
 {
     kf_error err;
     (void)ignored;
-    if (kf_knowledge_clear(knowledge_of(self), &err) != KF_OK) {
+    if (kf_knowledge_clear(kfpy_knowledge_of(self), &err) != KF_OK) {
         return kfpy_raise(&err);
     }
     Py_RETURN_NONE;
@@ -533,19 +530,20 @@ Knowledge_predict(PyObject *self, PyObject *const *args, Py_ssize_t n_args,
     }
     kfpy_input_init(&input);
     if (kfpy_input_state(&input, given[0]) == 0 &&
-        kfpy_recall_threshold(state_of(self), given[1], &threshold) == 0 &&
+        kfpy_recall_threshold(kfpy_state_of(self), given[1], &threshold) ==
+            0 &&
         kfpy_max_predictions(given[2], &most) == 0) {
-        release = lets_go(knowledge_of(self), &input);
+        release = lets_go(kfpy_knowledge_of(self), &input);
     }
     if (release > 0) {
         Py_BEGIN_ALLOW_THREADS
-        status = kf_predict(knowledge_of(self), input.texts,
+        status = kf_predict(kfpy_knowledge_of(self), input.texts,
                             (uint32_t)input.n_texts, threshold, most, &result,
                             &err);
         Py_END_ALLOW_THREADS
     }
     else if (release == 0) {
-        status = kf_predict(knowledge_of(self), input.texts,
+        status = kf_predict(kfpy_knowledge_of(self), input.texts,
                             (uint32_t)input.n_texts, threshold, most, &result,
                             &err);
     }
@@ -556,7 +554,7 @@ Knowledge_predict(PyObject *self, PyObject *const *args, Py_ssize_t n_args,
     if (status != KF_OK) {
         return kfpy_raise(&err);
     }
-    return kfpy_predictions_new(state_of(self), result);
+    return kfpy_predictions_new(kfpy_state_of(self), result);
 }
 
 PyDoc_STRVAR(Knowledge_match_doc,
@@ -582,17 +580,18 @@ Knowledge_match(PyObject *self, PyObject *const *args, Py_ssize_t n_args,
     }
     kfpy_input_init(&input);
     if (kfpy_input_state(&input, given[0]) == 0 &&
-        kfpy_recall_threshold(state_of(self), given[1], &threshold) == 0) {
-        release = lets_go(knowledge_of(self), &input);
+        kfpy_recall_threshold(kfpy_state_of(self), given[1], &threshold) ==
+            0) {
+        release = lets_go(kfpy_knowledge_of(self), &input);
     }
     if (release > 0) {
         Py_BEGIN_ALLOW_THREADS
-        status = kf_match_all(knowledge_of(self), input.texts,
+        status = kf_match_all(kfpy_knowledge_of(self), input.texts,
                               (uint32_t)input.n_texts, threshold, &list, &err);
         Py_END_ALLOW_THREADS
     }
     else if (release == 0) {
-        status = kf_match_all(knowledge_of(self), input.texts,
+        status = kf_match_all(kfpy_knowledge_of(self), input.texts,
                               (uint32_t)input.n_texts, threshold, &list, &err);
     }
     kfpy_input_free(&input);
@@ -602,273 +601,10 @@ Knowledge_match(PyObject *self, PyObject *const *args, Py_ssize_t n_args,
     if (status != KF_OK) {
         return kfpy_raise(&err);
     }
-    return kfpy_matches_new(state_of(self), &list);
+    return kfpy_matches_new(kfpy_state_of(self), &list);
 }
 
 /* --- looking --- */
-
-/* A pattern with shares of all it needs, taken under the lock. */
-typedef struct {
-    kf_patterns *patterns;
-    kf_row row;
-} held_row;
-
-static bool
-hold_row(kf_knowledge *knowledge, const uint8_t name[KF_NAME_SIZE],
-         held_row *out)
-{
-    const kf_row *row;
-    kf_knowledge_lock_shared(knowledge);
-    row = kf_knowledge_find(knowledge, name);
-    if (row != NULL) {
-        out->row = *row;
-        kf_emotives_share(row->emotives);
-        out->patterns =
-            kf_patterns_share(kf_knowledge_look(knowledge).patterns);
-    }
-    kf_knowledge_unlock_shared(knowledge);
-    return row != NULL;
-}
-
-/* Set dict[key] to value, which is taken and may be NULL (an error). */
-static int
-put_item(PyObject *dict, PyObject *key, PyObject *value)
-{
-    int result;
-    if (value == NULL) {
-        return -1;
-    }
-    result = PyDict_SetItem(dict, key, value);
-    Py_DECREF(value);
-    return result;
-}
-
-/* The stored list, or {} where the pattern was first learned without. */
-static PyObject *
-stored_emotives(const kf_emotives *emotives)
-{
-    PyObject *list;
-    if (emotives == NULL) {
-        return PyDict_New();
-    }
-    list = PyList_New(kf_emotives_count(emotives));
-    for (uint32_t i = 0; list != NULL && i < kf_emotives_count(emotives);
-         i++) {
-        PyObject *map = kfpy_emotive_dict(kf_emotives_map(emotives, i));
-        if (map == NULL) {
-            Py_CLEAR(list);
-        }
-        else {
-            PyList_SET_ITEM(list, i, map);
-        }
-    }
-    return list;
-}
-
-static PyObject *
-row_dict(const kfpy_state *state, const held_row *held)
-{
-    const kf_pattern *pattern = held->row.pattern;
-    PyObject *dict = PyDict_New();
-    if (dict != NULL &&
-        (put_item(dict, state->keys.name, kfpy_name_str(pattern->name)) < 0 ||
-         put_item(dict, state->keys.frequency,
-                  PyLong_FromUnsignedLongLong(held->row.frequency)) < 0 ||
-         put_item(dict, state->keys.length,
-                  PyLong_FromUnsignedLong(pattern->n)) < 0 ||
-         put_item(dict, state->keys.pattern_data,
-                  kfpy_events_list(held->patterns->symbols, pattern, 0,
-                                   pattern->n_events)) < 0 ||
-         put_item(dict, state->keys.emotives,
-                  stored_emotives(held->row.emotives)) < 0)) {
-        Py_CLEAR(dict);
-    }
-    return dict;
-}
-
-PyDoc_STRVAR(Knowledge_pattern_doc,
-             "pattern($self, /, name)\n--\n\n"
-             "One pattern as KATO stores it.\n\n"
-             "Returns:\n"
-             "    name, frequency, length (symbols), pattern_data (events),\n"
-             "    emotives (a list of maps, or {} where it was first learned\n"
-             "    without); None where there is none of that name.\n\n"
-             "Raises:\n"
-             "    TypeError: the name is not a str.");
-
-static PyObject *
-Knowledge_pattern(PyObject *self, PyObject *value)
-{
-    uint8_t name[KF_NAME_SIZE];
-    held_row held;
-    PyObject *dict;
-    int is_name = kfpy_name(value, name);
-    if (is_name < 0) {
-        return NULL;
-    }
-    if (!is_name || !hold_row(knowledge_of(self), name, &held)) {
-        Py_RETURN_NONE;
-    }
-    dict = row_dict(state_of(self), &held);
-    kf_emotives_release(held.row.emotives);
-    kf_patterns_release(held.patterns);
-    return dict;
-}
-
-PyDoc_STRVAR(Knowledge_names_doc, "names($self, /)\n--\n\n"
-                                  "Every pattern's name, in learning order.");
-
-static PyObject *
-Knowledge_names(PyObject *self, PyObject *ignored)
-{
-    kf_knowledge *knowledge = knowledge_of(self);
-    kf_knowledge_view view;
-    uint8_t (*names)[KF_NAME_SIZE];
-    PyObject *list;
-    size_t count = 0;
-    (void)ignored;
-    kf_knowledge_lock_shared(knowledge);
-    view = kf_knowledge_look(knowledge);
-    names = kf_allocate(&kfpy_alloc, view.n_patterns, sizeof *names);
-    for (size_t row = 0; names != NULL && row < view.n_rows; row++) {
-        if (view.rows[row].pattern != NULL) {
-            memcpy(names[count++], view.rows[row].pattern->name, KF_NAME_SIZE);
-        }
-    }
-    kf_knowledge_unlock_shared(knowledge);
-    if (names == NULL) {
-        return PyErr_NoMemory();
-    }
-    list = PyList_New((Py_ssize_t)count);
-    for (size_t i = 0; list != NULL && i < count; i++) {
-        PyObject *name = kfpy_name_str(names[i]);
-        if (name == NULL) {
-            Py_CLEAR(list);
-        }
-        else {
-            PyList_SET_ITEM(list, (Py_ssize_t)i, name);
-        }
-    }
-    kf_release(&kfpy_alloc, names);
-    return list;
-}
-
-/* Counters copied under the lock. */
-typedef struct {
-    kf_patterns *patterns;
-    uint64_t *frequency;
-    uint64_t *members;
-    uint32_t count;
-} held_counters;
-
-static void
-release_counters(held_counters *held)
-{
-    kf_patterns_release(held->patterns);
-    kf_release(&kfpy_alloc, held->frequency);
-    kf_release(&kfpy_alloc, held->members);
-}
-
-static bool
-hold_counters(kf_knowledge *knowledge, held_counters *held)
-{
-    kf_knowledge_view view;
-    size_t size;
-    kf_knowledge_lock_shared(knowledge);
-    view = kf_knowledge_look(knowledge);
-    held->patterns = kf_patterns_share(view.patterns);
-    held->count = kf_symbols_count(view.patterns->symbols);
-    if (held->count > view.counters->capacity) { /* never learned */
-        held->count = (uint32_t)view.counters->capacity;
-    }
-    size = held->count * sizeof *held->frequency;
-    held->frequency = kf_allocate(&kfpy_alloc, 1, size);
-    held->members = kf_allocate(&kfpy_alloc, 1, size);
-    if (held->frequency != NULL && held->members != NULL && size > 0) {
-        memcpy(held->frequency, view.counters->frequency, size);
-        memcpy(held->members, view.counters->members, size);
-    }
-    kf_knowledge_unlock_shared(knowledge);
-    return held->frequency != NULL && held->members != NULL;
-}
-
-static int
-put_symbol(const kfpy_state *state, const held_counters *held, uint32_t id,
-           PyObject *all)
-{
-    PyObject *symbol =
-        kfpy_text_str(kf_symbols_text(held->patterns->symbols, id));
-    PyObject *counts = PyDict_New();
-    int result = -1;
-    if (symbol != NULL && counts != NULL &&
-        put_item(counts, state->keys.frequency,
-                 PyLong_FromUnsignedLongLong(held->frequency[id])) == 0 &&
-        put_item(counts, state->keys.pattern_member_frequency,
-                 PyLong_FromUnsignedLongLong(held->members[id])) == 0) {
-        result = PyDict_SetItem(all, symbol, counts);
-    }
-    Py_XDECREF(symbol);
-    Py_XDECREF(counts);
-    return result;
-}
-
-PyDoc_STRVAR(Knowledge_symbols_doc,
-             "symbols($self, /)\n--\n\n"
-             "Per symbol, in no particular order: frequency\n"
-             "(occurrences) and pattern_member_frequency, both summed over\n"
-             "learns.");
-
-static PyObject *
-Knowledge_symbols(PyObject *self, PyObject *ignored)
-{
-    held_counters held;
-    PyObject *all = NULL;
-    (void)ignored;
-    if (!hold_counters(knowledge_of(self), &held)) {
-        PyErr_NoMemory();
-    }
-    else {
-        all = PyDict_New();
-    }
-    for (uint32_t id = 0; all != NULL && id < held.count; id++) {
-        if (held.members[id] > 0 &&
-            put_symbol(state_of(self), &held, id, all) < 0) {
-            Py_CLEAR(all);
-        }
-    }
-    release_counters(&held);
-    return all;
-}
-
-PyDoc_STRVAR(Knowledge_totals_doc,
-             "totals($self, /)\n--\n\n"
-             "total_pattern_frequencies, total_symbol_frequencies,\n"
-             "total_symbols_in_patterns_frequencies.");
-
-static PyObject *
-Knowledge_totals(PyObject *self, PyObject *ignored)
-{
-    kf_knowledge *knowledge = knowledge_of(self);
-    const kfpy_state *state = state_of(self);
-    kf_totals totals;
-    PyObject *dict;
-    (void)ignored;
-    kf_knowledge_lock_shared(knowledge);
-    totals = kf_knowledge_look(knowledge).counters->totals;
-    kf_knowledge_unlock_shared(knowledge);
-    dict = PyDict_New();
-    if (dict != NULL &&
-        (put_item(dict, state->keys.total_pattern_frequencies,
-                  PyLong_FromUnsignedLongLong(totals.patterns)) < 0 ||
-         put_item(dict, state->keys.total_symbol_frequencies,
-                  PyLong_FromUnsignedLongLong(totals.symbols)) < 0 ||
-         put_item(dict, state->keys.total_symbols_in_patterns_frequencies,
-                  PyLong_FromUnsignedLongLong(totals.symbols_in_patterns)) <
-             0)) {
-        Py_CLEAR(dict);
-    }
-    return dict;
-}
 
 PyDoc_STRVAR(Knowledge_memory_doc,
              "memory($self, /)\n--\n\n"
@@ -878,13 +614,25 @@ static PyObject *
 Knowledge_memory(PyObject *self, PyObject *ignored)
 {
     (void)ignored;
-    return PyLong_FromSize_t(kf_knowledge_memory(knowledge_of(self)));
+    return PyLong_FromSize_t(kf_knowledge_memory(kfpy_knowledge_of(self)));
 }
 
 static Py_ssize_t
 Knowledge_length(PyObject *self)
 {
-    return (Py_ssize_t)kf_knowledge_count(knowledge_of(self));
+    return (Py_ssize_t)kf_knowledge_count(kfpy_knowledge_of(self));
+}
+
+static PyObject *
+Knowledge_indexed(PyObject *self, void *ignored)
+{
+    kf_knowledge *knowledge = kfpy_knowledge_of(self);
+    bool indexed;
+    (void)ignored;
+    kf_knowledge_lock_shared(knowledge);
+    indexed = kf_knowledge_look(knowledge).indexed;
+    kf_knowledge_unlock_shared(knowledge);
+    return PyBool_FromLong(indexed);
 }
 
 /* --- type --- */
@@ -902,25 +650,40 @@ static PyMethodDef Knowledge_methods[] = {
      Knowledge_match_doc},
     {"memory", Knowledge_memory, METH_NOARGS, Knowledge_memory_doc},
     {"name", Knowledge_name, METH_O, Knowledge_name_doc},
-    {"names", Knowledge_names, METH_NOARGS, Knowledge_names_doc},
-    {"pattern", Knowledge_pattern, METH_O, Knowledge_pattern_doc},
+    {"names", kfpy_knowledge_names, METH_NOARGS,
+     kfpy_knowledge_names_doc},
+    {"open", FAST(kfpy_knowledge_open),
+     METH_CLASS | METH_VARARGS | METH_KEYWORDS, kfpy_knowledge_open_doc},
+    {"pattern", kfpy_knowledge_pattern, METH_O,
+     kfpy_knowledge_pattern_doc},
     {"predict", FAST(Knowledge_predict), METH_FASTCALL | METH_KEYWORDS,
      Knowledge_predict_doc},
     {"put", FAST(Knowledge_put), METH_FASTCALL | METH_KEYWORDS,
      Knowledge_put_doc},
-    {"symbols", Knowledge_symbols, METH_NOARGS, Knowledge_symbols_doc},
-    {"totals", Knowledge_totals, METH_NOARGS, Knowledge_totals_doc},
+    {"save", kfpy_knowledge_save, METH_O,
+     kfpy_knowledge_save_doc},
+    {"symbols", kfpy_knowledge_symbols, METH_NOARGS,
+     kfpy_knowledge_symbols_doc},
+    {"totals", kfpy_knowledge_totals, METH_NOARGS,
+     kfpy_knowledge_totals_doc},
     {NULL, NULL, 0, NULL},
 };
 
 PyDoc_STRVAR(
     Knowledge_doc,
-    "Knowledge(*, indexed=False)\n--\n\n"
+    "Knowledge(*, indexed=False, threads=1)\n--\n\n"
     "Patterns in memory, searchable, with the counters that learning keeps.\n"
     "\n"
     "Args:\n"
     "    indexed: True searches only the candidate set of the host's lossy\n"
-    "        index (profile kato-2025-09-indexed).");
+    "        index (profile kato-2025-09-indexed).\n"
+    "    threads: that one search may use, 1 to 64.");
+
+static PyGetSetDef Knowledge_getters[] = {
+    {"indexed", Knowledge_indexed, NULL,
+     "Whether searches look only at the host's candidates.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
 
 static PyType_Slot Knowledge_slots[] = {
     {Py_tp_doc, (void *)Knowledge_doc},
@@ -928,13 +691,14 @@ static PyType_Slot Knowledge_slots[] = {
     {Py_tp_dealloc, Knowledge_dealloc},
     {Py_tp_traverse, Knowledge_traverse},
     {Py_tp_methods, Knowledge_methods},
+    {Py_tp_getset, Knowledge_getters},
     {Py_sq_length, Knowledge_length},
     {0, NULL},
 };
 
 static PyType_Spec Knowledge_spec = {
     .name = "kato_fast._core.Knowledge",
-    .basicsize = sizeof(Knowledge),
+    .basicsize = sizeof(kfpy_knowledge),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = Knowledge_slots,
 };

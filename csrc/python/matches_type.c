@@ -54,21 +54,50 @@ Matches_repr(PyObject *self)
 }
 
 static PyObject *
-Matches_get_names(PyObject *self, void *closure)
+name_list(const kf_match_list *list)
 {
-    const kf_match_list *list = &((Matches *)self)->list;
-    PyObject *names = PyList_New(Matches_length(self));
-    (void)closure;
-    for (size_t i = 0; names != NULL && i < list->count; i++) {
-        PyObject *name = kfpy_name_str(list->names[i]);
+    uint8_t (*names)[KF_NAME_SIZE] =
+        kf_allocate(&kfpy_alloc, list->count, sizeof *names);
+    PyObject *result;
+    kf_status status;
+    kf_error err;
+    if (names == NULL) {
+        return PyErr_NoMemory();
+    }
+    Py_BEGIN_ALLOW_THREADS
+    status = kf_match_list_names(list, names, &err);
+    Py_END_ALLOW_THREADS
+    if (status != KF_OK) {
+        kf_release(&kfpy_alloc, names);
+        return kfpy_raise(&err);
+    }
+    result = PyList_New((Py_ssize_t)list->count);
+    for (size_t i = 0; result != NULL && i < list->count; i++) {
+        PyObject *name = kfpy_name_str(names[i]);
         if (name == NULL) {
-            Py_CLEAR(names);
+            Py_CLEAR(result);
         }
         else {
-            PyList_SET_ITEM(names, (Py_ssize_t)i, name);
+            PyList_SET_ITEM(result, (Py_ssize_t)i, name);
         }
     }
+    kf_release(&kfpy_alloc, names);
+    return result;
+}
+
+PyObject *
+kfpy_match_names(kf_match_list *list)
+{
+    PyObject *names = name_list(list);
+    kf_match_list_free(list);
     return names;
+}
+
+static PyObject *
+Matches_get_names(PyObject *self, void *closure)
+{
+    (void)closure;
+    return name_list(&((Matches *)self)->list);
 }
 
 static PyObject *

@@ -45,6 +45,19 @@ kfpy_raise(const kf_error *err)
     return NULL;
 }
 
+PyObject *
+kfpy_raise_of_file(const kf_error *err, PyObject *path)
+{
+    if (err->code == KF_SYSTEM) {
+        errno = err->system;
+        return PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path);
+    }
+    if (err->code == KF_INVALID) {
+        return PyErr_Format(PyExc_ValueError, "%S: %s", path, err->message);
+    }
+    return kfpy_raise(err);
+}
+
 static int
 keyword_number(const char *const *names, size_t n, PyObject *keyword)
 {

@@ -64,6 +64,9 @@ extern const kf_alloc kfpy_alloc;
 /* Set the exception that the error stands for, return NULL. */
 PyObject *kfpy_raise(const kf_error *err);
 
+/* The same of an error that a file met; path: a str. */
+PyObject *kfpy_raise_of_file(const kf_error *err, PyObject *path);
+
 /* Arguments by position and by keyword into out, NULL where not given.
  * names: n of them, the first `required` must be given. -1 with an exception
  * set where they do not fit. Borrowed references. */

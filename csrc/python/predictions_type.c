@@ -63,7 +63,7 @@ static PyObject *
 pattern_symbol(const kf_predictions *result, const kf_pattern *pattern,
                uint32_t i)
 {
-    return kfpy_text_str(kf_symbols_text(result->state->patterns->symbols,
+    return kfpy_text_str(kf_symbols_text(result->state->symbols,
                                          pattern->ids[i]));
 }
 
@@ -141,7 +141,7 @@ static PyObject *
 events_of(const kf_predictions *result, const kf_pattern *pattern,
           uint32_t first, uint32_t end)
 {
-    return kfpy_events_list(result->state->patterns->symbols, pattern, first,
+    return kfpy_events_list(result->state->symbols, pattern, first,
                             end);
 }
 
@@ -193,14 +193,15 @@ prediction_dict(PyObject *op, size_t index)
 
 static PyObject *
 future_dict(const kfpy_state *state, const kf_predictions *result,
-            const kf_future *future)
+            const kf_future *future, kf_pattern *room)
 {
+    uint32_t first_event;
     PyObject *dict = PyDict_New();
     if (dict == NULL) {
         return NULL;
     }
-    if (PUT(future, events_of(result, future->pattern, future->first_event,
-                              future->pattern->n_events)) ||
+    kf_predictions_read_future(result, future, room, &first_event);
+    if (PUT(future, events_of(result, room, first_event, room->n_events)) ||
         PUT(aggregate_potential, PyFloat_FromDouble(future->aggregate)) ||
         PUT(supporting_patterns,
             PyLong_FromUnsignedLongLong(future->members)) ||
@@ -406,6 +407,7 @@ Predictions_get_future_potentials(PyObject *op, void *closure)
     const kfpy_state *state = PyType_GetModuleState(Py_TYPE(op));
     kf_predictions *result = ((Predictions *)op)->result;
     const uint32_t *order;
+    kf_pattern *room;
     PyObject *list;
     kf_status status;
     kf_error err;
@@ -416,14 +418,20 @@ Predictions_get_future_potentials(PyObject *op, void *closure)
     if (status != KF_OK) {
         return kfpy_raise(&err);
     }
+    room = kf_predictions_room(result);
+    if (room == NULL) {
+        return PyErr_NoMemory();
+    }
     list = PyList_New((Py_ssize_t)result->futures.count);
     for (size_t g = 0; list != NULL && g < result->futures.count; g++) {
         if (place_item(list, (Py_ssize_t)g,
                        future_dict(state, result,
-                                   &result->futures.items[order[g]])) < 0) {
+                                   &result->futures.items[order[g]], room)) <
+            0) {
             Py_CLEAR(list);
         }
     }
+    kf_release(&result->alloc, room);
     return list;
 }
 

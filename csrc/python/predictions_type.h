@@ -14,4 +14,7 @@ PyObject *kfpy_predictions_new(const kfpy_state *state,
                                kf_predictions *predictions);
 PyObject *kfpy_matches_new(const kfpy_state *state, kf_match_list *matches);
 
+/* The names of the list, which is taken. */
+PyObject *kfpy_match_names(kf_match_list *list);
+
 #endif

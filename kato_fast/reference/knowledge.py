@@ -2,27 +2,54 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 import threading
-from typing import Optional
+from typing import NoReturn, Optional
 
 from kato_fast.reference import naming, prediction, score, validate
 from kato_fast.reference.candidates import FullScan, HostIndex
 from kato_fast.reference.metrics import COUNTER_MAX, Counters
 from kato_fast.reference.pattern import Pattern
+from kato_fast.reference.snapshot import Snapshot
 
 
 class Knowledge:
     """What was learned, in learning order. Safe from many threads: one lock around every call.
 
     indexed: search only the host's lossy candidate index (profile ``kato-2025-09-indexed``).
+    threads: taken for the engine in C; here a search uses one.
     """
 
-    def __init__(self, *, indexed: bool = False) -> None:
+    def __init__(self, *, indexed: bool = False, threads: int = 1) -> None:
+        self.indexed = indexed
+        self._read_only = False
         self._lock = threading.Lock()
         self._patterns: dict[str, Pattern] = {}
         self._counters = Counters()
         self._candidates = (HostIndex if indexed else FullScan)(self._patterns)
+
+    # files
+
+    @classmethod
+    def open(cls, path, *, threads: int = 1) -> Knowledge:
+        """What the C engine saved, read into memory; not to be changed."""
+        snapshot = Snapshot(path)
+        knowledge = cls(indexed=snapshot.indexed, threads=threads)
+        for row in snapshot.rows():
+            name = knowledge.put(row.events, row.frequency, row.emotives)
+            if bytes.fromhex(name[:16]) != row.prefix:
+                raise ValueError(
+                    f"{os.fsdecode(path)}: pattern {row.prefix.hex()}... has the name {name} here: it was made with"
+                    " other Unicode tables"
+                )
+        knowledge._read_only = True
+        return knowledge
+
+    def save(self, path) -> NoReturn:
+        """Only the C engine writes snapshots."""
+        raise ImportError("saving a snapshot needs the C engine; this is its twin in Python, which only opens them")
 
     # learning
 
@@ -42,6 +69,7 @@ class Knowledge:
         """Learn (events, emotives) pairs in order: all of them, or none where one is bad."""
         checked = [(validate.events(events), validate.emotives(emotives)) for events, emotives in validate.items(items)]
         named = [(naming.name_of(events) if _learnable(events) else None, events, maps) for events, maps in checked]
+        self._check_writable()
         with self._lock:
             self._check_room(sum(sum(map(len, events)) for name, events, _ in named if name is not None))
             return [None if name is None else self._learn(name, events, maps) for name, events, maps in named]
@@ -53,6 +81,7 @@ class Knowledge:
             raise ValueError(f"events must have at least 2 symbols, not {sum(map(len, checked))}")
         frequency = validate.frequency(frequency)
         maps = validate.emotives(emotives)
+        self._check_writable()
         name = naming.name_of(checked)
         with self._lock:
             known = self._patterns.get(name)
@@ -66,6 +95,9 @@ class Knowledge:
     def forget(self, name) -> bool:
         """Remove a pattern and all it added to the counters; False where there is none of that name."""
         validate.name(name)
+        if not re.fullmatch("[0-9a-f]{40}", name):
+            return False
+        self._check_writable()
         with self._lock:
             pattern = self._patterns.pop(name, None)
             if pattern is None:
@@ -76,6 +108,7 @@ class Knowledge:
 
     def clear(self) -> None:
         """Remove everything."""
+        self._check_writable()
         with self._lock:
             self._patterns.clear()
             self._candidates.clear()
@@ -135,6 +168,10 @@ class Knowledge:
 
     def __len__(self) -> int:
         return len(self._patterns)
+
+    def _check_writable(self) -> None:
+        if self._read_only:
+            raise ValueError("the knowledge base is a read-only snapshot")
 
     # the steps of learning, under the lock
 

@@ -11,6 +11,9 @@ from kato_fast.stores import NO_NOTES, Apply, Change, Learned
 class MemoryStore:
     """The store of a knowledge base that lives as long as its process."""
 
+    #: So the engine may learn without asking the store; every other store is taken to last.
+    lasting = False
+
     def __init__(self) -> None:
         self._notes: dict[str, str] = {}
 

@@ -7,6 +7,8 @@
 
 #include "kato_fast/knowledge.h"
 
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #define SEQUENCE_MAX 256
@@ -38,6 +40,34 @@ sequence_read(sequence *out, const char *text)
     }
 }
 
+static inline void
+sequence_add(sequence *out, const char *format, uint32_t number)
+{
+    char *at = out->n == 0
+                   ? out->text
+                   : (char *)out->symbols[out->n - 1].bytes +
+                         out->symbols[out->n - 1].size;
+    out->symbols[out->n++] = (kf_text){at, (size_t)sprintf(at, format, number)};
+}
+
+/* Many small sequences of few symbols, each number another one. Event one of
+ * 256, one of 256 and one of 16, every other time one of 7. */
+static inline void
+sequence_numbered(sequence *out, uint32_t number)
+{
+    out->n = 0;
+    out->n_events = 2;
+    sequence_add(out, "x%u", number % 256);
+    out->ends[0] = out->n;
+    sequence_add(out, "y%u", number / 256 % 256);
+    sequence_add(out, "z%u", number / 65536);
+    out->ends[1] = out->n;
+    if (number % 2 == 1) {
+        sequence_add(out, "w%u", number % 7);
+        out->ends[out->n_events++] = out->n;
+    }
+}
+
 /* n symbols (at most SEQUENCE_MAX) of the first `letters` of the alphabet,
  * in events of one to three. */
 static inline void
@@ -65,6 +95,19 @@ sequence_borrow(const sequence *from, kf_emotives *emotives)
                          emotives};
 }
 
+/* An empty knowledge base, with the usual options; NULL without memory. */
+static inline kf_knowledge *
+sequence_knowledge(const kf_alloc *alloc, bool indexed, unsigned threads)
+{
+    kf_knowledge_options options = {
+        .indexed = indexed, .unicode = 150, .threads = threads};
+    kf_knowledge *knowledge = NULL;
+    memcpy(options.key, sequence_key, sizeof options.key);
+    return kf_knowledge_new(alloc, &options, &knowledge, NULL) == KF_OK
+               ? knowledge
+               : NULL;
+}
+
 /* Learn the sequence once. */
 static inline kf_status
 sequence_learn(kf_knowledge *knowledge, const char *text,
@@ -76,6 +119,22 @@ sequence_learn(kf_knowledge *knowledge, const char *text,
     sequence_read(&made, text);
     given = sequence_borrow(&made, emotives);
     return kf_knowledge_learn(knowledge, &given, 1, &learned, NULL);
+}
+
+/* Learn the numbers first..end-1. */
+static inline kf_status
+sequence_learn_numbered(kf_knowledge *knowledge, uint32_t first, uint32_t end)
+{
+    kf_status status = KF_OK;
+    for (; first < end && status == KF_OK; first++) {
+        sequence made;
+        kf_sequence given;
+        kf_learned learned;
+        sequence_numbered(&made, first);
+        given = sequence_borrow(&made, NULL);
+        status = kf_knowledge_learn(knowledge, &given, 1, &learned, NULL);
+    }
+    return status;
 }
 
 #endif

@@ -172,7 +172,7 @@ is_refused(const kf_alloc *alloc, const uint8_t *bytes, size_t size,
            const char *words)
 {
     kf_bloom *bloom = NULL;
-    kf_error err = {KF_OK, ""};
+    kf_error err = {.code = KF_OK};
     kf_status status = kf_bloom_from_bytes(alloc, bytes, size, &bloom, &err);
     kf_bloom_free(bloom);
     return status == KF_INVALID && bloom == NULL &&

@@ -1,30 +1,59 @@
-/* CPU features: known names, no more than there is room for. */
-#include "check.h"
+/* What values of KATO_FAST_CPU choose, and what is said of bad ones. */
+#define _GNU_SOURCE
 
 #include "kato_fast/cpu.h"
 
+#include "check.h"
+
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static bool
-is_known(const char *name)
+same_text(const char *text, const char *expected)
 {
-    return strcmp(name, "avx2") == 0 || strcmp(name, "avx512") == 0 ||
-           strcmp(name, "neon") == 0;
+    return expected == NULL ? text == NULL
+                            : text != NULL && strcmp(text, expected) == 0;
+}
+
+/* In a child, since a process chooses once. */
+static void
+check_choice(const char *value, kf_cpu_level level, const char *error)
+{
+    int status = -1;
+    pid_t child = fork();
+    if (child == 0) {
+        setenv("KATO_FAST_CPU", value, 1);
+        _exit(kf_cpu_choose() == level && same_text(kf_cpu_error(), error)
+                  ? 0
+                  : 1);
+    }
+    CHECK(child > 0 && waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 int
 main(void)
 {
-    const char *all[8] = {NULL};
-    size_t count = kf_cpu_features(all, 8);
-    CHECK(count <= 3);
-    for (size_t i = 0; i < count; i++) {
-        CHECK(is_known(all[i]));
+    kf_cpu_level best = KF_CPU_SCALAR;
+    for (int i = 0; i < KF_CPU_LEVELS; i++) {
+        best = kf_cpu_has((kf_cpu_level)i) ? (kf_cpu_level)i : best;
     }
-    for (size_t most = 0; most <= count; most++) {
-        const char *some[8] = {NULL};
-        CHECK(kf_cpu_features(some, most) == most);
-        CHECK(some[most] == NULL);
+    check_choice("", best, NULL);
+    check_choice("scalar", KF_CPU_SCALAR, NULL);
+    check_choice("sse9", best,
+                 "KATO_FAST_CPU must be scalar, avx2 or avx512, not sse9");
+    for (int i = 0; i < KF_CPU_LEVELS; i++) {
+        const char *name = kf_cpu_level_name((kf_cpu_level)i);
+        char error[80];
+        snprintf(error, sizeof error,
+                 "KATO_FAST_CPU is %s, which this CPU does not have", name);
+        if (kf_cpu_has((kf_cpu_level)i)) {
+            check_choice(name, (kf_cpu_level)i, NULL);
+        }
+        else {
+            check_choice(name, best, error);
+        }
     }
     return check_report();
 }

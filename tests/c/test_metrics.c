@@ -4,6 +4,7 @@
 
 #include "kato_fast/decimal.h"
 #include "kato_fast/metrics.h"
+#include "kato_fast/pattern.h"
 
 #include <math.h>
 #include <string.h>
@@ -86,12 +87,14 @@ test_counters_equal_a_recount(random_source *random)
         size_t p = random_below(random, PATTERNS);
         uint64_t change = random_below(random, 5);
         if (random_below(random, 2) == 0) {
-            kf_counters_add(&counters, &patterns[p].pattern, change);
+            kf_counters_add(&counters, patterns[p].pattern.ids,
+                            patterns[p].pattern.n, change);
             times[p] += change;
         }
         else {
             change = change < times[p] ? change : times[p];
-            kf_counters_remove(&counters, &patterns[p].pattern, change);
+            kf_counters_remove(&counters, patterns[p].pattern.ids,
+                               patterns[p].pattern.n, change);
             times[p] -= change;
         }
         check_recount(&counters, patterns, times);
@@ -102,17 +105,14 @@ test_counters_equal_a_recount(random_source *random)
 static void
 test_counters_fit(void)
 {
-    static room made;
-    uint32_t *ids = (uint32_t *)((char *)&made + offsetof(kf_pattern, ids));
+    static const uint32_t ids[2] = {0, 0};
     kf_counters counters;
     kf_counters_init(&counters, &kf_alloc_default);
     CHECK(kf_counters_reserve(&counters, 1));
-    made.pattern.n = 2;
-    ids[0] = ids[1] = 0;
     CHECK(kf_counters_fit(&counters, 2, KF_COUNTER_MAX / 2));
     CHECK(!kf_counters_fit(&counters, 2, KF_COUNTER_MAX / 2 + 1));
     CHECK(!kf_counters_fit(&counters, 2, UINT64_MAX));
-    kf_counters_add(&counters, &made.pattern, KF_COUNTER_MAX / 2);
+    kf_counters_add(&counters, ids, 2, KF_COUNTER_MAX / 2);
     CHECK(kf_counters_fit(&counters, 2, 0));
     CHECK(!kf_counters_fit(&counters, 2, 1));
     CHECK(kf_counters_probability(&counters, 0) == 1.0);

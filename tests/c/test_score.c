@@ -1,56 +1,105 @@
 /* Matches, their regions, their weight in the ensemble, and their rank. */
+#include "blocks.h"
 #include "check.h"
-#include "sequence.h"
 
 #include "kato_fast/score.h"
 
+#include <math.h>
 #include <string.h>
 
-/* A knowledge base, a state and what a search has by then. */
+/* --- by hand --- */
+
+/* Patterns of letters, the same in an open block and in a sealed one. */
 typedef struct {
-    kf_knowledge *knowledge;
-    kf_knowledge_view view;
-    kf_state *state;
-    kf_align_scratch *scratch;
-    kf_candidates candidates;
-} question;
+    block *of;
+    kf_symbols *symbols;
+    kf_root *roots[2];
+} letters;
 
-static void
-ask(question *q, const char *const *patterns, const char *state_text,
-    double threshold)
+static uint32_t
+read_letters(const char *text, sequence *made, uint32_t *ids)
 {
-    sequence state;
-    memset(q, 0, sizeof *q);
-    sequence_read(&state, state_text);
-    CHECK(kf_knowledge_new(&kf_alloc_default, sequence_key, false, 150,
-                           &q->knowledge, NULL) == KF_OK);
-    for (; *patterns != NULL; patterns++) {
-        CHECK(sequence_learn(q->knowledge, *patterns, NULL) == KF_OK);
+    sequence_read(made, text);
+    for (uint32_t i = 0; i < made->n; i++) {
+        ids[i] = (uint8_t)*made->symbols[i].bytes;
     }
-    q->view = kf_knowledge_look(q->knowledge);
-    CHECK(kf_state_encode(&kf_alloc_default, q->view.patterns, state.symbols,
-                          state.n, &q->state, NULL) == KF_OK);
-    CHECK(kf_align_scratch_new(&kf_alloc_default, q->state->align,
-                               q->view.longest, &q->scratch, NULL) == KF_OK);
-    CHECK(kf_candidates_find(&q->view, q->state->ids, q->state->m, threshold,
-                             &q->candidates, NULL) == KF_OK);
+    return made->n;
 }
 
 static void
-end(question *q)
+start(letters *out, const char *const *patterns)
 {
-    kf_candidates_free(&q->view, &q->candidates);
-    kf_align_scratch_free(q->scratch);
-    kf_state_free(q->state);
-    kf_knowledge_free(q->knowledge);
+    out->of = calloc(1, sizeof *out->of);
+    out->symbols = number_symbols(100);
+    CHECK(kf_head_new(&kf_alloc_default, &out->of->head, NULL) == KF_OK);
+    for (; *patterns != NULL; patterns++) {
+        sequence made;
+        uint32_t ids[SEQUENCE_MAX];
+        read_letters(*patterns, &made, ids);
+        add_pattern(out->of->head, ids, made.n, made.ends, made.n_events);
+    }
+    seal(out->of, NULL, 0);
+    for (int sealed = 0; sealed < 2; sealed++) {
+        kf_block_of_rows rows = {sealed ? out->of->segment : NULL,
+                                 sealed ? NULL : out->of->head};
+        out->roots[sealed] = new_root(out->symbols, &rows, 1);
+    }
 }
 
 static void
-align(question *q, double threshold, kf_matches *out)
+finish(letters *old)
 {
-    memset(out, 0, sizeof *out);
-    CHECK(kf_score_align(&q->view, q->state, &q->candidates, threshold, true,
-                         q->scratch, out, NULL) == KF_OK);
+    kf_root_release(old->roots[0]);
+    kf_root_release(old->roots[1]);
+    kf_symbols_release(old->symbols);
+    free_block(old->of);
+}
+
+static void
+ask_letters(const letters *all, int sealed, const char *state,
+            double threshold, question *q, kf_matches *found)
+{
+    sequence made;
+    uint32_t ids[SEQUENCE_MAX];
+    uint32_t m = read_letters(state, &made, ids);
+    memset(found, 0, sizeof *found);
+    ask(q, all->roots[sealed], ids, m, threshold, all->of->longest);
+    scan(q, 0, all->of->head->count, found);
+    for (size_t i = 0; i < found->count; i++) {
+        found->items[i].frequency = 1;
+    }
+}
+
+static void
+match_letters(const char *pattern, const char *state, double threshold,
+              void (*check)(const kf_pattern *pattern, const kf_matches *found,
+                            const void *context),
+              const void *context)
+{
+    const char *const patterns[] = {pattern, NULL};
+    letters all;
+    start(&all, patterns);
+    for (int sealed = 0; sealed < 2; sealed++) {
+        question q;
+        kf_matches found;
+        ask_letters(&all, sealed, state, threshold, &q, &found);
+        check(all.of->head->patterns[0], &found, context);
+        kf_matches_free(&kf_alloc_default, &found);
+        end(&q);
+    }
+    finish(&all);
+}
+
+static void
+check_events(const kf_pattern *pattern, const kf_matches *found,
+             const void *context)
+{
+    const uint32_t *expected = context;
+    CHECK(found->count == 1);
+    CHECK(kf_pattern_event_from(pattern, found->items[0].present_start) ==
+          expected[0]);
+    CHECK(kf_pattern_event_from(pattern, found->items[0].present_end) ==
+          expected[1]);
 }
 
 /* Past and present of the only pattern. */
@@ -58,16 +107,8 @@ static void
 check_regions(const char *pattern, const char *state, uint32_t past_end,
               uint32_t present_end)
 {
-    const char *const patterns[] = {pattern, NULL};
-    question q;
-    kf_matches matches;
-    ask(&q, patterns, state, 0.0);
-    align(&q, 0.0, &matches);
-    CHECK(matches.count == 1);
-    CHECK(matches.items[0].past_end == past_end);
-    CHECK(matches.items[0].present_end == present_end);
-    kf_matches_free(&kf_alloc_default, &matches);
-    end(&q);
+    uint32_t expected[2] = {past_end, present_end};
+    match_letters(pattern, state, 0.0, check_events, expected);
 }
 
 static void
@@ -84,45 +125,103 @@ test_regions(void)
 }
 
 static void
-test_threshold_ties(void)
+check_number(const kf_pattern *pattern, const kf_matches *found,
+            const void *context)
 {
-    static const char *const patterns[] = {"A|B|C|D", "A|X|Y", "P|Q", NULL};
-    question q;
-    kf_matches matches;
-    ask(&q, patterns, "AZ", 0.4); /* 2 of 5 is 0.4; 2 of 6 is not */
-    align(&q, 0.4, &matches);
-    CHECK(matches.count == 1 && matches.items[0].row == 1);
-    CHECK(matches.items[0].similarity == 0.4);
-    kf_matches_free(&kf_alloc_default, &matches);
-    end(&q);
-    ask(&q, patterns, "AZ", 0.0);
-    align(&q, 0.0, &matches);
-    CHECK(matches.count == 3 && matches.frequency == 3);
-    kf_matches_free(&kf_alloc_default, &matches);
-    align(&q, -1.0, &matches); /* without a block only exactly 0 passes */
-    CHECK(matches.count == 2);
-    kf_matches_free(&kf_alloc_default, &matches);
-    end(&q);
+    (void)pattern;
+    CHECK(found->count == *(const size_t *)context);
 }
 
-/* Three patterns of two futures: order inside an event does not count. */
 static void
-test_futures(void)
+check_passes(const char *pattern, double threshold, size_t expected)
 {
-    static const char *const patterns[] = {"A|B|CD", "X|A|B|DC", "A|B|E",
-                                           "A|B|E",  "A|B",      NULL};
+    match_letters(pattern, "AZ", threshold, check_number, &expected);
+}
+
+static void
+test_threshold_ties(void)
+{
+    check_passes("A|X|Y", 0.4, 1); /* 2 of 5 */
+    check_passes("A|X|Y", nextafter(0.4, 1.0), 0);
+    check_passes("A|B|C|D", 0.4, 0); /* 2 of 6 */
+    check_passes("A|B|C|D", 2.0 / 6.0, 1);
+    check_passes("P|Q", 0.0, 1);
+    check_passes("P|Q", -0.0, 1);
+    check_passes("P|Q", -1.0, 0); /* without a block only exactly 0 passes */
+    check_passes("P|Q", 5e-324, 0);
+    check_passes("A|B", -1.0, 1);
+}
+
+static uint64_t last_hash[2];
+
+static void
+keep_hash(const kf_pattern *pattern, const kf_matches *found,
+          const void *context)
+{
+    const bool *first = context;
+    (void)pattern;
+    CHECK(found->count == 1);
+    if (*first) {
+        memcpy(last_hash, found->items[0].future_hash, sizeof last_hash);
+    }
+    CHECK(memcmp(last_hash, found->items[0].future_hash,
+                 sizeof last_hash) == 0);
+}
+
+static void
+differ(const kf_pattern *pattern, const kf_matches *found, const void *context)
+{
+    (void)pattern;
+    (void)context;
+    CHECK(found->count == 1);
+    CHECK(last_hash[0] != found->items[0].future_hash[0]);
+    CHECK(last_hash[1] != found->items[0].future_hash[1]);
+}
+
+static void
+check_same_future(const char *a, const char *b, bool same)
+{
+    bool first = true;
+    match_letters(a, "AZ", 0.0, keep_hash, &first);
+    first = false;
+    match_letters(b, "AZ", 0.0, same ? keep_hash : differ, &first);
+}
+
+/* Order counts between events, not inside them; where they end matters. */
+static void
+test_futures_by_hand(void)
+{
+    check_same_future("A|BC|D", "XX|A|CB|D", true);
+    check_same_future("A|BBC", "A|BCB", true);
+    check_same_future("A|BC|D", "A|B|CD", false);
+    check_same_future("A|BC|D", "A|D|BC", false);
+    check_same_future("A|BBC", "A|BC", false);
+    check_same_future("A|BBC", "A|BCC", false);
+    check_same_future("A|B", "A|B|B", false);
+    check_same_future("A|B", "A|BB", false);
+    check_same_future("A|B", "A", false);
+}
+
+/* Three patterns of two futures: order inside an event does not count. The
+ * third was learned twice. */
+static void
+check_ensemble(const letters *all, int sealed)
+{
     question q;
     kf_matches m;
     kf_futures f = {0};
     uint32_t *order;
     double weights[2] = {0.0, 0.0};
-    ask(&q, patterns, "AB", 0.1);
-    align(&q, 0.1, &m);
+    ask_letters(all, sealed, "AB", 0.1, &q, &m);
+    CHECK(m.count == 4);
+    m.items[2].frequency = 2;
     CHECK(kf_score_ensemble(&kf_alloc_default, &m, &f, NULL) == KF_OK);
-    CHECK(m.count == 4 && m.frequency == 5 && f.count == 2);
+    CHECK(m.frequency == 5 && f.count == 2);
     CHECK(m.items[0].future == 0 && m.items[1].future == 0);
     CHECK(m.items[2].future == 1 && m.items[3].future == KF_NO_FUTURE);
     CHECK(f.items[0].members == 2 && f.items[1].members == 1);
+    CHECK(f.items[0].row == 0 && f.items[0].start == 2);
+    CHECK(f.items[1].row == 2 && f.items[1].start == 2);
     weights[0] += 1.0 * m.items[0].similarity;
     weights[0] += 1.0 * m.items[1].similarity;
     weights[1] += 2.0 * m.items[2].similarity;
@@ -140,6 +239,18 @@ test_futures(void)
     kf_futures_free(&kf_alloc_default, &f);
     kf_matches_free(&kf_alloc_default, &m);
     end(&q);
+}
+
+static void
+test_ensemble(void)
+{
+    static const char *const patterns[] = {"A|B|CD", "X|A|B|DC", "A|B|E",
+                                           "A|B",    NULL};
+    letters all;
+    start(&all, patterns);
+    check_ensemble(&all, 0);
+    check_ensemble(&all, 1);
+    finish(&all);
 }
 
 /* --- rank --- */
@@ -205,21 +316,25 @@ test_futures_are_ordered_stably(random_source *random)
 /* --- no memory --- */
 
 static bool
-score_all(question *q, const kf_alloc *alloc)
+score_all(const kf_matches *found, const kf_alloc *alloc)
 {
     kf_matches matches = {0};
     kf_futures futures = {0};
     uint32_t *ranked = NULL;
     uint32_t *order = NULL;
     size_t count;
-    kf_error err = {KF_OK, ""};
-    bool done =
-        kf_score_align(&q->view, q->state, &q->candidates, 0.0, true,
-                       q->scratch, &matches, &err) == KF_OK &&
-        kf_score_ensemble(alloc, &matches, &futures, &err) == KF_OK &&
-        kf_score_rank(alloc, &matches, 5, &ranked, &count, &err) == KF_OK &&
-        kf_score_order_futures(alloc, &futures, &order, &err) == KF_OK;
-    CHECK(done || err.code == KF_NO_MEMORY);
+    kf_error err = {.code = KF_OK};
+    bool done = true;
+    for (size_t i = 0; i < found->count && done; i++) {
+        done = kf_matches_append(alloc, &matches, &found->items[i]);
+    }
+    if (done) {
+        done = kf_score_ensemble(alloc, &matches, &futures, &err) == KF_OK &&
+               kf_score_rank(alloc, &matches, 5, &ranked, &count, &err) ==
+                   KF_OK &&
+               kf_score_order_futures(alloc, &futures, &order, &err) == KF_OK;
+        CHECK(done || err.code == KF_NO_MEMORY);
+    }
     kf_release(alloc, ranked);
     kf_release(alloc, order);
     kf_futures_free(alloc, &futures);
@@ -235,17 +350,21 @@ test_no_memory(void)
         "A|F",    "A|G",      "A|H",   "A|I", "A|J", "A|K", NULL};
     check_memory memory = {0};
     kf_alloc alloc = check_alloc(&memory);
+    letters all;
     question q;
+    kf_matches found;
     int failures = 0;
-    ask(&q, patterns, "AB", 0.0);
-    q.view.alloc = &alloc;
+    start(&all, patterns);
+    ask_letters(&all, 0, "AB", 0.0, &q, &found);
+    CHECK(found.count == 13);
     CHECK_EACH_FAILURE (memory, done) {
-        done = score_all(&q, &alloc);
+        done = score_all(&found, &alloc);
         failures += !done;
     }
     CHECK(failures >= 8);
-    q.view.alloc = &kf_alloc_default;
+    kf_matches_free(&kf_alloc_default, &found);
     end(&q);
+    finish(&all);
 }
 
 int
@@ -254,7 +373,8 @@ main(void)
     random_source random = random_start();
     test_regions();
     test_threshold_ties();
-    test_futures();
+    test_futures_by_hand();
+    test_ensemble();
     test_rank_is_stable(&random);
     test_futures_are_ordered_stably(&random);
     test_no_memory();

@@ -17,15 +17,15 @@ enum {
     M = 6
 };
 
-static kf_patterns *
+static kf_symbols *
 known(const kf_alloc *alloc)
 {
-    kf_patterns *patterns;
+    kf_symbols *symbols;
     uint32_t id;
-    CHECK(kf_patterns_new(alloc, sequence_key, &patterns, NULL) == KF_OK);
-    CHECK(kf_symbols_intern(patterns->symbols, texts[2], &id, NULL) == KF_OK);
-    CHECK(kf_symbols_intern(patterns->symbols, texts[0], &id, NULL) == KF_OK);
-    return patterns;
+    CHECK(kf_symbols_new(alloc, sequence_key, &symbols, NULL) == KF_OK);
+    CHECK(kf_symbols_intern(symbols, texts[2], &id, NULL) == KF_OK);
+    CHECK(kf_symbols_intern(symbols, texts[0], &id, NULL) == KF_OK);
+    return symbols;
 }
 
 static void
@@ -50,16 +50,53 @@ test_encode(void)
 {
     check_memory memory = {0};
     kf_alloc alloc = check_alloc(&memory);
-    kf_patterns *patterns = known(&alloc);
+    kf_symbols *symbols = known(&alloc);
     kf_state *state;
-    CHECK(kf_state_encode(&alloc, patterns, texts, M, &state, NULL) == KF_OK);
-    CHECK(kf_symbols_count(patterns->symbols) == 2);
+    CHECK(kf_state_encode(&alloc, symbols, texts, M, &state, NULL) == KF_OK);
+    CHECK(kf_symbols_count(symbols) == 2);
     check_state(state);
-    kf_patterns_release(patterns); /* the state has a share */
+    kf_symbols_release(symbols); /* the state has a share */
     check_state(state);
     kf_state_free(state);
     kf_state_free(NULL);
     CHECK(memory.live == 0);
+}
+
+/* Every known symbol once, in order of symbols, as often as it stands in the
+ * state, and where first. */
+static void
+test_distinct(random_source *random)
+{
+    kf_symbols *symbols = known(&kf_alloc_default);
+    for (int round = 0; round < 200; round++) {
+        kf_text given[40];
+        uint32_t m = 1 + random_below(random, 40);
+        kf_state_symbol expected[2] = {{0, 0, 0}, {1, 0, 0}};
+        uint32_t n = 0;
+        kf_state *state;
+        for (uint32_t j = m; j-- > 0;) {
+            uint32_t text = random_below(random, 3);
+            given[j] = texts[text];
+            if (text != 1) { /* the unknown one */
+                expected[text == 0].count++;
+                expected[text == 0].first = j;
+            }
+        }
+        CHECK(kf_state_encode(&kf_alloc_default, symbols, given, m, &state,
+                              NULL) == KF_OK);
+        for (uint32_t symbol = 0; symbol < 2; symbol++) {
+            const kf_state_symbol *here = &state->distinct[n];
+            if (expected[symbol].count > 0) {
+                CHECK(n < state->n_distinct && here->symbol == symbol);
+                CHECK(here->count == expected[symbol].count);
+                CHECK(here->first == expected[symbol].first);
+                n++;
+            }
+        }
+        CHECK(state->n_distinct == n);
+        kf_state_free(state);
+    }
+    kf_symbols_release(symbols);
 }
 
 static void
@@ -70,19 +107,19 @@ test_no_memory(void)
     int failures = 0;
     CHECK_EACH_FAILURE (memory, done) {
         size_t nth = check_memory_pause(&memory);
-        kf_patterns *patterns = known(&alloc);
+        kf_symbols *symbols = known(&alloc);
         kf_state *state = NULL;
         kf_error err;
         check_memory_arm(&memory, nth);
         done =
-            kf_state_encode(&alloc, patterns, texts, M, &state, &err) == KF_OK;
+            kf_state_encode(&alloc, symbols, texts, M, &state, &err) == KF_OK;
         CHECK(done || (err.code == KF_NO_MEMORY && state == NULL));
         failures += !done;
         if (done) {
             check_state(state);
         }
         kf_state_free(state);
-        kf_patterns_release(patterns);
+        kf_symbols_release(symbols);
     }
     CHECK(failures >= 4);
 }
@@ -90,7 +127,9 @@ test_no_memory(void)
 int
 main(void)
 {
+    random_source random = random_start();
     test_encode();
+    test_distinct(&random);
     test_no_memory();
     return check_report();
 }

@@ -403,7 +403,7 @@ def test_the_store_is_closed_with_it():
         ({"persistence": 101}, ValueError, "persistence must be from 1 to 100, not 101"),
         ({"persistence": True}, TypeError, "persistence must be an int, not bool"),
         ({"persistence": 5.0}, TypeError, "persistence must be an int, not float"),
-        ({"threads": 0}, ValueError, "threads must be from 1 to 1024, not 0"),
+        ({"threads": 0}, ValueError, "threads must be from 1 to 64, not 0"),
         ({"threads": "2"}, TypeError, "threads must be an int, not str"),
         ({"implementation": "rust"}, ValueError, "implementation must be one of c, python, not 'rust'"),
         ({"store": 7}, TypeError, "store must have the methods of kato_fast.stores.Store; int lacks pending"),

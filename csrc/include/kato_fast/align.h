@@ -76,8 +76,9 @@ uint32_t kf_align_lcs(const kf_align_state *state, kf_align_scratch *scratch,
 void kf_align_note_seen(const kf_align_state *state, kf_align_scratch *scratch,
                         uint32_t from, uint32_t end);
 
-/* Whether the symbol at position j of the state was noted. */
-bool kf_align_was_seen(const kf_align_state *state,
-                       const kf_align_scratch *scratch, uint32_t j);
+/* Add what was noted to a set of state positions: bit j of
+ * seen[(m + 63) / 64] words. */
+void kf_align_collect_seen(const kf_align_state *state,
+                           const kf_align_scratch *scratch, uint64_t *seen);
 
 #endif

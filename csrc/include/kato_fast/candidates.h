@@ -1,13 +1,17 @@
 /* From a state and a threshold to the patterns that can pass it.
  *
- * Never loses one that the profile's search would find. Plain values that
- * belong to one search; the knowledge base's lock must be held. */
+ * A pattern of n symbols matches a state of m where at least need(n + m)
+ * symbols match, and no more can match than min(n, m) or than both have in
+ * common. Dropping what those bounds exclude loses nothing. Plain values that
+ * belong to one search. */
 #ifndef KATO_FAST_CANDIDATES_H
 #define KATO_FAST_CANDIDATES_H
 
-#include "kato_fast/knowledge.h"
+#include "kato_fast/alloc.h"
+#include "kato_fast/root.h"
 #include "kato_fast/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,19 +21,29 @@
  * monotone, so every larger k passes as well. 0 where threshold <= 0. */
 uint32_t kf_candidates_need(double threshold, uint32_t total);
 
-typedef struct {
-    uint32_t *rows;      /* owned; in learning order */
-    size_t count;
-    uint32_t *need;      /* owned; by pattern length, 0..longest */
-} kf_candidates;
+/* need by pattern length, 0..longest; n + 1 for lengths n that can never pass
+ * since no more than min(n, m) symbols match. Owned. */
+KF_MUST_USE kf_status kf_candidates_needs(const kf_alloc *alloc,
+                                          double threshold, uint32_t m,
+                                          uint32_t longest, uint32_t **out,
+                                          kf_error *err);
 
-/* state: m symbol ids, KF_SYMBOL_NONE for unknown ones. Patterns whose length
- * alone keeps them below the threshold are left out. */
-KF_MUST_USE kf_status kf_candidates_find(const kf_knowledge_view *knowledge,
-                                         const uint32_t *state, uint32_t m,
-                                         double threshold, kf_candidates *out,
-                                         kf_error *err);
-void kf_candidates_free(const kf_knowledge_view *knowledge,
-                        kf_candidates *candidates);
+/* What the host's shipped index finds (its section 5.2), which loses
+ * matches: patterns of a similar length that have one of the state's oldest
+ * symbols. */
+typedef struct {
+    uint32_t first; /* length classes, inclusive */
+    uint32_t last;
+    uint32_t symbols[10]; /* global ids */
+    uint32_t n_symbols;
+    bool either;      /* a short state: one of both is enough */
+    bool any_similar; /* some pattern has a similar length */
+} kf_host_index;
+
+/* any_similar is left false: only who knows all patterns can tell. */
+void kf_host_index_ask(const uint32_t *state, uint32_t m, kf_host_index *out);
+bool kf_host_index_is_similar(const kf_host_index *index, uint32_t n);
+bool kf_host_index_finds(const kf_host_index *index, const uint32_t *ids,
+                         uint32_t n);
 
 #endif

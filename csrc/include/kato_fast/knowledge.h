@@ -1,9 +1,12 @@
 /* The resident knowledge base: patterns in learning order, their names,
  * frequencies, emotives, and the counters kept while learning.
  *
- * One readers-writer lock: searches run beside each other and beside nothing
- * that writes. Every function takes the lock itself unless its comment says
- * otherwise. Writing functions change nothing where they fail. */
+ * Two locks. Writers exclude each other; each changes what readers see in
+ * one short exclusive section, so that a search waits for microseconds at
+ * most. A search looks at a kf_root without any lock, then takes the shared
+ * lock for what changes: frequencies, counters, rows learned meanwhile.
+ * Every function takes the locks itself unless its comment says otherwise.
+ * Writing functions change nothing where they fail. */
 #ifndef KATO_FAST_KNOWLEDGE_H
 #define KATO_FAST_KNOWLEDGE_H
 
@@ -11,7 +14,10 @@
 #include "kato_fast/emotives.h"
 #include "kato_fast/metrics.h"
 #include "kato_fast/pattern.h"
+#include "kato_fast/root.h"
+#include "kato_fast/spares.h"
 #include "kato_fast/status.h"
+#include "kato_fast/workers.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,12 +41,16 @@ typedef struct {
     bool is_new;
 } kf_learned;
 
-/* indexed: candidates are those of the host's lossy index. unicode: version
- * for names, see naming.h. key: random, for the hash of symbols. */
+typedef struct {
+    uint8_t key[16];  /* random, for hashes that input must not steer */
+    bool indexed;     /* candidates are those of the host's lossy index */
+    unsigned unicode; /* version for names, see naming.h */
+    unsigned threads; /* that one search may use, 1 to KF_WORKERS_MAX */
+} kf_knowledge_options;
+
 KF_MUST_USE kf_status kf_knowledge_new(const kf_alloc *alloc,
-                                       const uint8_t key[16], bool indexed,
-                                       unsigned unicode, kf_knowledge **out,
-                                       kf_error *err);
+                                       const kf_knowledge_options *options,
+                                       kf_knowledge **out, kf_error *err);
 void kf_knowledge_free(kf_knowledge *knowledge); /* NULL is allowed */
 
 /* The name that a sequence would be learned under. Takes no lock. */
@@ -63,9 +73,10 @@ KF_MUST_USE kf_status kf_knowledge_put(kf_knowledge *knowledge,
                                        uint8_t name[KF_NAME_SIZE],
                                        kf_error *err);
 
-/* False where there is no pattern of that name. */
-bool kf_knowledge_forget(kf_knowledge *knowledge,
-                         const uint8_t name[KF_NAME_SIZE]);
+/* *found: whether there was a pattern of that name. */
+KF_MUST_USE kf_status kf_knowledge_forget(kf_knowledge *knowledge,
+                                          const uint8_t name[KF_NAME_SIZE],
+                                          bool *found, kf_error *err);
 
 KF_MUST_USE kf_status kf_knowledge_clear(kf_knowledge *knowledge,
                                          kf_error *err);
@@ -78,37 +89,38 @@ const kf_alloc *kf_knowledge_alloc(const kf_knowledge *knowledge);
 
 size_t kf_knowledge_memory(kf_knowledge *knowledge);
 
-/* --- reading under the lock --- */
+/* --- reading under the shared lock --- */
 
 void kf_knowledge_lock_shared(kf_knowledge *knowledge);
 void kf_knowledge_unlock_shared(kf_knowledge *knowledge);
 
-/* One pattern with what is kept beside it; pattern is NULL for a row whose
- * pattern was forgotten. Borrowed while the lock is held, the pattern itself
- * as long as the kf_patterns. */
+/* What a search works on; the lock must be held while it is taken. */
 typedef struct {
-    const kf_pattern *pattern;
-    uint64_t frequency;
-    kf_emotives *emotives;
-    uint32_t n; /* of the pattern: its length filters without a look at it */
-} kf_row;
-
-/* The fields below are for the search; the lock must be held. */
-typedef struct {
-    kf_patterns *patterns;
-    const kf_row *rows; /* in learning order */
-    size_t n_rows;
-    size_t n_patterns; /* rows that are not forgotten */
-    const kf_counters *counters;
+    kf_root *root; /* borrowed: take a share to keep it beyond the lock */
+    const kf_counters *counters; /* valid only under the lock */
+    uint64_t era;    /* another one where rows mean other patterns */
+    uint64_t writes; /* another one after each change */
+    uint32_t n_rows;
     uint32_t longest; /* no pattern has more symbols */
     bool indexed;
-    const kf_alloc *alloc;
+    unsigned unicode;
+    uint64_t secret; /* for hashes */
+    kf_workers *workers; /* borrowed, as long as the knowledge base */
+    kf_spares *spares;   /* likewise */
 } kf_knowledge_view;
 
-kf_knowledge_view kf_knowledge_look(const kf_knowledge *knowledge);
+kf_knowledge_view kf_knowledge_look(kf_knowledge *knowledge);
 
-/* The row of that name, NULL where there is none. The lock must be held. */
-const kf_row *kf_knowledge_find(const kf_knowledge *knowledge,
-                                const uint8_t name[KF_NAME_SIZE]);
+/* The lock must be held; row below n_rows. A forgotten row has frequency 0. */
+uint64_t kf_knowledge_frequency(const kf_knowledge *knowledge, uint32_t row);
+kf_emotives *kf_knowledge_emotives(const kf_knowledge *knowledge,
+                                   uint32_t row); /* borrowed, may be NULL */
+
+/* The row of that name, KF_NO_ROW where there is none. The lock must be
+ * held. */
+#define KF_NO_ROW UINT32_MAX
+KF_MUST_USE kf_status kf_knowledge_find(const kf_knowledge *knowledge,
+                                        const uint8_t name[KF_NAME_SIZE],
+                                        uint32_t *row, kf_error *err);
 
 #endif

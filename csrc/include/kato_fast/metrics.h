@@ -7,7 +7,6 @@
 #define KATO_FAST_METRICS_H
 
 #include "kato_fast/alloc.h"
-#include "kato_fast/pattern.h"
 #include "kato_fast/status.h"
 
 #include <stdbool.h>
@@ -40,14 +39,13 @@ void kf_counters_free(kf_counters *counters);
 /* Room for ids below count, zero at first. */
 bool kf_counters_reserve(kf_counters *counters, uint32_t count);
 
-/* Whether adding a pattern of n symbols `times` times keeps every counter in
- * range. */
+/* Whether adding n symbols `times` times keeps every counter in range. */
 bool kf_counters_fit(const kf_counters *counters, uint32_t n, uint64_t times);
 
-/* Count the pattern's symbols `times` times more, or less. */
-void kf_counters_add(kf_counters *counters, const kf_pattern *pattern,
+/* Count a pattern's n symbols `times` times more, or less. */
+void kf_counters_add(kf_counters *counters, const uint32_t *ids, uint32_t n,
                      uint64_t times);
-void kf_counters_remove(kf_counters *counters, const kf_pattern *pattern,
+void kf_counters_remove(kf_counters *counters, const uint32_t *ids, uint32_t n,
                         uint64_t times);
 
 /* A symbol's share of all symbols in patterns; 0.0 where nothing was

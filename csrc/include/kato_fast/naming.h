@@ -11,6 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The newest Unicode version of the table. */
+#define KF_UNICODE_NEWEST 160u
+
 #define KF_NAME_SIZE 20
 #define KF_NAME_HEX_SIZE 40
 

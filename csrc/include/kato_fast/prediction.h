@@ -1,6 +1,10 @@
 /* From matches to finished predictions: the whole path of a question.
  *
- *   encode the state -> find candidates -> align -> score -> rank -> assemble
+ *   encode the state -> scan (candidates, align) -> score -> rank -> assemble
+ *
+ * Scanning takes no lock; what follows takes the shared one and first scans
+ * the rows that were learned meanwhile, so that the answer is that of one
+ * moment.
  *
  * A kf_predictions never changes and holds shares of all it points into, so
  * that learning, forgetting and clearing do not touch it; it may be read
@@ -12,6 +16,7 @@
 #include "kato_fast/emotives.h"
 #include "kato_fast/knowledge.h"
 #include "kato_fast/pattern.h"
+#include "kato_fast/root.h"
 #include "kato_fast/score.h"
 #include "kato_fast/state.h"
 #include "kato_fast/status.h"
@@ -52,14 +57,16 @@ typedef struct {
 
 typedef struct {
     kf_alloc alloc;
-    kf_state *state; /* owned; NULL where nothing was asked */
+    kf_root *root;   /* a share; NULL where nothing was asked */
+    kf_state *state; /* owned; likewise */
+    uint32_t longest; /* no pattern of root has more symbols */
     kf_prediction *items; /* best first */
     size_t count;
     kf_futures futures; /* in order of first member: see the function */
     pthread_mutex_t lock; /* of future_order, which is made when asked for */
     uint32_t *future_order;
     size_t matched;     /* patterns that passed the threshold */
-    kf_arena arena;     /* items, blocks, missing, extras */
+    kf_arena arena;     /* items, patterns, blocks, missing, extras */
 } kf_predictions;
 
 /* texts: the state, m symbols of valid UTF-8, borrowed for the call. Below
@@ -77,12 +84,24 @@ KF_MUST_USE kf_status
 kf_predictions_order_futures(kf_predictions *predictions,
                              const uint32_t **out, kf_error *err);
 
-/* Names and similarities of every pattern that passes, in learning order. */
+/* A future read out: events first_event..n_events-1 of pattern. pattern:
+ * borrowed, room for any pattern of the root (kf_prediction_room). */
+void kf_predictions_read_future(const kf_predictions *predictions,
+                                const kf_future *future, kf_pattern *pattern,
+                                uint32_t *first_event);
+
+/* Owned room for any future of these predictions; NULL without memory. */
+kf_pattern *kf_predictions_room(const kf_predictions *predictions);
+
+/* Rows and similarities of every pattern that passes, in learning order. */
 typedef struct {
     kf_alloc alloc;
-    uint8_t (*names)[KF_NAME_SIZE]; /* owned */
-    double *ratios;                 /* owned */
+    kf_root *root; /* a share */
+    unsigned unicode;
+    uint32_t *rows; /* owned */
+    double *ratios; /* owned */
     size_t count;
+    uint32_t longest;
 } kf_match_list;
 
 KF_MUST_USE kf_status kf_match_all(kf_knowledge *knowledge,
@@ -90,5 +109,10 @@ KF_MUST_USE kf_status kf_match_all(kf_knowledge *knowledge,
                                    double threshold, kf_match_list *out,
                                    kf_error *err);
 void kf_match_list_free(kf_match_list *list);
+
+/* The names of all matches, count of them into out. */
+KF_MUST_USE kf_status kf_match_list_names(const kf_match_list *list,
+                                          uint8_t (*out)[KF_NAME_SIZE],
+                                          kf_error *err);
 
 #endif

@@ -8,10 +8,18 @@
 
 #include "kato_fast/align.h"
 #include "kato_fast/arena.h"
-#include "kato_fast/pattern.h"
+#include "kato_fast/symbols.h"
 #include "kato_fast/status.h"
 
 #include <stdint.h>
+
+/* A symbol that the knowledge base knows, and how often and where the
+ * state has it. */
+typedef struct {
+    uint32_t symbol;
+    uint32_t count;
+    uint32_t first; /* its first position */
+} kf_state_symbol;
 
 typedef struct {
     kf_alloc alloc;
@@ -19,15 +27,17 @@ typedef struct {
     uint32_t *ids; /* KF_SYMBOL_NONE: unknown */
     kf_text *texts;
     kf_text *json;
+    kf_state_symbol *distinct; /* by symbol */
+    uint32_t n_distinct;
     kf_align_state *align;
-    kf_arena arena;        /* holds the three arrays and unknown texts */
-    kf_patterns *patterns; /* a share: known texts are in its symbols */
+    kf_arena arena;        /* holds the arrays and unknown texts */
+    kf_symbols *symbols; /* a share: known texts are in it */
 } kf_state;
 
 /* texts: m symbols, borrowed for the call. The knowledge base's lock must be
  * held. Free with kf_state_free. */
 KF_MUST_USE kf_status kf_state_encode(const kf_alloc *alloc,
-                                      kf_patterns *patterns,
+                                      kf_symbols *symbols,
                                       const kf_text *texts, uint32_t m,
                                       kf_state **out, kf_error *err);
 void kf_state_free(kf_state *state); /* NULL is allowed */

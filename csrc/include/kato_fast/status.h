@@ -20,11 +20,14 @@ typedef enum {
     KF_OK = 0,
     KF_NO_MEMORY, /* an allocation failed; nothing was changed */
     KF_INVALID,   /* the input breaks a rule that the message names */
-    KF_TOO_LARGE  /* the input is over a documented limit */
+    KF_TOO_LARGE, /* the input is over a documented limit */
+    KF_SYSTEM,    /* the operating system refused; err->system says why */
+    KF_STOPPED    /* the caller's own callback asked to stop */
 } kf_status;
 
 typedef struct {
     kf_status code;
+    int system;        /* an errno; only with KF_SYSTEM */
     char message[256]; /* NUL-terminated, cut where it would not fit */
 } kf_error;
 
@@ -35,5 +38,8 @@ kf_status kf_fail(kf_error *err, kf_status code, const char *format, ...)
 
 /* kf_fail(err, KF_NO_MEMORY, "out of memory"). */
 kf_status kf_no_memory(kf_error *err);
+
+/* KF_SYSTEM with errno as it is now; what: the call that failed. */
+kf_status kf_system_error(kf_error *err, const char *what);
 
 #endif

@@ -29,6 +29,50 @@ typedef struct kf_symbols kf_symbols;
 KF_MUST_USE kf_status kf_symbols_new(const kf_alloc *alloc,
                                      const uint8_t key[16], kf_symbols **out,
                                      kf_error *err);
+
+/* What an id stands for: where its UTF-8 text and its JSON text are. Where
+ * nothing had to be escaped, the one is inside the other. */
+typedef struct {
+    uint64_t bytes; /* from the start of the table's texts */
+    uint64_t json;
+    uint32_t size;
+    uint32_t json_size;
+} kf_symbol_entry;
+
+typedef struct {
+    uint32_t hash; /* upper half of the 64 bits */
+    uint32_t id;   /* KF_SYMBOL_NONE: free */
+} kf_symbol_slot;
+
+/* A whole table in three position-independent arrays. */
+typedef struct {
+    const kf_symbol_entry *entries; /* by id */
+    uint32_t count;
+    const kf_symbol_slot *slots;
+    size_t n_slots; /* a power of two, at most three quarters used */
+    const char *texts;
+    size_t texts_size;
+} kf_symbols_image;
+
+/* An owned image of the first `count` symbols, to be freed with
+ * kf_symbols_image_free. Needs no lock. */
+KF_MUST_USE kf_status kf_symbols_copy(const kf_symbols *symbols,
+                                      uint32_t count, kf_symbols_image *out,
+                                      kf_error *err);
+void kf_symbols_image_free(const kf_alloc *alloc, kf_symbols_image *image);
+
+/* A table over an image that is not copied (mapped from a file); nothing may
+ * be interned in it. key: the one it was made with. Checks all that reading
+ * would trust, KF_INVALID says what is wrong and where; that slots and JSON
+ * agree with the texts is a checksum's task. release(context) is called when
+ * the last share goes; it is not called where this fails. */
+KF_MUST_USE kf_status kf_symbols_open(const kf_alloc *alloc,
+                                      const uint8_t key[16],
+                                      const kf_symbols_image *image,
+                                      void (*release)(void *context),
+                                      void *context, kf_symbols **out,
+                                      kf_error *err);
+
 kf_symbols *kf_symbols_share(kf_symbols *symbols);
 void kf_symbols_release(kf_symbols *symbols); /* NULL is allowed */
 

@@ -1,0 +1,69 @@
+#include "align_kernel.h"
+
+#if defined(__x86_64__) && defined(__GNUC__)
+
+#include <immintrin.h>
+
+#define KF_TARGET __attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt")))
+#define KF_LANES 4
+
+#include "align_runs.h"
+
+/* `set` with the bit of every lane in which word is not 0. */
+KF_TARGET KF_INLINE __m256i
+mark(__m256i set, __m256i word, __m256i bit)
+{
+    __m256i none = _mm256_cmpeq_epi64(word, _mm256_setzero_si256());
+    return _mm256_or_si256(set, _mm256_andnot_si256(none, bit));
+}
+
+/* Four words at a time. */
+KF_TARGET KF_INLINE void
+walk_lanes(const kf_align_local *local, const kf_align_task *lanes,
+           uint32_t n, uint32_t id_bytes, walk *out)
+{
+    const __m256i zero = _mm256_setzero_si256();
+    const __m256i minus_one = _mm256_set1_epi64x(-1);
+    __m256i allowed = minus_one;
+    __m256i before = zero;
+    __m256i hits = zero;
+    __m256i ends = zero;
+    __m256i taken = zero;
+    __m256i symbols = zero;
+    __m256i bit = _mm256_set1_epi64x(1);
+    for (uint32_t i = 0; i < n; i++) {
+        __m256i mask = _mm256_set_epi64x(
+            (long long)kf_align_mask(local, lanes[3].ids, i, id_bytes),
+            (long long)kf_align_mask(local, lanes[2].ids, i, id_bytes),
+            (long long)kf_align_mask(local, lanes[1].ids, i, id_bytes),
+            (long long)kf_align_mask(local, lanes[0].ids, i, id_bytes));
+        __m256i both = _mm256_and_si256(_mm256_add_epi64(before, before),
+                                        mask);
+        __m256i bits = _mm256_and_si256(mask, allowed);
+        __m256i none = _mm256_cmpeq_epi64(bits, zero);
+        __m256i up_to =
+            _mm256_xor_si256(bits, _mm256_add_epi64(bits, minus_one));
+        hits = mark(hits, mask, bit);
+        ends = mark(ends, both, bit);
+        symbols = _mm256_or_si256(symbols, mask);
+        taken = _mm256_or_si256(taken, _mm256_andnot_si256(none, bit));
+        up_to = _mm256_andnot_si256(none, up_to);
+        allowed = _mm256_andnot_si256(up_to, allowed);
+        before = mask;
+        bit = _mm256_add_epi64(bit, bit);
+    }
+    _mm256_storeu_si256((__m256i *)out->hits, hits);
+    _mm256_storeu_si256((__m256i *)out->ends, ends);
+    _mm256_storeu_si256((__m256i *)out->taken, taken);
+    _mm256_storeu_si256((__m256i *)out->symbols, symbols);
+}
+
+KF_TARGET void
+kf_align_kernel_avx2(kf_align_local *local, uint32_t id_bytes,
+                     const kf_align_task *tasks, uint32_t count,
+                     kf_alignment *out, uint64_t *symbols)
+{
+    align_any(local, id_bytes, tasks, count, out, symbols);
+}
+
+#endif

@@ -1,0 +1,68 @@
+#include "align_kernel.h"
+
+#if defined(__x86_64__) && defined(__GNUC__)
+
+#include <immintrin.h>
+
+#define KF_TARGET \
+    __attribute__((target("avx512f,avx512bw,avx512vl,avx2,bmi,bmi2,lzcnt," \
+                          "popcnt")))
+#define KF_LANES 8
+
+#include "align_runs.h"
+
+/* Eight words at a time. */
+KF_TARGET KF_INLINE void
+walk_lanes(const kf_align_local *local, const kf_align_task *lanes,
+           uint32_t n, uint32_t id_bytes, walk *out)
+{
+    const __m512i zero = _mm512_setzero_si512();
+    const __m512i minus_one = _mm512_set1_epi64(-1);
+    __m512i allowed = minus_one;
+    __m512i before = zero;
+    __m512i hits = zero;
+    __m512i ends = zero;
+    __m512i taken = zero;
+    __m512i symbols = zero;
+    __m512i bit = _mm512_set1_epi64(1);
+    for (uint32_t i = 0; i < n; i++) {
+        __m512i mask = _mm512_set_epi64(
+            (long long)kf_align_mask(local, lanes[7].ids, i, id_bytes),
+            (long long)kf_align_mask(local, lanes[6].ids, i, id_bytes),
+            (long long)kf_align_mask(local, lanes[5].ids, i, id_bytes),
+            (long long)kf_align_mask(local, lanes[4].ids, i, id_bytes),
+            (long long)kf_align_mask(local, lanes[3].ids, i, id_bytes),
+            (long long)kf_align_mask(local, lanes[2].ids, i, id_bytes),
+            (long long)kf_align_mask(local, lanes[1].ids, i, id_bytes),
+            (long long)kf_align_mask(local, lanes[0].ids, i, id_bytes));
+        __m512i bits = _mm512_and_si512(mask, allowed);
+        __m512i up_to =
+            _mm512_xor_si512(bits, _mm512_add_epi64(bits, minus_one));
+        __mmask8 is_hit = _mm512_test_epi64_mask(mask, mask);
+        __mmask8 is_end =
+            _mm512_test_epi64_mask(_mm512_add_epi64(before, before), mask);
+        __mmask8 is_taken = _mm512_test_epi64_mask(bits, bits);
+        hits = _mm512_mask_or_epi64(hits, is_hit, hits, bit);
+        ends = _mm512_mask_or_epi64(ends, is_end, ends, bit);
+        taken = _mm512_mask_or_epi64(taken, is_taken, taken, bit);
+        symbols = _mm512_or_si512(symbols, mask);
+        allowed =
+            _mm512_mask_andnot_epi64(allowed, is_taken, up_to, allowed);
+        before = mask;
+        bit = _mm512_add_epi64(bit, bit);
+    }
+    _mm512_storeu_si512(out->hits, hits);
+    _mm512_storeu_si512(out->ends, ends);
+    _mm512_storeu_si512(out->taken, taken);
+    _mm512_storeu_si512(out->symbols, symbols);
+}
+
+KF_TARGET void
+kf_align_kernel_avx512(kf_align_local *local, uint32_t id_bytes,
+                       const kf_align_task *tasks, uint32_t count,
+                       kf_alignment *out, uint64_t *symbols)
+{
+    align_any(local, id_bytes, tasks, count, out, symbols);
+}
+
+#endif

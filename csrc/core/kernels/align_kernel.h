@@ -1,0 +1,74 @@
+/* What the variants of kf_align_local_many share. Each variant defines
+ *
+ *     KF_TARGET       the attribute of its functions
+ *     KF_LANES        how many patterns it walks at once
+ *     walk_lanes(...) the walk, see `walk`
+ *
+ * and includes align_runs.h, which holds everything around the walk. */
+#ifndef KATO_FAST_KERNELS_ALIGN_KERNEL_H
+#define KATO_FAST_KERNELS_ALIGN_KERNEL_H
+
+#include "kato_fast/align_local.h"
+
+#define KF_INLINE static inline __attribute__((always_inline))
+#define KF_WORD_BITS 64
+#define KF_ALIGN_BLOCK 32 /* tasks of one call of a kernel */
+
+/* One pattern of n <= 64 symbols. */
+typedef struct {
+    const void *ids;
+    uint32_t n;
+    uint32_t need;
+} kf_align_task;
+
+/* Align 1 to KF_ALIGN_BLOCK patterns, none longer than the last. symbols may
+ * be NULL. */
+typedef void kf_align_kernel(kf_align_local *local, uint32_t id_bytes,
+                             const kf_align_task *tasks, uint32_t count,
+                             kf_alignment *out, uint64_t *symbols);
+
+kf_align_kernel kf_align_kernel_scalar;
+#if defined(__x86_64__) && defined(__GNUC__)
+kf_align_kernel kf_align_kernel_avx2;
+kf_align_kernel kf_align_kernel_avx512;
+#endif
+
+struct kf_align_local {
+    kf_alloc alloc;
+    kf_align_kernel *kernel;
+    uint32_t m;
+    uint32_t n_distinct;
+    uint32_t distinct[KF_WORD_BITS]; /* number - 1 -> local symbol */
+    uint64_t known;
+    /* masks[number]: the state positions of a symbol; masks[0] is 0. */
+    uint64_t masks[KF_WORD_BITS + 1];
+    /* By local symbol: 0, or its number. All 0 beside distinct[]. Two steps,
+     * since a table of words by local symbol would not stay in the cache. */
+    uint8_t *numbers;
+    size_t n_numbers;
+    /* For patterns of more than 64 symbols, see align_words.h. */
+    uint32_t n_max;
+    uint32_t *at;
+    uint64_t *mask;
+    uint64_t *level;
+    /* For runs, see align_runs.h. */
+    uint64_t at_position[KF_WORD_BITS];
+    uint64_t levels[KF_WORD_BITS + 1][KF_WORD_BITS];
+};
+
+KF_INLINE uint32_t
+kf_align_id(const void *ids, uint32_t i, uint32_t id_bytes)
+{
+    return id_bytes == 2 ? ((const uint16_t *)ids)[i]
+                         : ((const uint32_t *)ids)[i];
+}
+
+/* The state positions of the symbol at position i of a pattern. */
+KF_INLINE uint64_t
+kf_align_mask(const kf_align_local *local, const void *ids, uint32_t i,
+              uint32_t id_bytes)
+{
+    return local->masks[local->numbers[kf_align_id(ids, i, id_bytes)]];
+}
+
+#endif

@@ -1,0 +1,68 @@
+/* What a knowledge base is made of. Internal to those who read or replace all
+ * of it at once: knowledge.c, moment.c. */
+#ifndef KATO_FAST_KNOWLEDGE_CONTENTS_H
+#define KATO_FAST_KNOWLEDGE_CONTENTS_H
+
+#include "kato_fast/columns.h"
+#include "kato_fast/knowledge.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+/* Names to rows: open addressing, at most three quarters full. SHA-1 is
+ * random enough but known to whoever sends patterns, so slots come from the
+ * upper bits of a product with a secret odd factor. */
+typedef struct {
+    uint32_t *rows; /* KF_NO_ROW: free */
+    unsigned shift; /* 64 - log2 of the number of slots */
+} kf_name_table;
+
+/* All that clearing replaces. */
+typedef struct {
+    kf_root *root; /* its last block is the head */
+    kf_head *head; /* borrowed from root */
+    kf_columns columns;
+    kf_name_table names;
+    kf_counters counters;
+    uint32_t n_rows;
+    uint32_t n_patterns;
+    uint32_t longest;
+    bool mapped; /* columns, names and counters are a snapshot's: read only */
+} kf_contents;
+
+struct kf_knowledge {
+    kf_alloc alloc;
+    uint8_t key[16];
+    uint64_t secret;
+    bool indexed;
+    unsigned unicode;
+    kf_workers *workers;
+    kf_spares spares; /* working memory of searches */
+    pthread_mutex_t writing; /* one writer at a time */
+    pthread_rwlock_t lock;   /* what readers see, see the header */
+    kf_contents now;
+    uint64_t era;
+    uint64_t writes;
+    atomic_size_t n_patterns; /* of now, for who holds no lock */
+    kf_pattern *buffer;       /* the writer's: one pattern read back */
+    uint32_t buffer_longest;  /* it has room for so many symbols */
+};
+
+/* The odd factor of the table of names. */
+static inline uint64_t
+kf_knowledge_secret(const uint8_t key[16])
+{
+    uint64_t secret;
+    memcpy(&secret, key + 8, sizeof secret);
+    return secret | 1;
+}
+
+/* A knowledge base that takes the contents where this succeeds; NULL: the
+ * caller puts some in before anyone else sees it. */
+KF_MUST_USE kf_status kf_knowledge_with(const kf_alloc *alloc,
+                                        const kf_knowledge_options *options,
+                                        const kf_contents *contents,
+                                        kf_knowledge **out, kf_error *err);
+
+#endif

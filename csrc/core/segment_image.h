@@ -1,0 +1,32 @@
+/* What building and opening a segment share. Internal to both. */
+#ifndef KATO_FAST_SEGMENT_IMAGE_H
+#define KATO_FAST_SEGMENT_IMAGE_H
+
+#include "kato_fast/segment.h"
+
+/* "KFSEG" and the version of the layout, as a little-endian number: a
+ * foreign byte order does not pass. */
+#define KF_SEGMENT_MAGIC 0x0001004745534b46u
+#define KF_SEGMENT_ALIGN 64u
+
+/* Set the offsets and id_bytes by the counts in the header. */
+void kf_segment_layout(kf_segment_header *header);
+
+/* Bytes of an image whose header has its offsets; n_array: postings that are
+ * not in bitmaps. */
+uint64_t kf_segment_size(const kf_segment_header *header, uint64_t n_array);
+
+/* A segment of one share over an image whose header is laid out. Takes
+ * `block` (may be NULL) with it where it succeeds; NULL without memory. */
+kf_segment *kf_segment_new(const kf_alloc *alloc, const void *image,
+                           void *block);
+
+static inline uint32_t
+kf_segment_slot(const kf_segment_header *header, uint32_t global)
+{
+    /* The upper bits of the product are the mixed ones. */
+    uint64_t product = (uint64_t)global * header->multiplier & UINT32_MAX;
+    return (uint32_t)((product * header->n_slots) >> 32);
+}
+
+#endif

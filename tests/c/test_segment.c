@@ -1,0 +1,331 @@
+/* Segments against the patterns that they were built of, and damaged images
+ * against what may be read of them. */
+#include "check.h"
+#include "segments.h"
+
+#include <time.h>
+
+static uint64_t seed;
+
+/* --- what a segment must say about its patterns --- */
+
+static uint32_t
+count_in(const kf_pattern *pattern, uint32_t global)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < pattern->n; i++) {
+        count += pattern->ids[i] == global;
+    }
+    return count;
+}
+
+static bool
+list_has(const kf_segment *segment, uint32_t list, uint32_t local)
+{
+    kf_list at = segment->lists[list];
+    if (at.count > KF_LIST_DENSE) {
+        const uint64_t *words =
+            (const uint64_t *)(segment->postings + at.start);
+        return words[local / 64] >> (local % 64) & 1;
+    }
+    for (uint32_t i = 0; i < at.count; i++) {
+        if (segment->postings[at.start + i] == local) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The list of the k-th occurrence. */
+static uint32_t
+list_of(const kf_segment *segment, uint32_t symbol, uint32_t k)
+{
+    return k == 1 ? symbol : segment->more_lists[symbol] + k - 2;
+}
+
+static void
+check_lists_of(const kf_segment *segment, const kf_pattern *pattern,
+               uint32_t local, uint32_t global)
+{
+    uint32_t symbol = kf_segment_symbol(segment, global);
+    uint32_t lists =
+        segment->more_lists[symbol + 1] - segment->more_lists[symbol] + 1;
+    uint32_t count = count_in(pattern, global);
+    CHECK(lists >= count);
+    for (uint32_t k = count < 9 ? 1 : count - 8; k <= lists && k < count + 3;
+         k++) {
+        CHECK(list_has(segment, list_of(segment, symbol, k), local) ==
+              (k <= count));
+    }
+}
+
+static void
+check_pattern(const kf_segment *segment, const kf_pattern *pattern,
+              uint32_t row, bool all)
+{
+    uint32_t local = segment->places[row];
+    uint32_t *out = malloc(2 * pattern->n * sizeof *out);
+    uint32_t n_events;
+    CHECK(segment->order[local] == row);
+    CHECK(kf_segment_read(segment, local, out, &n_events) == pattern->n);
+    CHECK(n_events == pattern->n_events);
+    CHECK(memcmp(out, pattern->ids, (pattern->n + n_events) * sizeof *out) ==
+          0);
+    for (uint32_t i = 0; i < pattern->n; i += all ? 1 : 7) {
+        check_lists_of(segment, pattern, local, pattern->ids[i]);
+    }
+    free(out);
+}
+
+static void
+check_sorted(const kf_segment *segment)
+{
+    const kf_segment_header *h = segment->header;
+    for (uint32_t local = 1; local < h->n_patterns; local++) {
+        uint32_t before = kf_segment_run(segment, local - 1)->n;
+        uint32_t n = kf_segment_run(segment, local)->n;
+        CHECK(before < n || (before == n && segment->order[local - 1] <
+                                                segment->order[local]));
+    }
+    CHECK(h->id_bytes == (h->n_symbols <= 65536 ? 2 : 4));
+}
+
+static void
+check_segment(const kf_segment *segment, const segments_patterns *patterns,
+              bool all)
+{
+    uint32_t count = 0;
+    for (uint32_t row = 0; row < KF_SEGMENT_ROWS; row++) {
+        if (patterns->rows[row] != NULL) {
+            count++;
+            check_pattern(segment, patterns->rows[row], row, all);
+        }
+    }
+    CHECK(segment->header->n_patterns == count);
+    CHECK(kf_segment_symbol(segment, 0xfffffff0u) == KF_SYMBOL_NONE);
+    CHECK(kf_segment_symbol(segment, KF_SYMBOL_NONE) == KF_SYMBOL_NONE);
+    check_sorted(segment);
+}
+
+/* --- opening what was built --- */
+
+static void *
+copy_image(const kf_segment *segment)
+{
+    size_t size = segment->header->size;
+    void *copy = aligned_alloc(64, (size + 63) & ~(size_t)63);
+    memcpy(copy, segment->header, size);
+    return copy;
+}
+
+static void
+note_release(void *context)
+{
+    ++*(int *)context;
+}
+
+static void
+check_open(const kf_segment *segment, const segments_patterns *patterns)
+{
+    void *image = copy_image(segment);
+    size_t size = segment->header->size;
+    kf_segment *opened = NULL;
+    kf_error err = {0};
+    int released = 0;
+    if (!CHECK(kf_segment_open(&kf_alloc_default, image, size, note_release,
+                               &released, &opened, &err) == KF_OK)) {
+        fprintf(stderr, "%s\n", err.message);
+        free(image);
+        return;
+    }
+    check_segment(opened, patterns, false);
+    CHECK(kf_segment_share(opened) == opened);
+    kf_segment_release(opened);
+    CHECK(released == 0);
+    kf_segment_release(opened);
+    CHECK(released == 1);
+    CHECK(kf_segment_open(&kf_alloc_default, image, size - 1, NULL, NULL,
+                          &opened, &err) == KF_INVALID);
+    CHECK(kf_segment_open(&kf_alloc_default, (char *)image + 8, size, NULL,
+                          NULL, &opened, &err) == KF_INVALID);
+    CHECK(kf_segment_open(&kf_alloc_default, image, 7, NULL, NULL, &opened,
+                          &err) == KF_INVALID);
+    free(image);
+}
+
+static void
+check_build(segments_patterns patterns, bool all)
+{
+    kf_segment *segment = NULL;
+    kf_error err;
+    CHECK(kf_segment_build(&kf_alloc_default, segments_rows(&patterns),
+                           &segment, &err) == KF_OK);
+    check_segment(segment, &patterns, all);
+    check_open(segment, &patterns);
+    kf_segment_release(segment);
+    segments_patterns_free(&patterns);
+}
+
+/* --- kinds of patterns --- */
+
+/* Ids that share their slot under the first multiplier, whatever the size of
+ * the table. */
+static segments_patterns
+colliding_patterns(uint32_t count)
+{
+    uint32_t inverse = 1;
+    segments_patterns made = segments_patterns_new();
+    for (int i = 0; i < 5; i++) {
+        inverse *= 2 - 0x9e3779b1u * inverse;
+    }
+    for (uint32_t row = 0; row < count; row++) {
+        uint32_t ids[2] = {(2 * row + 1) * inverse, (2 * row + 2) * inverse};
+        segments_add(&made, row, ids, 2, &seed);
+    }
+    return made;
+}
+
+static void
+test_kinds(void)
+{
+    segments_zipf zipf = segments_zipf_new(10000, 1.0);
+    segments_patterns longest = segments_few(3, 50, 70, &seed);
+    uint32_t *ids = calloc(KF_SYMBOLS_MAX, sizeof *ids);
+    check_build(segments_patterns_new(), true);
+    check_build(segments_few(1, 5, 5, &seed), true);
+    check_build(segments_few(300, 20, 80, &seed), true);
+    check_build(segments_few(3000, 3000, 30, &seed), true);
+    check_build(segments_equal(5000, 6, 1, &seed), true);
+    check_build(segments_equal(KF_SEGMENT_ROWS, 3, 2, &seed), false);
+    check_build(segments_equal(KF_LIST_DENSE, 5, 4, &seed), true);
+    check_build(segments_equal(KF_LIST_DENSE + 1, 5, 4, &seed), true);
+    check_build(segments_wide(3000, 50, &seed), false);
+    check_build(colliding_patterns(20000), false);
+    check_build(segments_of_zipf(&zipf, KF_SEGMENT_ROWS, &seed), false);
+    segments_add(&longest, 77, ids, KF_SYMBOLS_MAX, &seed);
+    check_build(longest, false);
+    free(ids);
+    free(zipf.sums);
+}
+
+/* --- damage --- */
+
+/* Read everything that the interface can read. */
+static uint64_t
+use_all(const kf_segment *segment)
+{
+    const kf_segment_header *h = segment->header;
+    uint32_t *out = malloc(2 * 65536 * sizeof *out);
+    uint32_t n_events;
+    uint64_t sum = 0;
+    for (uint32_t local = 0; local < h->n_patterns; local++) {
+        uint32_t n = kf_segment_read(segment, local, out, &n_events);
+        for (uint32_t i = 0; i < n; i++) {
+            sum += kf_segment_symbol(segment, out[i]);
+        }
+        sum += out[n + n_events - 1] == n;
+        CHECK(out[n + n_events - 1] == n);
+    }
+    free(out);
+    return sum;
+}
+
+/* One byte changed: refused with a reason, or as safe as before. */
+static bool
+check_flip(unsigned char *image, size_t size, size_t at, unsigned char flip)
+{
+    kf_segment *opened = NULL;
+    kf_error err = {0};
+    bool good;
+    image[at] ^= flip;
+    good = kf_segment_open(&kf_alloc_default, image, size, NULL, NULL, &opened,
+                           &err) == KF_OK;
+    if (good) {
+        use_all(opened);
+        kf_segment_release(opened);
+    }
+    else {
+        CHECK(opened == NULL && strncmp(err.message, "segment: ", 9) == 0);
+    }
+    image[at] ^= flip;
+    return good;
+}
+
+static void
+check_flips(segments_patterns patterns, size_t step)
+{
+    kf_segment *segment = NULL;
+    unsigned char *image;
+    size_t size;
+    size_t taken = 0;
+    CHECK(kf_segment_build(&kf_alloc_default, segments_rows(&patterns),
+                           &segment, NULL) == KF_OK);
+    size = segment->header->size;
+    /* Of exactly this size, so that the sanitizer sees a read behind it. */
+    image = copy_image(segment);
+    for (size_t at = 0; at < size; at += at < 4096 ? 1 : step) {
+        taken += check_flip(image, size, at, (unsigned char)(1u << at % 8));
+        taken += check_flip(image, size, at, 0xff);
+    }
+    printf("%zu bytes, %zu changes can not be seen\n", size, taken);
+    free(image);
+    kf_segment_release(segment);
+    segments_patterns_free(&patterns);
+}
+
+static void
+check_cuts(void)
+{
+    segments_patterns patterns = segments_few(9, 9, 9, &seed);
+    kf_segment *segment = NULL;
+    CHECK(kf_segment_build(&kf_alloc_default, segments_rows(&patterns),
+                           &segment, NULL) == KF_OK);
+    for (size_t size = 0; size < segment->header->size; size += 97) {
+        kf_segment *opened;
+        unsigned char *image = aligned_alloc(64, (size + 64) & ~(size_t)63);
+        memcpy(image, segment->header, size);
+        CHECK(kf_segment_open(&kf_alloc_default, image, size, NULL, NULL,
+                              &opened, NULL) == KF_INVALID);
+        free(image);
+    }
+    kf_segment_release(segment);
+    segments_patterns_free(&patterns);
+}
+
+/* --- memory --- */
+
+static void
+test_memory(void)
+{
+    segments_patterns patterns = segments_few(2000, 900, 20, &seed);
+    check_memory memory = {0};
+    kf_alloc alloc = check_alloc(&memory);
+    CHECK_EACH_FAILURE (memory, done) {
+        kf_segment *segment = NULL;
+        kf_error err;
+        done = kf_segment_build(&alloc, segments_rows(&patterns), &segment,
+                                &err) == KF_OK;
+        if (done) {
+            CHECK(atomic_load(&memory.live) == 2);
+            kf_segment_release(segment);
+        }
+        else {
+            CHECK(err.code == KF_NO_MEMORY && segment == NULL);
+        }
+    }
+    segments_patterns_free(&patterns);
+}
+
+int
+main(int argc, char **argv)
+{
+    seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)time(NULL);
+    printf("seed %llu\n", (unsigned long long)seed);
+    test_kinds();
+    check_flips(segments_few(1, 3, 4, &seed), 31);
+    check_flips(segments_few(40, 9, 12, &seed), 61);
+    check_flips(segments_equal(KF_LIST_DENSE + 9, 2, 2, &seed), 4999);
+    check_cuts();
+    test_memory();
+    return check_report();
+}
