@@ -449,11 +449,11 @@ kf_knowledge_name(const kf_knowledge *knowledge, const kf_sequence *sequence,
     kf_naming_finish(&naming, name);
 }
 
-/* Room to read any pattern back. */
+/* Room to read any pattern back, also one of n symbols that is to come. */
 static bool
-reserve_buffer(kf_knowledge *knowledge)
+reserve_buffer(kf_knowledge *knowledge, uint32_t n)
 {
-    uint32_t longest = knowledge->now.longest;
+    uint32_t longest = knowledge->now.longest > n ? knowledge->now.longest : n;
     kf_pattern *buffer;
     if (knowledge->buffer != NULL && knowledge->buffer_longest >= longest) {
         return true;
@@ -603,7 +603,7 @@ learn_one(kf_knowledge *knowledge, const kf_sequence *sequence,
     if (status != KF_OK) {
         return status;
     }
-    if (!reserve_buffer(knowledge)) {
+    if (!reserve_buffer(knowledge, sequence->n)) { /* undoing reads it */
         return kf_no_memory(err);
     }
     row = now->names.rows[name_slot(knowledge, learned->name,
@@ -752,7 +752,7 @@ put_one(kf_knowledge *knowledge, const kf_sequence *sequence,
     if (status != KF_OK) {
         return status;
     }
-    if (!reserve_buffer(knowledge)) {
+    if (!reserve_buffer(knowledge, 0)) {
         return kf_no_memory(err);
     }
     row = now->names.rows[name_slot(knowledge, name, knowledge->buffer)];
@@ -859,7 +859,7 @@ kf_knowledge_forget(kf_knowledge *knowledge, const uint8_t name[KF_NAME_SIZE],
         return KF_INVALID;
     }
     pthread_mutex_lock(&knowledge->writing);
-    if (!reserve_buffer(knowledge)) {
+    if (!reserve_buffer(knowledge, 0)) {
         pthread_mutex_unlock(&knowledge->writing);
         return kf_no_memory(err);
     }
