@@ -145,6 +145,9 @@ bool
 kf_columns_reserve_blocks(kf_columns *columns, size_t n_blocks)
 {
     void *blocks = columns->blocks;
+    if (n_blocks <= columns->n_blocks) {
+        return true;
+    }
     if (!kf_grow(columns->alloc, &blocks, &columns->capacity, n_blocks,
                  sizeof *columns->blocks)) {
         return false;

@@ -5,9 +5,10 @@
 #include <string.h>
 
 #define ROWS_MAX ((size_t)UINT32_MAX - KF_SEGMENT_ROWS)
-/* Gaps that forgotten patterns leave are closed once they are this many and
- * half of all rows. */
+/* What forgotten patterns leave is given back once it is this much and half
+ * of all: rows, and symbols that no pattern has any more. */
 #define GAPS_MIN 1024
+#define UNUSED_SYMBOLS_MIN 4096
 
 /* How to take one learn back. */
 typedef struct {
@@ -430,7 +431,7 @@ seal_if_full(kf_knowledge *knowledge, kf_contents *to, bool seen,
                                              : seal(knowledge, to, seen, err);
 }
 
-/* --- learning: the writer's --- */
+/* --- names of sequences, patterns read back --- */
 
 void
 kf_knowledge_name(const kf_knowledge *knowledge, const kf_sequence *sequence,
@@ -449,11 +450,11 @@ kf_knowledge_name(const kf_knowledge *knowledge, const kf_sequence *sequence,
     kf_naming_finish(&naming, name);
 }
 
-/* Room to read any pattern back. */
+/* Room to read any pattern back, also one of n symbols that is to come. */
 static bool
-reserve_buffer(kf_knowledge *knowledge)
+reserve_buffer(kf_knowledge *knowledge, uint32_t n)
 {
-    uint32_t longest = knowledge->now.longest;
+    uint32_t longest = knowledge->now.longest > n ? knowledge->now.longest : n;
     kf_pattern *buffer;
     if (knowledge->buffer != NULL && knowledge->buffer_longest >= longest) {
         return true;
@@ -478,6 +479,139 @@ read_back(kf_knowledge *knowledge, uint32_t row)
                              &buffer->n_events);
     return buffer;
 }
+
+/* --- giving back what forgotten patterns held: the writer's --- */
+
+/* Other contents, which nobody sees yet. */
+typedef struct {
+    kf_contents fresh;
+    uint32_t *numbers; /* of symbols, by old number; KF_SYMBOL_NONE: not met */
+} copying;
+
+/* Symbols that no pattern has stay behind, so the others get new numbers. */
+static kf_status
+renumber(const kf_symbols *from, copying *to, kf_pattern *pattern,
+         kf_error *err)
+{
+    kf_symbols *symbols = to->fresh.root->symbols;
+    for (uint32_t i = 0; i < pattern->n; i++) {
+        uint32_t old = pattern->ids[i];
+        kf_status status = KF_OK;
+        if (to->numbers[old] == KF_SYMBOL_NONE) {
+            status = kf_symbols_intern(symbols, kf_symbols_text(from, old),
+                                       &to->numbers[old], err);
+        }
+        if (status != KF_OK) {
+            return status;
+        }
+        pattern->ids[i] = to->numbers[old];
+    }
+    return kf_counters_reserve(&to->fresh.counters, kf_symbols_count(symbols))
+               ? KF_OK
+               : kf_no_memory(err);
+}
+
+/* A row's pattern and name in the new head; the row is not there yet. */
+static kf_status
+copy_pattern(kf_knowledge *knowledge, uint32_t row, copying *to,
+             kf_pattern **out, kf_error *err)
+{
+    const kf_root *root = knowledge->now.root;
+    const kf_pattern *original = read_back(knowledge, row);
+    size_t size = kf_pattern_size(original->n, original->n_events);
+    kf_pattern *pattern = kf_arena_take(&to->fresh.head->arena, size);
+    if (pattern == NULL) {
+        return kf_no_memory(err);
+    }
+    kf_root_name(root, knowledge->unicode, row, knowledge->buffer);
+    memcpy(pattern, original, size);
+    *out = pattern;
+    return renumber(root->symbols, to, pattern, err);
+}
+
+static kf_status
+copy_row(kf_knowledge *knowledge, uint32_t row, copying *to, kf_error *err)
+{
+    const kf_columns *columns = &knowledge->now.columns;
+    kf_contents *fresh = &to->fresh;
+    uint64_t frequency = kf_columns_frequency(columns, row);
+    kf_emotives *emotives = kf_columns_emotives(columns, row);
+    kf_pattern *pattern = NULL;
+    uint32_t copy;
+    kf_status status = seal_if_full(knowledge, fresh, false, err);
+    if (status == KF_OK) {
+        status = copy_pattern(knowledge, row, to, &pattern, err);
+    }
+    if (status != KF_OK) {
+        return status;
+    }
+    if (!reserve_row(knowledge, fresh) ||
+        (frequency > UINT32_MAX &&
+         !kf_columns_reserve_wide(&fresh->columns, fresh->n_rows)) ||
+        (emotives != NULL &&
+         !kf_columns_reserve_emotives(&fresh->columns, fresh->n_rows))) {
+        return kf_no_memory(err);
+    }
+    copy = append_row(knowledge, fresh, pattern);
+    kf_columns_set_frequency(&fresh->columns, copy, frequency);
+    kf_emotives_release(
+        kf_columns_swap_emotives(&fresh->columns, copy, emotives));
+    kf_counters_add(&fresh->counters, pattern->ids, pattern->n, frequency);
+    return KF_OK;
+}
+
+static bool
+copy_all(kf_knowledge *knowledge, copying *to)
+{
+    const kf_contents *now = &knowledge->now;
+    uint32_t symbols = kf_symbols_count(now->root->symbols);
+    kf_status status = KF_OK;
+    to->numbers =
+        kf_allocate(&knowledge->alloc, symbols, sizeof *to->numbers);
+    if (to->numbers == NULL) {
+        return false;
+    }
+    memset(to->numbers, 0xff, symbols * sizeof *to->numbers);
+    for (uint32_t row = 0; row < now->n_rows && status == KF_OK; row++) {
+        if (kf_columns_frequency(&now->columns, row) != 0) {
+            status = copy_row(knowledge, row, to, NULL);
+        }
+    }
+    return status == KF_OK;
+}
+
+static bool
+is_wasteful(const kf_contents *now)
+{
+    uint32_t gaps = now->n_rows - now->n_patterns;
+    uint32_t symbols = kf_symbols_count(now->root->symbols);
+    uint32_t unused = symbols - now->counters.n_symbols;
+    /* A few long patterns are no reason to copy millions. */
+    return (gaps >= GAPS_MIN && gaps >= now->n_rows / 2) ||
+           (unused >= UNUSED_SYMBOLS_MIN && unused >= symbols / 2 &&
+            unused >= now->n_patterns / 4);
+}
+
+/* Build contents without the waste and let them take over. Where there is no
+ * memory for that it stays, until the next time. */
+static void
+tidy(kf_knowledge *knowledge)
+{
+    copying to = {.numbers = NULL};
+    if (!is_wasteful(&knowledge->now) || !reserve_buffer(knowledge, 0) ||
+        empty_contents(knowledge, &to.fresh, NULL) != KF_OK) {
+        return;
+    }
+    if (copy_all(knowledge, &to)) {
+        replace_contents(knowledge, &to.fresh);
+    }
+    else {
+        free_contents(&knowledge->alloc, &to.fresh);
+    }
+    kf_release(&knowledge->alloc, to.numbers);
+}
+
+/* --- learning: the writer's --- */
 
 /* A pattern in the head's arena, its symbols interned; under the exclusive
  * lock, since readers look symbols up. */
@@ -603,7 +737,7 @@ learn_one(kf_knowledge *knowledge, const kf_sequence *sequence,
     if (status != KF_OK) {
         return status;
     }
-    if (!reserve_buffer(knowledge)) {
+    if (!reserve_buffer(knowledge, sequence->n)) { /* undoing reads it */
         return kf_no_memory(err);
     }
     row = now->names.rows[name_slot(knowledge, learned->name,
@@ -690,6 +824,9 @@ learn_all(kf_knowledge *knowledge, const kf_sequence *sequences, size_t count,
         }
         kf_emotives_release(log[i].emotives);
     }
+    if (status != KF_OK) { /* rows of what was undone are gaps */
+        tidy(knowledge);
+    }
     return status;
 }
 
@@ -752,7 +889,7 @@ put_one(kf_knowledge *knowledge, const kf_sequence *sequence,
     if (status != KF_OK) {
         return status;
     }
-    if (!reserve_buffer(knowledge)) {
+    if (!reserve_buffer(knowledge, 0)) {
         return kf_no_memory(err);
     }
     row = now->names.rows[name_slot(knowledge, name, knowledge->buffer)];
@@ -784,72 +921,6 @@ kf_knowledge_put(kf_knowledge *knowledge, const kf_sequence *sequence,
 
 /* --- forgetting --- */
 
-/* The same pattern in other contents that nobody sees yet. */
-static kf_status
-copy_row(kf_knowledge *knowledge, uint32_t row, kf_contents *to, kf_error *err)
-{
-    const kf_contents *now = &knowledge->now;
-    uint64_t frequency = kf_columns_frequency(&now->columns, row);
-    kf_emotives *emotives = kf_columns_emotives(&now->columns, row);
-    kf_status status = seal_if_full(knowledge, to, false, err);
-    const kf_pattern *original;
-    kf_pattern *pattern;
-    size_t size;
-    uint32_t copy;
-    if (status != KF_OK) {
-        return status;
-    }
-    original = read_back(knowledge, row);
-    kf_root_name(now->root, knowledge->unicode, row, knowledge->buffer);
-    size = kf_pattern_size(original->n, original->n_events);
-    pattern = kf_arena_take(&to->head->arena, size);
-    if (pattern == NULL || !reserve_row(knowledge, to) ||
-        (frequency > UINT32_MAX &&
-         !kf_columns_reserve_wide(&to->columns, to->n_rows)) ||
-        (emotives != NULL &&
-         !kf_columns_reserve_emotives(&to->columns, to->n_rows))) {
-        return kf_no_memory(err);
-    }
-    memcpy(pattern, original, size);
-    copy = append_row(knowledge, to, pattern);
-    kf_columns_set_frequency(&to->columns, copy, frequency);
-    kf_emotives_release(
-        kf_columns_swap_emotives(&to->columns, copy, emotives));
-    kf_counters_add(&to->counters, pattern->ids, pattern->n, frequency);
-    return KF_OK;
-}
-
-/* Build contents without the gaps and let them take over. Where there is no
- * memory for that the gaps stay, which is only a waste. */
-static void
-close_gaps(kf_knowledge *knowledge)
-{
-    kf_contents *now = &knowledge->now;
-    uint32_t gaps = now->n_rows - now->n_patterns;
-    kf_symbols *symbols = now->root->symbols;
-    kf_contents fresh;
-    kf_status status;
-    if (gaps < GAPS_MIN || gaps < now->n_rows / 2) {
-        return;
-    }
-    if (make_contents(knowledge, symbols, &fresh, NULL) != KF_OK) {
-        return;
-    }
-    status = kf_counters_reserve(&fresh.counters, kf_symbols_count(symbols))
-                 ? KF_OK
-                 : KF_NO_MEMORY;
-    for (uint32_t row = 0; row < now->n_rows && status == KF_OK; row++) {
-        if (kf_columns_frequency(&now->columns, row) != 0) {
-            status = copy_row(knowledge, row, &fresh, NULL);
-        }
-    }
-    if (status != KF_OK) {
-        free_contents(&knowledge->alloc, &fresh);
-        return;
-    }
-    replace_contents(knowledge, &fresh);
-}
-
 kf_status
 kf_knowledge_forget(kf_knowledge *knowledge, const uint8_t name[KF_NAME_SIZE],
                     bool *found, kf_error *err)
@@ -859,7 +930,7 @@ kf_knowledge_forget(kf_knowledge *knowledge, const uint8_t name[KF_NAME_SIZE],
         return KF_INVALID;
     }
     pthread_mutex_lock(&knowledge->writing);
-    if (!reserve_buffer(knowledge)) {
+    if (!reserve_buffer(knowledge, 0)) {
         pthread_mutex_unlock(&knowledge->writing);
         return kf_no_memory(err);
     }
@@ -867,7 +938,7 @@ kf_knowledge_forget(kf_knowledge *knowledge, const uint8_t name[KF_NAME_SIZE],
               .rows[name_slot(knowledge, name, knowledge->buffer)];
     if (row != KF_NO_ROW) {
         drop_row(knowledge, row);
-        close_gaps(knowledge);
+        tidy(knowledge);
     }
     pthread_mutex_unlock(&knowledge->writing);
     *found = row != KF_NO_ROW;

@@ -3,6 +3,7 @@
 #include "check.h"
 #include "sequence.h"
 
+#include "kato_fast/columns.h"
 #include "kato_fast/knowledge.h"
 
 #include <string.h>
@@ -24,10 +25,26 @@ typedef struct {
     uint32_t n_symbols;
 } picture;
 
+/* The pattern of a row and its name, valid until the next call. */
+static const kf_pattern *
+read_row(const kf_knowledge_view *view, uint32_t row)
+{
+    static union {
+        kf_pattern pattern;
+        char bytes[sizeof(kf_pattern) + 8 * SEQUENCE_MAX];
+    } room;
+    kf_pattern *pattern = &room.pattern;
+    CHECK(kf_root_length(view->root, row) <= SEQUENCE_MAX);
+    pattern->n =
+        kf_root_read(view->root, row, pattern->ids, &pattern->n_events);
+    kf_root_name(view->root, view->unicode, row, pattern);
+    return pattern;
+}
+
 static uint32_t
 letter_id(const kf_knowledge_view *view, char letter)
 {
-    return kf_symbols_find(view->patterns->symbols, (kf_text){&letter, 1});
+    return kf_symbols_find(view->root->symbols, (kf_text){&letter, 1});
 }
 
 static void
@@ -37,13 +54,14 @@ take_picture(kf_knowledge *knowledge, picture *out)
     memset(out, 0, sizeof *out);
     kf_knowledge_lock_shared(knowledge);
     view = kf_knowledge_look(knowledge);
-    for (size_t row = 0; row < view.n_rows; row++) {
-        const kf_row *here = &view.rows[row];
-        if (here->pattern != NULL) {
-            memcpy(out->rows[out->count].name, here->pattern->name,
+    for (uint32_t row = 0; row < view.n_rows; row++) {
+        uint64_t frequency = kf_knowledge_frequency(knowledge, row);
+        if (frequency != 0) {
+            memcpy(out->rows[out->count].name, read_row(&view, row)->name,
                    KF_NAME_SIZE);
-            out->rows[out->count].frequency = here->frequency;
-            out->rows[out->count++].emotives = here->emotives;
+            out->rows[out->count].frequency = frequency;
+            out->rows[out->count++].emotives =
+                kf_knowledge_emotives(knowledge, row);
         }
     }
     for (int i = 0; i < LETTERS; i++) {
@@ -66,6 +84,22 @@ same_picture(kf_knowledge *knowledge, const picture *before)
     return memcmp(&now, before, sizeof now) == 0;
 }
 
+static uint32_t
+find(kf_knowledge *knowledge, const uint8_t name[KF_NAME_SIZE])
+{
+    uint32_t row = 0;
+    CHECK(kf_knowledge_find(knowledge, name, &row, NULL) == KF_OK);
+    return row;
+}
+
+static bool
+forget(kf_knowledge *knowledge, const uint8_t name[KF_NAME_SIZE])
+{
+    bool found = false;
+    CHECK(kf_knowledge_forget(knowledge, name, &found, NULL) == KF_OK);
+    return found;
+}
+
 /* Names lead to their rows, lengths are right, counters equal a recount. */
 static void
 check_recount(kf_knowledge *knowledge)
@@ -73,24 +107,28 @@ check_recount(kf_knowledge *knowledge)
     kf_knowledge_view view = kf_knowledge_look(knowledge);
     kf_totals totals = {0, 0, 0};
     size_t count = 0;
-    for (size_t row = 0; row < view.n_rows; row++) {
-        const kf_row *here = &view.rows[row];
+    for (uint32_t row = 0; row < view.n_rows; row++) {
+        uint64_t frequency = kf_knowledge_frequency(knowledge, row);
+        const kf_pattern *here = read_row(&view, row);
         uint32_t seen = 0;
-        if (here->pattern == NULL) {
+        if (frequency == 0) {
+            CHECK(kf_knowledge_emotives(knowledge, row) == NULL);
+            CHECK(find(knowledge, here->name) != row);
             continue;
         }
         count++;
-        CHECK(kf_knowledge_find(knowledge, here->pattern->name) == here);
-        CHECK(here->n == here->pattern->n && here->n <= view.longest);
+        CHECK(find(knowledge, here->name) == row);
+        CHECK(here->n == kf_root_length(view.root, row) &&
+              here->n <= view.longest);
         for (uint32_t i = 0; i < here->n; i++) {
-            seen |= 1u << here->pattern->ids[i];
+            seen |= 1u << here->ids[i];
         }
-        totals.patterns += here->frequency;
-        totals.symbols += here->frequency * here->n;
+        totals.patterns += frequency;
+        totals.symbols += frequency * here->n;
         totals.symbols_in_patterns +=
-            here->frequency * (unsigned)__builtin_popcount(seen);
+            frequency * (unsigned)__builtin_popcount(seen);
     }
-    CHECK(count == view.n_patterns && count == kf_knowledge_count(knowledge));
+    CHECK(count == kf_knowledge_count(knowledge));
     CHECK(totals.patterns == view.counters->totals.patterns);
     CHECK(totals.symbols == view.counters->totals.symbols);
     CHECK(totals.symbols_in_patterns ==
@@ -100,12 +138,7 @@ check_recount(kf_knowledge *knowledge)
 static kf_knowledge *
 new_knowledge(const kf_alloc *alloc)
 {
-    kf_knowledge *knowledge = NULL;
-    if (kf_knowledge_new(alloc, sequence_key, false, 150, &knowledge, NULL) !=
-        KF_OK) {
-        CHECK(knowledge == NULL);
-    }
-    return knowledge;
+    return sequence_knowledge(alloc, false, 1);
 }
 
 static kf_emotives *
@@ -133,15 +166,15 @@ random_step(kf_knowledge *knowledge, random_source *random)
     sequence_random(&made, random, 2 + random_below(random, 4), 5);
     given = sequence_borrow(&made, NULL);
     kf_knowledge_name(knowledge, &given, name);
-    known = kf_knowledge_find(knowledge, name) != NULL;
+    known = find(knowledge, name) != KF_NO_ROW;
     switch (random_below(random, 4)) {
     case 0:
-        CHECK(kf_knowledge_forget(knowledge, name) == known);
+        CHECK(forget(knowledge, name) == known);
         CHECK(kf_knowledge_count(knowledge) == before - known);
         break;
     case 1:
         CHECK(kf_knowledge_put(knowledge, &given, 7, name, NULL) == KF_OK);
-        CHECK(kf_knowledge_find(knowledge, name)->frequency == 7);
+        CHECK(kf_knowledge_frequency(knowledge, find(knowledge, name)) == 7);
         break;
     default:
         CHECK(kf_knowledge_learn(knowledge, &given, 1, &learned, NULL) ==
@@ -181,37 +214,47 @@ static void
 test_gaps_close(void)
 {
     kf_knowledge *knowledge = new_knowledge(&kf_alloc_default);
-    static uint8_t names[MOST][KF_NAME_SIZE];
-    char text[] = "AA|A";
-    picture left;
-    for (int i = 0; i < 300; i++) {
+    static uint8_t names[3000][KF_NAME_SIZE];
+    char text[] = "AA|AA";
+    static picture left;
+    for (int i = 0; i < 3000; i++) {
         sequence made;
         kf_sequence given;
         text[0] = (char)('A' + i % 20);
-        text[3] = (char)('A' + i / 20);
+        text[1] = (char)('A' + i / 400);
+        text[3] = (char)('A' + i / 20 % 20);
         sequence_read(&made, text);
         given = sequence_borrow(&made, NULL);
         kf_knowledge_name(knowledge, &given, names[i]);
         learn(knowledge, text);
     }
-    for (int i = 0; i < 300; i++) {
-        CHECK(i % 5 == 4 || kf_knowledge_forget(knowledge, names[i]));
+    for (int i = 0; i < 3000; i++) {
+        CHECK(i % 10 == 9 || forget(knowledge, names[i]));
     }
     check_recount(knowledge);
-    CHECK(kf_knowledge_look(knowledge).n_rows < 150);
+    CHECK(kf_knowledge_look(knowledge).n_rows < 600);
     take_picture(knowledge, &left);
+    CHECK(left.count == 300);
     for (size_t i = 0; i < left.count; i++) {
-        CHECK(memcmp(left.rows[i].name, names[5 * i + 4], KF_NAME_SIZE) == 0);
+        CHECK(memcmp(left.rows[i].name, names[10 * i + 9], KF_NAME_SIZE) ==
+              0);
     }
-    CHECK(left.count == 60);
     kf_knowledge_free(knowledge);
 }
 
-static const kf_row *
-only_row(kf_knowledge *knowledge)
+/* The frequency and emotives of the only pattern. */
+static uint64_t
+only_frequency(kf_knowledge *knowledge)
 {
     CHECK(kf_knowledge_count(knowledge) == 1);
-    return &kf_knowledge_look(knowledge).rows[0];
+    return kf_knowledge_frequency(knowledge, 0);
+}
+
+static const kf_emotives *
+only_emotives(kf_knowledge *knowledge)
+{
+    CHECK(kf_knowledge_count(knowledge) == 1);
+    return kf_knowledge_emotives(knowledge, 0);
 }
 
 static void
@@ -227,16 +270,17 @@ test_emotives_are_replaced_or_left(void)
     given = sequence_borrow(&made, NULL);
     learn(knowledge, "AB|C");
     without = kf_knowledge_memory(knowledge);
-    CHECK(only_row(knowledge)->emotives == NULL);
+    CHECK(only_emotives(knowledge) == NULL);
     CHECK(sequence_learn(knowledge, "AB|C", emotives) == KF_OK);
-    CHECK(only_row(knowledge)->emotives == emotives);
+    CHECK(only_emotives(knowledge) == emotives);
+    without += KF_COLUMN_ROWS * sizeof(kf_emotives *); /* stays */
     CHECK(kf_knowledge_memory(knowledge) ==
           without + kf_emotives_memory(emotives));
     learn(knowledge, "AB|C");
-    CHECK(only_row(knowledge)->emotives == emotives);
-    CHECK(only_row(knowledge)->frequency == 3);
+    CHECK(only_emotives(knowledge) == emotives);
+    CHECK(only_frequency(knowledge) == 3);
     CHECK(kf_knowledge_put(knowledge, &given, 2, name, NULL) == KF_OK);
-    CHECK(only_row(knowledge)->emotives == NULL);
+    CHECK(only_emotives(knowledge) == NULL);
     CHECK(kf_knowledge_memory(knowledge) == without);
     kf_emotives_release(emotives);
     kf_knowledge_free(knowledge);
@@ -259,7 +303,7 @@ learn_and_forget(kf_knowledge *knowledge, int number)
         symbols[i] = (kf_text){symbol, i == 0 ? (size_t)size : 1};
     }
     CHECK(kf_knowledge_learn(knowledge, &given, 1, &learned, NULL) == KF_OK);
-    CHECK(kf_knowledge_forget(knowledge, learned.name));
+    CHECK(forget(knowledge, learned.name));
 }
 
 static void
@@ -396,20 +440,16 @@ read_batch(sequence made[BATCH], kf_sequence given[BATCH],
     }
 }
 
-/* 29 others: the table of names is about to grow; 37: the rows. */
-#define NAMES_FULL 29
-#define ROWS_FULL 37
+/* 47 others: the table of names is about to grow. */
+#define NAMES_FULL 47
 
-/* Known: AB|C with emotives, two long ones that leave too little of their
- * block of memory for a third, and others. */
+/* Known: AB|C with emotives, and others, none of them long. */
 static kf_knowledge *
 prepare(const kf_alloc *alloc, kf_emotives *emotives, int others)
 {
     kf_knowledge *knowledge = new_knowledge(alloc);
     char text[] = "A|A";
     CHECK(sequence_learn(knowledge, "AB|C", emotives) == KF_OK);
-    learn(knowledge, "A" LONG LONG LONG);
-    learn(knowledge, "B" LONG LONG LONG);
     for (int i = 0; i < others; i++) {
         text[0] = (char)('A' + i % 7);
         text[2] = (char)('A' + i / 7);
@@ -446,7 +486,7 @@ test_batch_is_undone_without_memory(int others)
         check_recount(knowledge);
         CHECK(kf_knowledge_learn(knowledge, given, BATCH, learned, NULL) ==
               KF_OK);
-        CHECK(kf_knowledge_count(knowledge) == (size_t)others + 3 + 3);
+        CHECK(kf_knowledge_count(knowledge) == (size_t)others + 1 + 3);
         check_recount(knowledge);
         kf_knowledge_free(knowledge);
         memory.fail_at = nth;
@@ -508,11 +548,14 @@ test_new_without_memory(void)
     CHECK(failures >= 4);
 }
 
+/* The first frequency of its block that takes 64 bits, and the first
+ * emotives. */
 static void
-test_put_without_memory(int others)
+test_put_without_memory(int others, const char *text)
 {
     check_memory memory = {0};
     kf_alloc alloc = check_alloc(&memory);
+    kf_emotives *emotives = new_emotives(2.0);
     int failures = 0;
     static picture before;
     CHECK_EACH_FAILURE (memory, done) {
@@ -521,19 +564,61 @@ test_put_without_memory(int others)
         uint8_t name[KF_NAME_SIZE];
         sequence made;
         kf_sequence given;
-        sequence_read(&made, "XY|Z");
-        given = sequence_borrow(&made, NULL);
+        sequence_read(&made, text);
+        given = sequence_borrow(&made, emotives);
         take_picture(knowledge, &before);
         check_memory_arm(&memory, nth);
-        done = kf_knowledge_put(knowledge, &given, 5, name, NULL) == KF_OK;
+        done = kf_knowledge_put(knowledge, &given, (uint64_t)5 << 32, name,
+                                NULL) == KF_OK;
         nth = check_memory_pause(&memory);
         failures += !done;
         CHECK(same_picture(knowledge, &before) == !done);
+        CHECK(!done || kf_knowledge_frequency(
+                           knowledge, find(knowledge, name)) ==
+                           (uint64_t)5 << 32);
         check_recount(knowledge);
         kf_knowledge_free(knowledge);
         memory.fail_at = nth;
     }
-    CHECK(failures >= 1);
+    CHECK(failures == 2 + (others == NAMES_FULL));
+    kf_emotives_release(emotives);
+}
+
+/* A pattern that was put, longer than all that were read back before. */
+static void
+test_forget_without_memory(void)
+{
+    check_memory memory = {0};
+    kf_alloc alloc = check_alloc(&memory);
+    int failures = 0;
+    static picture before;
+    CHECK_EACH_FAILURE (memory, done) {
+        size_t nth = check_memory_pause(&memory);
+        kf_knowledge *knowledge = prepare(&alloc, NULL, 5);
+        uint8_t name[KF_NAME_SIZE];
+        sequence made;
+        kf_sequence given;
+        bool found = false;
+        uint32_t row = 77;
+        sequence_read(&made, LONG);
+        given = sequence_borrow(&made, NULL);
+        CHECK(kf_knowledge_put(knowledge, &given, 5, name, NULL) == KF_OK);
+        take_picture(knowledge, &before);
+        check_memory_arm(&memory, nth);
+        done = kf_knowledge_find(knowledge, name, &row, NULL) == KF_OK;
+        CHECK(row == (done ? 6 : 77));
+        done = done && kf_knowledge_forget(knowledge, name, &found, NULL) ==
+                           KF_OK;
+        nth = check_memory_pause(&memory);
+        failures += !done;
+        CHECK(found == done);
+        CHECK(same_picture(knowledge, &before) == !done);
+        CHECK(forget(knowledge, name) == !done);
+        check_recount(knowledge);
+        kf_knowledge_free(knowledge);
+        memory.fail_at = nth;
+    }
+    CHECK(failures == 2);
 }
 
 static void
@@ -554,13 +639,13 @@ test_clear_without_memory(void)
         nth = check_memory_pause(&memory);
         failures += !done;
         CHECK(same_picture(knowledge, &before) == !done);
-        CHECK(kf_knowledge_count(knowledge) == (done ? 0 : 3 + NAMES_FULL));
+        CHECK(kf_knowledge_count(knowledge) == (done ? 0 : 1 + NAMES_FULL));
         learn(knowledge, "XY|Z");
         check_recount(knowledge);
         kf_knowledge_free(knowledge);
         memory.fail_at = nth;
     }
-    CHECK(failures == 4);
+    CHECK(failures >= 6);
     kf_emotives_release(emotives);
 }
 
@@ -575,11 +660,12 @@ main(void)
     test_giving_back_without_memory();
     test_failing_calls_keep_no_memory();
     test_batch_is_undone_without_memory(NAMES_FULL);
-    test_batch_is_undone_without_memory(ROWS_FULL);
+    test_batch_is_undone_without_memory(0);
     test_batch_is_undone_at_the_limit();
     test_new_without_memory();
-    test_put_without_memory(NAMES_FULL);
-    test_put_without_memory(ROWS_FULL);
+    test_put_without_memory(NAMES_FULL, "XY|Z");
+    test_put_without_memory(0, "AB|C");
+    test_forget_without_memory();
     test_clear_without_memory();
     return check_report();
 }
