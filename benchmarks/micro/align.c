@@ -1,8 +1,8 @@
 /* Aligning the patterns of a segment, each variant against kf_align on ids
  * of four bytes. Alone in C:
  *
- *     gcc -std=gnu11 -O3 -Icsrc/include -o /tmp/align benchmarks/micro/align.c
- * \
+ *     gcc -std=gnu11 -O3 -Icsrc/include -o /tmp/align \
+ *         benchmarks/micro/align.c \
  *         csrc/core/align.c csrc/core/align_local.c csrc/core/align_words.c \
  *         csrc/core/cpu.c csrc/core/alloc.c csrc/core/status.c \
  *         csrc/core/kernels/align_*.c -lm -lpthread
