@@ -219,7 +219,8 @@ check_symbol(const kf_segment *segment, uint32_t local, kf_error *err)
     uint32_t global = segment->globals[local];
     uint32_t slot = kf_segment_slot(h, global);
     for (uint32_t probes = 0; probes < KF_PROBES_MAX; probes++) {
-        if (segment->slots[slot].global == global) {
+        if (segment->slots[slot].global == global ||
+            segment->slots[slot].global == KF_SYMBOL_NONE) {
             break;
         }
         slot = (slot + 1) & (h->n_slots - 1);
