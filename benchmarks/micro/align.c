@@ -1,7 +1,8 @@
 /* Aligning the patterns of a segment, each variant against kf_align on ids
  * of four bytes. Alone in C:
  *
- *     gcc -std=gnu11 -O3 -Icsrc/include -o build/align benchmarks/micro/align.c \
+ *     gcc -std=gnu11 -O3 -Icsrc/include -o build/align \
+ *         benchmarks/micro/align.c \
  *         csrc/core/align.c csrc/core/align_local.c csrc/core/align_words.c \
  *         csrc/core/cpu.c csrc/core/alloc.c csrc/core/status.c \
  *         csrc/core/kernels/align_*.c -lm -lpthread
@@ -160,8 +161,8 @@ make_state(uint32_t *state, uint32_t m)
         uint32_t from = random_below(n_ids - 10);
         uint32_t length = 2 + random_below(8);
         for (uint32_t i = 0; i < length && filled < m; i++) {
-            uint32_t at = random_below(5) != 0 ? from + i
-                                               : random_below(n_ids);
+            uint32_t at =
+                random_below(5) != 0 ? from + i : random_below(n_ids);
             state[filled++] = ids32[at];
         }
     }
@@ -176,8 +177,8 @@ time_general(const uint32_t *state_ids, uint32_t m)
     kf_align_scratch *scratch = NULL;
     double start;
     uint32_t c = 0;
-    demand(kf_align_state_new(&kf_alloc_default, state_ids, m, &state,
-                              NULL) == KF_OK &&
+    demand(kf_align_state_new(&kf_alloc_default, state_ids, m, &state, NULL) ==
+                   KF_OK &&
                kf_align_scratch_new(&kf_alloc_default, state, n_max, &scratch,
                                     NULL) == KF_OK,
            "no memory");

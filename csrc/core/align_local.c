@@ -168,8 +168,8 @@ all_symbols(const kf_align_words *words)
 }
 
 static void
-align_long(kf_align_local *local, uint32_t id_bytes,
-           const kf_align_task *task, kf_alignment *out, uint64_t *symbols)
+align_long(kf_align_local *local, uint32_t id_bytes, const kf_align_task *task,
+           kf_alignment *out, uint64_t *symbols)
 {
     kf_align_words words;
     if (id_bytes == 2) {
@@ -210,8 +210,8 @@ next_task(cursor *at)
     while (pattern >= at->run[1].first) {
         at->run++;
     }
-    offset = at->run->offset +
-             (uint64_t)(pattern - at->run->first) * at->run->n;
+    offset =
+        at->run->offset + (uint64_t)(pattern - at->run->first) * at->run->n;
     ids = (const char *)at->source->ids + offset * at->source->id_bytes;
     task = (kf_align_task){ids, at->run->n, at->source->need[at->run->n]};
     __builtin_prefetch(ids);
@@ -250,8 +250,8 @@ align_tasks(kf_align_local *local, uint32_t id_bytes,
 
 void
 kf_align_local_many(kf_align_local *local, const kf_align_source *source,
-                    const uint16_t *patterns, size_t count,
-                    kf_alignment *out, uint64_t *symbols)
+                    const uint16_t *patterns, size_t count, kf_alignment *out,
+                    uint64_t *symbols)
 {
     cursor at = {source, patterns, count, 0, source->runs};
     kf_align_task blocks[2][KF_ALIGN_BLOCK];

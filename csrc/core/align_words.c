@@ -17,8 +17,7 @@ typedef struct {
 static inline uint64_t
 bits_between(uint32_t from, uint32_t to)
 {
-    uint64_t below =
-        to == WORD_BITS ? ~(uint64_t)0 : ((uint64_t)1 << to) - 1;
+    uint64_t below = to == WORD_BITS ? ~(uint64_t)0 : ((uint64_t)1 << to) - 1;
     return from == WORD_BITS ? 0 : below & (~(uint64_t)0 << from);
 }
 
@@ -76,8 +75,7 @@ longest_run(const kf_align_words *words, const task *range, kf_block *out,
  * to right that takes the earliest allowed position each time: nothing is
  * left of the first choice, and the rest has no longer run either. */
 static void
-walk_singles(const kf_align_words *words, const task *range,
-             kf_alignment *sum)
+walk_singles(const kf_align_words *words, const task *range, kf_alignment *sum)
 {
     uint64_t allowed = bits_between(range->from, range->to);
     for (uint32_t p = range->low; p < range->high; p++) {

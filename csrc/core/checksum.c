@@ -4,14 +4,17 @@
 
 #define LANES 8
 #define BLOCK (LANES * sizeof(uint64_t))
-#define ODD 0x9e3779b97f4a7c15u /* 2^64 / golden ratio */
+#define FIRST 0x9e3779b97f4a7c15u /* 2^64 / golden ratio */
+#define SECOND 0xbf58476d1ce4e5b9u /* of splitmix64 */
 
-/* One multiplication for a word: eight lanes hide its latency. */
+/* After one multiplication alone a word's upper bits have changed few bits
+ * of the state, which the next word could change back: two flipped bits
+ * would go unseen. Eight lanes hide the latency. */
 static inline uint64_t
 step(uint64_t state, uint64_t word)
 {
-    uint64_t product = (state ^ word) * ODD;
-    return product << 29 | product >> 35;
+    uint64_t product = (state ^ word) * FIRST;
+    return (product ^ product >> 32) * SECOND;
 }
 
 static inline void

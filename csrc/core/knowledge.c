@@ -18,107 +18,6 @@ typedef struct {
     kf_emotives *emotives;
 } undo;
 
-/* --- names --- */
-
-static uint64_t
-prefix_of(const uint8_t name[KF_NAME_SIZE])
-{
-    uint64_t prefix;
-    memcpy(&prefix, name, sizeof prefix);
-    return prefix;
-}
-
-static size_t
-table_slots(const kf_name_table *table)
-{
-    return (size_t)1 << (64 - table->shift);
-}
-
-static size_t
-home_slot(const kf_knowledge *knowledge, const kf_name_table *table,
-          uint64_t prefix)
-{
-    return (size_t)((prefix * knowledge->secret) >> table->shift);
-}
-
-static bool
-make_table(const kf_alloc *alloc, unsigned bits, kf_name_table *table)
-{
-    size_t slots = (size_t)1 << bits;
-    table->rows = kf_allocate(alloc, slots, sizeof *table->rows);
-    table->shift = 64 - bits;
-    if (table->rows == NULL) {
-        return false;
-    }
-    memset(table->rows, 0xff, slots * sizeof *table->rows);
-    return true;
-}
-
-/* Whether the row, whose prefix is equal, has that name. buffer: room to read
- * the pattern back. */
-static bool
-has_name(const kf_knowledge *knowledge, uint32_t row,
-         const uint8_t name[KF_NAME_SIZE], kf_pattern *buffer)
-{
-    const kf_root *root = knowledge->now.root;
-    if (root->blocks[row / KF_SEGMENT_ROWS].segment != NULL) {
-        buffer->n = kf_root_read(root, row, buffer->ids, &buffer->n_events);
-    }
-    kf_root_name(root, knowledge->unicode, row, buffer);
-    return memcmp(buffer->name, name, KF_NAME_SIZE) == 0;
-}
-
-/* The slot of the name, or the free one where it belongs. */
-static size_t
-name_slot(const kf_knowledge *knowledge, const uint8_t name[KF_NAME_SIZE],
-          kf_pattern *buffer)
-{
-    const kf_name_table *table = &knowledge->now.names;
-    size_t mask = table_slots(table) - 1;
-    uint64_t prefix = prefix_of(name);
-    size_t slot = home_slot(knowledge, table, prefix);
-    for (; table->rows[slot] != KF_NO_ROW; slot = (slot + 1) & mask) {
-        uint32_t row = table->rows[slot];
-        if (kf_columns_prefix(&knowledge->now.columns, row) == prefix &&
-            has_name(knowledge, row, name, buffer)) {
-            break;
-        }
-    }
-    return slot;
-}
-
-static void
-add_name(const kf_knowledge *knowledge, kf_name_table *table, uint64_t prefix,
-         uint32_t row)
-{
-    size_t mask = table_slots(table) - 1;
-    size_t slot = home_slot(knowledge, table, prefix);
-    while (table->rows[slot] != KF_NO_ROW) {
-        slot = (slot + 1) & mask;
-    }
-    table->rows[slot] = row;
-}
-
-/* Free the slot and move back what had to walk past it. */
-static void
-remove_name(kf_knowledge *knowledge, size_t slot)
-{
-    kf_name_table *table = &knowledge->now.names;
-    size_t mask = table_slots(table) - 1;
-    size_t hole = slot;
-    for (size_t next = (slot + 1) & mask; table->rows[next] != KF_NO_ROW;
-         next = (next + 1) & mask) {
-        size_t home = home_slot(
-            knowledge, table,
-            kf_columns_prefix(&knowledge->now.columns, table->rows[next]));
-        if (((next - home) & mask) >= ((next - hole) & mask)) {
-            table->rows[hole] = table->rows[next];
-            hole = next;
-        }
-    }
-    table->rows[hole] = KF_NO_ROW;
-}
-
 /* --- contents --- */
 
 static void
@@ -183,7 +82,7 @@ make_contents(const kf_knowledge *knowledge, kf_symbols *symbols,
     kf_columns_init(&out->columns, alloc);
     kf_counters_init(&out->counters, alloc);
     status = new_root(knowledge, NULL, NULL, symbols, &out->root, err);
-    if (status == KF_OK && !make_table(alloc, 6, &out->names)) {
+    if (status == KF_OK && !kf_names_make(alloc, 6, &out->names)) {
         status = kf_no_memory(err);
     }
     if (status != KF_OK) {
@@ -357,17 +256,17 @@ reserve_row(const kf_knowledge *knowledge, kf_contents *to)
         !kf_columns_reserve(&to->columns, to->n_rows)) {
         return false;
     }
-    if (((size_t)to->n_patterns + 1) * 4 <= table_slots(&to->names) * 3) {
+    if (((size_t)to->n_patterns + 1) * 4 <= kf_names_slots(&to->names) * 3) {
         return true;
     }
-    if (!make_table(&knowledge->alloc, 64 - to->names.shift + 1, &grown)) {
+    if (!kf_names_make(&knowledge->alloc, 64 - to->names.shift + 1, &grown)) {
         return false;
     }
-    for (size_t slot = 0; slot < table_slots(&to->names); slot++) {
+    for (size_t slot = 0; slot < kf_names_slots(&to->names); slot++) {
         uint32_t row = to->names.rows[slot];
         if (row != KF_NO_ROW) {
-            add_name(knowledge, &grown, kf_columns_prefix(&to->columns, row),
-                     row);
+            kf_names_add(knowledge, &grown,
+                         kf_columns_prefix(&to->columns, row), row);
         }
     }
     kf_release(&knowledge->alloc, to->names.rows);
@@ -381,11 +280,11 @@ append_row(const kf_knowledge *knowledge, kf_contents *to,
            const kf_pattern *pattern)
 {
     uint32_t row = to->n_rows++;
-    uint64_t prefix = prefix_of(pattern->name);
+    uint64_t prefix = kf_name_prefix(pattern->name);
     to->head->patterns[to->head->count++] = pattern;
     kf_columns_set_frequency(&to->columns, row, 0);
     kf_columns_set_prefix(&to->columns, row, prefix);
-    add_name(knowledge, &to->names, prefix, row);
+    kf_names_add(knowledge, &to->names, prefix, row);
     to->n_patterns++;
     if (pattern->n > to->longest) {
         to->longest = pattern->n;
@@ -740,8 +639,8 @@ learn_one(kf_knowledge *knowledge, const kf_sequence *sequence,
     if (!reserve_buffer(knowledge, sequence->n)) { /* undoing reads it */
         return kf_no_memory(err);
     }
-    row = now->names.rows[name_slot(knowledge, learned->name,
-                                    knowledge->buffer)];
+    row = now->names.rows[kf_names_slot(knowledge, learned->name,
+                                        knowledge->buffer)];
     pthread_rwlock_wrlock(&knowledge->lock);
     knowledge->writes++;
     if (row != KF_NO_ROW) {
@@ -769,7 +668,7 @@ drop_row(kf_knowledge *knowledge, uint32_t row)
     kf_emotives *emotives;
     kf_root_name(now->root, knowledge->unicode, row, knowledge->buffer);
     memcpy(name, pattern->name, KF_NAME_SIZE);
-    slot = name_slot(knowledge, name, knowledge->buffer);
+    slot = kf_names_slot(knowledge, name, knowledge->buffer);
     pattern = read_back(knowledge, row);
     pthread_rwlock_wrlock(&knowledge->lock);
     knowledge->writes++;
@@ -777,7 +676,7 @@ drop_row(kf_knowledge *knowledge, uint32_t row)
                        kf_columns_frequency(&now->columns, row));
     kf_columns_set_frequency(&now->columns, row, 0);
     emotives = kf_columns_swap_emotives(&now->columns, row, NULL);
-    remove_name(knowledge, slot);
+    kf_names_remove(knowledge, slot);
     now->n_patterns--;
     atomic_store(&knowledge->n_patterns, now->n_patterns);
     pthread_rwlock_unlock(&knowledge->lock);
@@ -892,7 +791,7 @@ put_one(kf_knowledge *knowledge, const kf_sequence *sequence,
     if (!reserve_buffer(knowledge, 0)) {
         return kf_no_memory(err);
     }
-    row = now->names.rows[name_slot(knowledge, name, knowledge->buffer)];
+    row = now->names.rows[kf_names_slot(knowledge, name, knowledge->buffer)];
     pthread_rwlock_wrlock(&knowledge->lock);
     knowledge->writes++;
     status = row != KF_NO_ROW
@@ -935,7 +834,7 @@ kf_knowledge_forget(kf_knowledge *knowledge, const uint8_t name[KF_NAME_SIZE],
         return kf_no_memory(err);
     }
     row = knowledge->now.names
-              .rows[name_slot(knowledge, name, knowledge->buffer)];
+              .rows[kf_names_slot(knowledge, name, knowledge->buffer)];
     if (row != KF_NO_ROW) {
         drop_row(knowledge, row);
         tidy(knowledge);
@@ -995,7 +894,7 @@ kf_knowledge_memory(kf_knowledge *knowledge)
     memory = sizeof *knowledge + blocks_memory(now->root) +
              kf_symbols_memory(now->root->symbols) + now->columns.memory +
              now->n_rows * (sizeof(uint32_t) + sizeof(uint64_t)) +
-             table_slots(&now->names) * sizeof(uint32_t) +
+             kf_names_slots(&now->names) * sizeof(uint32_t) +
              now->counters.capacity * 3 * sizeof(uint64_t);
     pthread_rwlock_unlock(&knowledge->lock);
     return memory;
@@ -1055,7 +954,7 @@ kf_knowledge_find(const kf_knowledge *knowledge,
     if (buffer == NULL) {
         return kf_no_memory(err);
     }
-    *row = knowledge->now.names.rows[name_slot(knowledge, name, buffer)];
+    *row = knowledge->now.names.rows[kf_names_slot(knowledge, name, buffer)];
     kf_release(&knowledge->alloc, buffer);
     return KF_OK;
 }

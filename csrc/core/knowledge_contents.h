@@ -1,5 +1,5 @@
 /* What a knowledge base is made of. Internal to those who read or replace all
- * of it at once: knowledge.c, moment.c. */
+ * of it at once: knowledge.c, knowledge_names.c, moment.c. */
 #ifndef KATO_FAST_KNOWLEDGE_CONTENTS_H
 #define KATO_FAST_KNOWLEDGE_CONTENTS_H
 
@@ -57,6 +57,39 @@ kf_knowledge_secret(const uint8_t key[16])
     memcpy(&secret, key + 8, sizeof secret);
     return secret | 1;
 }
+
+/* --- names to rows: knowledge_names.c --- */
+
+static inline uint64_t
+kf_name_prefix(const uint8_t name[KF_NAME_SIZE])
+{
+    uint64_t prefix;
+    memcpy(&prefix, name, sizeof prefix);
+    return prefix;
+}
+
+static inline size_t
+kf_names_slots(const kf_name_table *table)
+{
+    return (size_t)1 << (64 - table->shift);
+}
+
+/* An empty table of 1 << bits slots, owned; false without memory. */
+bool kf_names_make(const kf_alloc *alloc, unsigned bits, kf_name_table *table);
+
+/* The slot of the name in the table of now, or the free one where it belongs.
+ * buffer: room to read any pattern back. */
+size_t kf_names_slot(const kf_knowledge *knowledge,
+                     const uint8_t name[KF_NAME_SIZE], kf_pattern *buffer);
+
+/* Add a row, whose name is in no slot; one more must fit. */
+void kf_names_add(const kf_knowledge *knowledge, kf_name_table *table,
+                  uint64_t prefix, uint32_t row);
+
+/* Free a slot in the table of now; columns still have the row's prefix. */
+void kf_names_remove(kf_knowledge *knowledge, size_t slot);
+
+/* --- life: knowledge.c --- */
 
 /* A knowledge base that takes the contents where this succeeds; NULL: the
  * caller puts some in before anyone else sees it. */

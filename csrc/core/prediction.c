@@ -333,13 +333,112 @@ can_continue(const search *s, const kf_knowledge_view *view)
            (view->longest == s->view.longest && !learned_unknown(s));
 }
 
+/* The index of the symbol in state->distinct, n_distinct where it is not. */
+static uint32_t
+find_distinct(const kf_state *state, uint32_t symbol)
+{
+    uint32_t low = 0;
+    uint32_t high = state->n_distinct;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (state->distinct[middle].symbol < symbol) {
+            low = middle + 1;
+        }
+        else {
+            high = middle;
+        }
+    }
+    return low < state->n_distinct && state->distinct[low].symbol == symbol
+               ? low
+               : state->n_distinct;
+}
+
+/* The match's present has these symbols: they are in doubt no more. Returns
+ * how many of them were. pattern: room to read any. */
+static uint32_t
+settle(const search *s, const kf_match *match, uint32_t *pattern,
+       bool *in_doubt)
+{
+    uint32_t settled = 0;
+    uint32_t n_events;
+    kf_root_read(s->root, match->row, pattern, &n_events);
+    for (uint32_t i = match->present_start; i < match->present_end; i++) {
+        uint32_t k = find_distinct(s->state, pattern[i]);
+        if (k < s->state->n_distinct && in_doubt[k]) {
+            in_doubt[k] = false;
+            settled++;
+        }
+    }
+    return settled;
+}
+
+/* Of the symbols that some present has, keep those of matches that are not
+ * forgotten. Most are met soon. */
+static kf_status
+look_again(search *s, kf_error *err)
+{
+    const kf_state *state = s->state;
+    bool *in_doubt =
+        kf_allocate_zero(s->alloc, (size_t)state->n_distinct + 1,
+                         sizeof *in_doubt);
+    uint32_t *pattern = kf_allocate(s->alloc, 2 * (size_t)s->view.longest,
+                                    sizeof *pattern);
+    bool done = in_doubt != NULL && pattern != NULL;
+    uint32_t doubts = 0;
+    for (uint32_t k = 0; done && k < state->n_distinct; k++) {
+        uint32_t j = state->distinct[k].first;
+        in_doubt[k] = ((s->seen[j / 64] >> (j % 64)) & 1) != 0;
+        doubts += in_doubt[k];
+    }
+    for (size_t i = 0; done && i < s->matches.count && doubts > 0; i++) {
+        const kf_match *match = &s->matches.items[i];
+        doubts -=
+            match->frequency != 0 ? settle(s, match, pattern, in_doubt) : 0;
+    }
+    for (uint32_t j = 0; done && j < state->m && doubts > 0; j++) {
+        /* An unknown symbol was never seen. */
+        if (in_doubt[find_distinct(state, state->ids[j])]) {
+            s->seen[j / 64] &= ~((uint64_t)1 << (j % 64));
+        }
+    }
+    kf_release(s->alloc, in_doubt);
+    kf_release(s->alloc, pattern);
+    return done ? KF_OK : kf_no_memory(err);
+}
+
+/* The frequencies of now; what was forgotten is no match. */
+static kf_status
+drop_forgotten(search *s, kf_error *err)
+{
+    kf_status status = KF_OK;
+    size_t kept = 0;
+    for (size_t i = 0; i < s->matches.count; i++) {
+        kf_match *match = &s->matches.items[i];
+        match->frequency = kf_knowledge_frequency(s->knowledge, match->row);
+        kept += match->frequency != 0;
+    }
+    if (kept == s->matches.count) {
+        return KF_OK;
+    }
+    if (s->scan.regions) {
+        status = look_again(s, err);
+    }
+    kept = 0;
+    for (size_t i = 0; i < s->matches.count; i++) {
+        if (s->matches.items[i].frequency != 0) {
+            s->matches.items[kept++] = s->matches.items[i];
+        }
+    }
+    s->matches.count = kept;
+    return status;
+}
+
 /* Under the shared lock: the rest of the rows, frequencies, nothing that was
  * forgotten. */
 static kf_status
 catch_up(search *s, const kf_knowledge_view *view, kf_error *err)
 {
     kf_status status;
-    size_t kept = 0;
     if (view->root != s->root) { /* same rows, in other blocks */
         kf_root_release(s->root);
         s->root = kf_root_share(view->root);
@@ -347,20 +446,12 @@ catch_up(search *s, const kf_knowledge_view *view, kf_error *err)
     }
     s->view = *view;
     status = scan_up_to(s, view->n_rows, err);
-    for (size_t i = 0; i < s->matches.count; i++) {
-        kf_match *match = &s->matches.items[i];
-        match->frequency = kf_knowledge_frequency(s->knowledge, match->row);
-        if (match->frequency != 0) {
-            s->matches.items[kept++] = *match;
-        }
-    }
-    s->matches.count = kept;
     for (unsigned i = 0; i < s->n_scratches; i++) {
         if (s->scratches[i] != NULL) {
             kf_scan_collect_seen(&s->scan, s->scratches[i], s->seen);
         }
     }
-    return status;
+    return status == KF_OK ? drop_forgotten(s, err) : status;
 }
 
 /* How often a search that found other contents starts again before it keeps

@@ -600,7 +600,9 @@ scan_segment(const kf_scan *scan, kf_scan_scratch *scratch,
     return status;
 }
 
-/* Rows that are in pieces by those, the rest one by one. */
+/* Rows that are in pieces by those, the rest one by one. A piece with rows
+ * that the search was not told of may have longer patterns than it has room
+ * for. */
 static kf_status
 scan_head(const kf_scan *scan, kf_scan_scratch *scratch, const kf_head *head,
           uint32_t first, uint32_t end, kf_matches *out, kf_error *err)
@@ -608,15 +610,14 @@ scan_head(const kf_scan *scan, kf_scan_scratch *scratch, const kf_head *head,
     uint32_t base = first - first % KF_SEGMENT_ROWS;
     unsigned n_pieces =
         atomic_load_explicit(&head->n_pieces, memory_order_acquire);
-    uint32_t in_pieces = base + n_pieces * KF_HEAD_PIECE;
+    uint32_t number = (first - base) / KF_HEAD_PIECE;
+    uint32_t stop = base + (number + 1) * KF_HEAD_PIECE;
     kf_status status = KF_OK;
-    while (first < end && first < in_pieces && status == KF_OK) {
-        uint32_t number = (first - base) / KF_HEAD_PIECE;
-        uint32_t piece_end = base + (number + 1) * KF_HEAD_PIECE;
-        uint32_t stop = piece_end < end ? piece_end : end;
+    for (; number < n_pieces && stop <= end && status == KF_OK; number++) {
         status = scan_segment(scan, scratch, head->pieces[number], first, stop,
                               out, err);
         first = stop;
+        stop += KF_HEAD_PIECE;
     }
     if (status == KF_OK && first < end) {
         status = scan_open_rows(scan, scratch, head, first, end, out, err);

@@ -6,7 +6,8 @@ import struct
 
 LANES = 8
 MASK = (1 << 64) - 1
-ODD = 0x9E3779B97F4A7C15  # 2**64 / golden ratio
+FIRST = 0x9E3779B97F4A7C15  # 2**64 / golden ratio
+SECOND = 0xBF58476D1CE4E5B9  # of splitmix64
 
 
 def checksum(data: bytes) -> int:
@@ -19,6 +20,6 @@ def checksum(data: bytes) -> int:
 
 def _sum(state: int, words) -> int:
     for word in words:
-        product = (state ^ word) * ODD & MASK
-        state = (product << 29 | product >> 35) & MASK
+        product = (state ^ word) * FIRST & MASK
+        state = (product ^ product >> 32) * SECOND & MASK
     return state

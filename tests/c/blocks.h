@@ -13,10 +13,11 @@
 
 #define SECRET 0x123456789abcdefu
 
-/* The same patterns in an open block and in a sealed one. In the sealed one
- * some are forgotten. */
+/* The same patterns in an open block, in one with pieces, and in a sealed one,
+ * where some are forgotten. */
 typedef struct {
     kf_head *head;
+    kf_head *pieced; /* its patterns are those of head */
     kf_segment *segment;
     uint32_t longest;
     bool forgotten[KF_SEGMENT_ROWS]; /* of the segment */
@@ -88,6 +89,29 @@ seal(block *out, random_source *random, uint32_t forget_one_of)
     CHECK(kf_segment_build(&kf_alloc_default, patterns, &out->segment,
                            NULL) == KF_OK);
     free(patterns);
+    CHECK(kf_head_new(&kf_alloc_default, &out->pieced, NULL) == KF_OK);
+    out->pieced->count = out->head->count;
+    memcpy(out->pieced->patterns, out->head->patterns,
+           out->head->count * sizeof *patterns);
+    kf_head_make_pieces(out->pieced);
+    CHECK(out->pieced->n_pieces == out->head->count / KF_HEAD_PIECE);
+}
+
+/* Forms of a block. */
+enum {
+    OPEN,
+    PIECED,
+    SEALED,
+    FORMS
+};
+
+static inline kf_block_of_rows
+rows_of(const block *of, int form)
+{
+    return (kf_block_of_rows){form == SEALED ? of->segment : NULL,
+                              form == SEALED   ? NULL
+                              : form == PIECED ? of->pieced
+                                               : of->head};
 }
 
 static inline block *
@@ -105,6 +129,7 @@ random_block(random_source *random, uint32_t count, uint32_t symbols)
 static inline void
 free_block(block *old)
 {
+    kf_head_release(old->pieced);
     kf_head_release(old->head);
     kf_segment_release(old->segment);
     free(old);
@@ -145,6 +170,7 @@ typedef struct {
     uint32_t *need;
     kf_scan scan;
     kf_host_index index;
+    kf_spares spares;
     kf_scan_scratch *scratch;
     uint64_t seen[(STATE_MAX + 63) / 64];
 } question;
@@ -172,7 +198,9 @@ ask(question *q, const kf_root *root, const uint32_t *ids, uint32_t m,
                         .longest = longest,
                         .threshold = threshold,
                         .regions = true,
-                        .secret = SECRET};
+                        .secret = SECRET,
+                        .spares = &q->spares};
+    CHECK(kf_spares_init(&q->spares) == 0);
     CHECK(kf_scan_scratch_new(&q->scan, &q->scratch, NULL) == KF_OK);
 }
 
@@ -180,6 +208,7 @@ static inline void
 end(question *q)
 {
     kf_scan_scratch_free(q->scratch);
+    kf_spares_free(&q->spares);
     kf_release(&kf_alloc_default, q->need);
     kf_state_free(q->state);
 }

@@ -77,8 +77,8 @@ typedef struct {
     uint32_t id_bytes;
     uint32_t n_patterns;
     uint32_t n_ids;
-    uint32_t *ids;  /* as u32, for kf_align */
-    void *stored;   /* of its exact size, so that ASan sees reads behind */
+    uint32_t *ids; /* as u32, for kf_align */
+    void *stored;  /* of its exact size, so that ASan sees reads behind */
     kf_run runs[RUNS_MAX + 1];
     uint32_t n_runs;
     uint32_t need[N_MAX + 1];
@@ -140,8 +140,8 @@ make_state(world *w)
         }
     }
     for (uint32_t n = 0; n <= N_MAX; n++) {
-        w->need[n] = random_below(3) != 0 ? random_below(4)
-                                          : random_below(N_MAX);
+        w->need[n] =
+            random_below(3) != 0 ? random_below(4) : random_below(N_MAX);
     }
 }
 
@@ -183,8 +183,8 @@ make_world(world *w)
 {
     w->vocabulary = 1 + random_below(random_below(2) == 0 ? 6 : 200);
     w->id_bytes = random_below(3) == 0 ? 4 : 2;
-    w->spread = 1 + random_below((w->id_bytes == 4 ? 100000 : 65536) /
-                                 w->vocabulary);
+    w->spread =
+        1 + random_below((w->id_bytes == 4 ? 100000 : 65536) / w->vocabulary);
     w->n_symbols = (w->vocabulary - 1) * w->spread + 1;
     make_runs(w);
     w->ids = calloc(w->n_ids, sizeof *w->ids);
@@ -256,8 +256,7 @@ answer(const world *w, const kf_alloc *alloc, answers *out)
     kf_align_scratch *scratch = NULL;
     uint32_t c = 0;
     CHECK(kf_align_state_new(alloc, w->state, w->m, &state, NULL) == KF_OK);
-    CHECK(kf_align_scratch_new(alloc, state, N_MAX, &scratch, NULL) ==
-          KF_OK);
+    CHECK(kf_align_scratch_new(alloc, state, N_MAX, &scratch, NULL) == KF_OK);
     for (uint32_t r = 0; r < w->n_runs; r++) {
         uint32_t n = w->runs[r].n;
         for (uint32_t i = (uint32_t)w->runs[r].offset;
@@ -339,8 +338,8 @@ test_variants(const kf_alloc *alloc, uint64_t pairs)
     uint64_t done[KF_CPU_LEVELS] = {0};
     for (int level = 0; level < KF_CPU_LEVELS; level++) {
         if (kf_cpu_has((kf_cpu_level)level)) {
-            CHECK(kf_align_local_new(alloc, (kf_cpu_level)level,
-                                     &local[level], NULL) == KF_OK);
+            CHECK(kf_align_local_new(alloc, (kf_cpu_level)level, &local[level],
+                                     NULL) == KF_OK);
         }
     }
     while (done[KF_CPU_SCALAR] < pairs) {
@@ -352,8 +351,8 @@ test_variants(const kf_alloc *alloc, uint64_t pairs)
             for (int level = 0; level < KF_CPU_LEVELS; level++) {
                 if (local[level] != NULL) {
                     CHECK(kf_align_local_prepare(local[level], w.state, w.m,
-                                                 w.n_symbols, N_MAX, NULL) ==
-                          KF_OK);
+                                                 w.n_symbols, N_MAX,
+                                                 NULL) == KF_OK);
                     done[level] += compare(&w, local[level], &known,
                                            random_below(4) == 0);
                 }
@@ -409,15 +408,14 @@ test_no_memory(check_memory *memory, const kf_alloc *alloc)
 {
     const uint32_t small[2] = {1, 0};
     const uint32_t large[2] = {70000, 1};
-    CHECK_EACH_FAILURE(*memory, done)
-    {
+    CHECK_EACH_FAILURE (*memory, done) {
         kf_align_local *local = NULL;
         kf_error err;
         if (kf_align_local_new(alloc, KF_CPU_SCALAR, &local, &err) == KF_OK) {
             done = kf_align_local_prepare(local, small, 2, 2, 10, &err) ==
                        KF_OK &&
-                   kf_align_local_prepare(local, large, 2, 70001, 100,
-                                          &err) == KF_OK;
+                   kf_align_local_prepare(local, large, 2, 70001, 100, &err) ==
+                       KF_OK;
             if (!done) {
                 CHECK(err.code == KF_NO_MEMORY);
                 CHECK(kf_align_local_prepare(local, large, 2, 70001, 100,

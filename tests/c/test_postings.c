@@ -276,6 +276,8 @@ check_segment(segments_patterns patterns, bool is_small)
         check_random_state(&c, 200);
         check_random_state(&c, 3000);
         check_frequent_state(&c, 2, 300);
+        check_frequent_state(&c, 1, 255);
+        check_frequent_state(&c, 1, 256);
         check_frequent_state(&c, 65535, 1);
     }
     free(c.overlaps);

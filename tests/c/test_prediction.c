@@ -4,6 +4,7 @@
 #include "sequence.h"
 
 #include "kato_fast/prediction.h"
+#include "kato_fast/writer.h"
 
 #include <math.h>
 #include <string.h>
@@ -206,6 +207,126 @@ test_match(void)
     kf_knowledge_free(knowledge);
 }
 
+/* --- what is forgotten --- */
+
+static kf_buffer
+written(kf_knowledge *knowledge, const sequence *state, double threshold,
+        size_t most)
+{
+    kf_predictions *all;
+    kf_buffer json;
+    kf_buffer_init(&json, &kf_alloc_default);
+    CHECK(kf_predict(knowledge, state->symbols, state->n, threshold, most,
+                     &all, NULL) == KF_OK);
+    kf_write_predictions_json(&json, all, true);
+    kf_write_futures_json(&json, all);
+    CHECK(!json.failed);
+    kf_predictions_free(all);
+    return json;
+}
+
+/* Whether both give the same, digit for digit. */
+static bool
+answer_alike(kf_knowledge *a, kf_knowledge *b, const sequence *state,
+             double threshold)
+{
+    kf_buffer x = written(a, state, threshold, 20);
+    kf_buffer y = written(b, state, threshold, 20);
+    bool same = x.size == y.size && memcmp(x.data, y.data, x.size) == 0;
+    kf_buffer_free(&x);
+    kf_buffer_free(&y);
+    return same;
+}
+
+static void
+forget_text(kf_knowledge *knowledge, const char *text)
+{
+    sequence made;
+    kf_sequence given;
+    uint8_t name[KF_NAME_SIZE];
+    sequence_read(&made, text);
+    given = sequence_borrow(&made, NULL);
+    kf_knowledge_name(knowledge, &given, name);
+    CHECK(forget(knowledge, name));
+}
+
+/* Q is in the present of the forgotten one only, not in that of any match. */
+static void
+test_forgotten_match_by_hand(void)
+{
+    static const char *const all[] = {"A|B", "A|Q|C", "Q|R|S|T|U|V|W", NULL};
+    static const char *const left[] = {"A|B", "Q|R|S|T|U|V|W", NULL};
+    kf_knowledge *a = knowing(&kf_alloc_default, all);
+    kf_knowledge *b = knowing(&kf_alloc_default, left);
+    sequence state;
+    forget_text(a, all[1]);
+    sequence_read(&state, "AQ");
+    CHECK(answer_alike(a, b, &state, 0.3));
+    kf_knowledge_free(a);
+    kf_knowledge_free(b);
+}
+
+#define LEARNED 120
+
+static bool
+knows(kf_knowledge *knowledge, const sequence *made)
+{
+    kf_sequence given = sequence_borrow(made, NULL);
+    uint8_t name[KF_NAME_SIZE];
+    uint32_t row = 0;
+    kf_knowledge_name(knowledge, &given, name);
+    CHECK(kf_knowledge_find(knowledge, name, &row, NULL) == KF_OK);
+    return row != KF_NO_ROW;
+}
+
+/* A knowledge base that forgot, and one that never learned what it forgot. */
+static void
+compare_with_a_new_one(random_source *random, bool indexed)
+{
+    static sequence made[LEARNED];
+    uint32_t letters = 4 + random_below(random, 20);
+    kf_knowledge *a = sequence_knowledge(&kf_alloc_default, indexed, 1);
+    kf_knowledge *b = sequence_knowledge(&kf_alloc_default, indexed, 1);
+    for (int i = 0; i < LEARNED; i++) {
+        do { /* each another one */
+            sequence_random(&made[i], random, 2 + random_below(random, 25),
+                            letters);
+        } while (knows(a, &made[i]));
+        CHECK(sequence_learn(a, made[i].text, NULL) == KF_OK);
+    }
+    for (int i = 0; i < LEARNED; i++) {
+        kf_sequence given = sequence_borrow(&made[i], NULL);
+        uint8_t name[KF_NAME_SIZE];
+        kf_knowledge_name(a, &given, name);
+        if (i % 3 != 0) {
+            CHECK(forget(a, name) && !forget(b, name));
+        }
+        else {
+            CHECK(sequence_learn(a, made[i].text, NULL) == KF_OK);
+            CHECK(sequence_learn(b, made[i].text, NULL) == KF_OK);
+            CHECK(sequence_learn(b, made[i].text, NULL) == KF_OK);
+        }
+    }
+    for (int round = 0; round < 30; round++) {
+        sequence state;
+        sequence_random(&state, random, 2 + random_below(random, 90),
+                        letters + 2);
+        CHECK(answer_alike(a, b, &state,
+                           (double)random_below(random, 5) / 10));
+    }
+    kf_knowledge_free(a);
+    kf_knowledge_free(b);
+}
+
+static void
+test_forgotten_leave_no_trace(random_source *random)
+{
+    test_forgotten_match_by_hand();
+    for (int round = 0; round < 20; round++) {
+        compare_with_a_new_one(random, round % 4 == 3);
+    }
+}
+
 /* --- no memory --- */
 
 static bool
@@ -246,6 +367,8 @@ test_no_memory(const char *state)
         size_t nth = check_memory_pause(&memory);
         kf_knowledge *knowledge = knowing(&alloc, example);
         kf_predictions *all;
+        CHECK(sequence_learn(knowledge, "A|N|C", NULL) == KF_OK);
+        forget_text(knowledge, "A|N|C");
         check_memory_arm(&memory, nth);
         done = ask_all(knowledge, state, &memory);
         failures += !done;
@@ -262,11 +385,13 @@ test_no_memory(const char *state)
 int
 main(void)
 {
+    random_source random = random_start();
     test_fields();
     test_results_outlive_the_knowledge();
     test_nothing_found();
     test_max_predictions();
     test_match();
+    test_forgotten_leave_no_trace(&random);
     test_no_memory("ABCN");
     test_no_memory("ABCNABCNABCNABCNABCNABCNABCNABCNABCNABCNABCNABCNABCNABCN"
                    "ABCNABCNABCNABCN");

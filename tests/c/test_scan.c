@@ -244,42 +244,91 @@ random_threshold(random_source *random)
     }
 }
 
-/* One question to the block, open and sealed, to all of it and to a part. */
 static void
-compare_open_and_sealed(random_source *random, const block *of,
-                        kf_symbols *symbols)
+set_index(question *q)
 {
-    kf_block_of_rows open = {NULL, of->head};
-    kf_block_of_rows sealed = {of->segment, NULL};
-    kf_root *roots[2] = {new_root(symbols, &open, 1),
-                         new_root(symbols, &sealed, 1)};
+    kf_host_index_ask(q->state->ids, q->state->m, &q->index);
+    q->index.any_similar = q->state->m % 2 == 0;
+    q->scan.index = &q->index;
+}
+
+static uint32_t
+longest_before(const block *of, uint32_t row)
+{
+    uint32_t longest = 0;
+    while (row-- > 0) {
+        uint32_t n = of->head->patterns[row]->n;
+        longest = n > longest ? n : longest;
+    }
+    return longest;
+}
+
+/* All rows of one form at once. */
+static void
+compare_form(kf_symbols *symbols, const block *of, int form,
+             const uint32_t *ids, uint32_t m, double threshold, bool indexed)
+{
+    kf_block_of_rows rows = rows_of(of, form);
+    kf_root *root = new_root(symbols, &rows, 1);
+    bool seen[STATE_MAX] = {false};
+    question q;
+    kf_matches found = {0};
+    ask(&q, root, ids, m, threshold, of->longest);
+    if (indexed) {
+        set_index(&q);
+    }
+    scan(&q, 0, of->head->count, &found);
+    check_block(&q, of, form == SEALED, 0, 0, of->head->count, &found, seen);
+    check_seen(&q, seen);
+    kf_matches_free(&kf_alloc_default, &found);
+    end(&q);
+    kf_root_release(root);
+}
+
+/* As a search does beside a writer: it was told of some rows, scans them
+ * while the block is open, and the rest of them in what became of it. What
+ * comes behind them, longer patterns as well, is not looked at. A sealed
+ * block is never sealed before all of it is told. */
+static void
+compare_catching_up(random_source *random, kf_symbols *symbols,
+                    const block *of, int form, const uint32_t *ids,
+                    uint32_t m, double threshold)
+{
+    kf_block_of_rows rows[2] = {rows_of(of, OPEN), rows_of(of, form)};
+    kf_root *roots[2] = {new_root(symbols, &rows[0], 1),
+                         new_root(symbols, &rows[1], 1)};
+    uint32_t last = form == SEALED ? of->head->count
+                                   : 1 + random_below(random, of->head->count);
+    uint32_t first = random_below(random, last);
+    bool seen[STATE_MAX] = {false};
+    question q;
+    kf_matches before = {0};
+    kf_matches after = {0};
+    ask(&q, roots[0], ids, m, threshold, longest_before(of, last));
+    scan(&q, 0, first, &before);
+    check_block(&q, of, false, 0, 0, first, &before, seen);
+    check_seen(&q, seen);
+    q.scan.root = roots[1];
+    scan(&q, first, last, &after);
+    check_block(&q, of, form == SEALED, 0, first, last, &after, seen);
+    check_seen(&q, seen);
+    kf_matches_free(&kf_alloc_default, &before);
+    kf_matches_free(&kf_alloc_default, &after);
+    end(&q);
+    kf_root_release(roots[0]);
+    kf_root_release(roots[1]);
+}
+
+static void
+compare_forms(random_source *random, const block *of, kf_symbols *symbols)
+{
     uint32_t ids[STATE_MAX];
     uint32_t m = random_state(random, of, ids);
     double threshold = random_threshold(random);
     bool indexed = random_below(random, 4) == 0;
-    uint32_t first = random_below(random, of->head->count);
-    uint32_t last = first + random_below(random, of->head->count - first + 1);
-    for (int is_sealed = 0; is_sealed < 2; is_sealed++) {
-        bool seen[STATE_MAX] = {false};
-        question q;
-        kf_matches all = {0};
-        kf_matches part = {0};
-        ask(&q, roots[is_sealed], ids, m, threshold, of->longest);
-        if (indexed) {
-            kf_host_index_ask(q.state->ids, m, &q.index);
-            q.index.any_similar = m % 2 == 0;
-            q.scan.index = &q.index;
-        }
-        scan(&q, 0, of->head->count, &all);
-        check_block(&q, of, is_sealed, 0, 0, of->head->count, &all, seen);
-        check_seen(&q, seen);
-        scan(&q, first, last, &part);
-        check_block(&q, of, is_sealed, 0, first, last, &part, seen);
-        check_seen(&q, seen);
-        kf_matches_free(&kf_alloc_default, &all);
-        kf_matches_free(&kf_alloc_default, &part);
-        end(&q);
-        kf_root_release(roots[is_sealed]);
+    for (int form = 0; form < FORMS; form++) {
+        compare_form(symbols, of, form, ids, m, threshold, indexed);
+        compare_catching_up(random, symbols, of, form, ids, m, threshold);
     }
 }
 
@@ -288,9 +337,9 @@ static void
 compare_blocks(random_source *random, block *const blocks[3],
                kf_symbols *symbols)
 {
-    kf_block_of_rows rows[3] = {{blocks[0]->segment, NULL},
-                                {blocks[1]->segment, NULL},
-                                {NULL, blocks[2]->head}};
+    kf_block_of_rows rows[3] = {rows_of(blocks[0], SEALED),
+                                rows_of(blocks[1], SEALED),
+                                rows_of(blocks[2], PIECED)};
     kf_root *root = new_root(symbols, rows, 3);
     uint32_t ids[STATE_MAX];
     uint32_t m = random_state(random, blocks[random_below(random, 3)], ids);
@@ -315,19 +364,24 @@ compare_blocks(random_source *random, block *const blocks[3],
 static void
 test_against_the_plain_way(random_source *random)
 {
-    static const uint32_t vocabularies[] = {3, 50, 900, 0};
+    static const struct {
+        uint32_t vocabulary;
+        uint32_t count;
+        int rounds;
+    } kinds[] = {
+        {3, 400, 50}, {50, 400, 50}, {900, 9000, 4}, {0, 2000, 20}};
     block *blocks[4];
     kf_symbols *symbols = number_symbols(1000 + 2000 * LONGEST);
     for (int b = 0; b < 4; b++) {
-        uint32_t count = b == 3 ? 2000 : 400;
-        blocks[b] = random_block(random, count, vocabularies[b]);
-        for (int round = 0; round < (b == 3 ? 25 : 60); round++) {
-            compare_open_and_sealed(random, blocks[b], symbols);
+        blocks[b] = random_block(random, kinds[b].count, kinds[b].vocabulary);
+        for (int round = 0; round < kinds[b].rounds; round++) {
+            compare_forms(random, blocks[b], symbols);
         }
     }
-    /* The last one has so many symbols that they take 32 bits. */
+    /* One has pieces; one has so many symbols that they take 32 bits. */
+    CHECK(blocks[2]->pieced->n_pieces == 9000 / KF_HEAD_PIECE);
     CHECK(blocks[3]->segment->ids32 != NULL);
-    for (int round = 0; round < 40; round++) {
+    for (int round = 0; round < 20; round++) {
         block *three[3] = {blocks[round % 4], blocks[(round + 1) % 4],
                            blocks[(round + 2) % 4]};
         compare_blocks(random, three, symbols);
@@ -338,15 +392,61 @@ test_against_the_plain_way(random_source *random)
     kf_symbols_release(symbols);
 }
 
+/* A piece may be there before the search is told of all of its rows, one of
+ * which is longer than all it knows. */
+static void
+test_rows_to_come(random_source *random)
+{
+    block *of = calloc(1, sizeof *of);
+    kf_symbols *symbols = number_symbols(100);
+    CHECK(kf_head_new(&kf_alloc_default, &of->head, NULL) == KF_OK);
+    while (of->head->count < KF_HEAD_PIECE) {
+        uint32_t ids[LONGEST];
+        uint32_t ends[1];
+        ends[0] = of->head->count == KF_HEAD_PIECE - 9
+                      ? LONGEST
+                      : 2 + random_below(random, 5);
+        for (uint32_t i = 0; i < ends[0]; i++) {
+            ids[i] = random_below(random, 20);
+        }
+        add_pattern(of->head, ids, ends[0], ends, 1);
+    }
+    seal(of, random, 0);
+    for (int round = 0; round < 20; round++) {
+        static const double thresholds[] = {0.0, 0.1, 0.3, 0.5};
+        kf_block_of_rows rows = rows_of(of, PIECED);
+        kf_root *root = new_root(symbols, &rows, 1);
+        uint32_t ids[STATE_MAX];
+        uint32_t m = round % 2 == 0 ? 5 : 70;
+        uint32_t last = KF_HEAD_PIECE - 9 - random_below(random, 1000);
+        bool seen[STATE_MAX] = {false};
+        question q;
+        kf_matches found = {0};
+        for (uint32_t j = 0; j < m; j++) {
+            ids[j] = random_below(random, 25);
+        }
+        ask(&q, root, ids, m, thresholds[random_below(random, 4)],
+            longest_before(of, last));
+        CHECK(q.scan.longest < 10);
+        scan(&q, 0, last, &found);
+        check_block(&q, of, false, 0, 0, last, &found, seen);
+        check_seen(&q, seen);
+        kf_matches_free(&kf_alloc_default, &found);
+        end(&q);
+        kf_root_release(root);
+    }
+    kf_symbols_release(symbols);
+    free_block(of);
+}
+
 /* Without regions only what a list of matches needs. */
 static void
 test_other_secret_and_no_regions(random_source *random)
 {
     block *of = random_block(random, 300, 20);
     kf_symbols *symbols = number_symbols(100);
-    for (int sealed = 0; sealed < 2; sealed++) {
-        kf_block_of_rows rows = {sealed ? of->segment : NULL,
-                                 sealed ? NULL : of->head};
+    for (int form = 0; form < FORMS; form++) {
+        kf_block_of_rows rows = rows_of(of, form);
         kf_root *root = new_root(symbols, &rows, 1);
         static const uint32_t ids[] = {1, 2, 3, 4};
         kf_matches found[3] = {{0}, {0}, {0}};
@@ -382,14 +482,19 @@ test_other_secret_and_no_regions(random_source *random)
 
 /* --- no memory --- */
 
-/* Both blocks; what was found before a failure is freed by the caller. */
+/* Both blocks, without spares of an earlier attempt. What was found before a
+ * failure is freed by the caller. */
 static bool
-scan_both(const kf_scan *scan, const block *const blocks[2])
+scan_both(kf_scan *scan, const block *const blocks[2])
 {
+    kf_spares spares;
     kf_scan_scratch *scratch = NULL;
     kf_matches found = {0};
     kf_error err = {.code = KF_OK};
-    bool done = kf_scan_scratch_new(scan, &scratch, &err) == KF_OK;
+    bool done;
+    CHECK(kf_spares_init(&spares) == 0);
+    scan->spares = &spares;
+    done = kf_scan_scratch_new(scan, &scratch, &err) == KF_OK;
     CHECK(done || scratch == NULL);
     for (uint32_t b = 0; b < 2 && done; b++) {
         uint32_t base = b * KF_SEGMENT_ROWS;
@@ -400,6 +505,7 @@ scan_both(const kf_scan *scan, const block *const blocks[2])
     CHECK(!done || found.count > 100);
     kf_matches_free(scan->alloc, &found);
     kf_scan_scratch_free(scratch);
+    kf_spares_free(&spares);
     return done;
 }
 
@@ -421,12 +527,13 @@ test_no_memory(random_source *random, uint32_t m, double threshold)
         ids[j] = random_below(random, 50);
     }
     ask(&q, root, ids, m, threshold, LONGEST);
-    q.scan.alloc = &alloc;
+    q.scan.alloc = &alloc; /* of the scans that follow */
     CHECK_EACH_FAILURE (memory, done) {
         done = scan_both(&q.scan, blocks);
         failures += !done;
     }
     CHECK(failures > 12);
+    q.scan.spares = &q.spares;
     end(&q);
     kf_root_release(root);
     kf_symbols_release(symbols);
@@ -439,6 +546,7 @@ main(void)
 {
     random_source random = random_start();
     test_against_the_plain_way(&random);
+    test_rows_to_come(&random);
     test_other_secret_and_no_regions(&random);
     test_no_memory(&random, 20, 0.0);
     test_no_memory(&random, 20, 0.05);

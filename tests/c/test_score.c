@@ -40,8 +40,7 @@ start(letters *out, const char *const *patterns)
     }
     seal(out->of, NULL, 0);
     for (int sealed = 0; sealed < 2; sealed++) {
-        kf_block_of_rows rows = {sealed ? out->of->segment : NULL,
-                                 sealed ? NULL : out->of->head};
+        kf_block_of_rows rows = rows_of(out->of, sealed ? SEALED : OPEN);
         out->roots[sealed] = new_root(out->symbols, &rows, 1);
     }
 }

@@ -3,6 +3,8 @@
 #include "check.h"
 #include "segments.h"
 
+#include "kato_fast/postings.h"
+
 #include <time.h>
 
 static uint64_t seed;
@@ -169,7 +171,7 @@ check_build(segments_patterns patterns, bool all)
 /* --- kinds of patterns --- */
 
 /* Ids that share their slot under the first multiplier, whatever the size of
- * the table. */
+ * the table; each in two patterns. */
 static segments_patterns
 colliding_patterns(uint32_t count)
 {
@@ -179,7 +181,7 @@ colliding_patterns(uint32_t count)
         inverse *= 2 - 0x9e3779b1u * inverse;
     }
     for (uint32_t row = 0; row < count; row++) {
-        uint32_t ids[2] = {(2 * row + 1) * inverse, (2 * row + 2) * inverse};
+        uint32_t ids[2] = {(row + 1) * inverse, (row + 2) * inverse};
         segments_add(&made, row, ids, 2, &seed);
     }
     return made;
@@ -210,69 +212,192 @@ test_kinds(void)
 
 /* --- damage --- */
 
-/* Read everything that the interface can read. */
-static uint64_t
-use_all(const kf_segment *segment)
+/* Every pattern, and the candidates for all symbols there are: all of them,
+ * where the need is 1. */
+static void
+use_all(const kf_segment *segment, kf_postings_scratch *scratch)
 {
+    static uint32_t need[KF_SYMBOLS_MAX + 1];
+    static uint16_t locals[KF_SEGMENT_ROWS];
+    static uint32_t out[2 * KF_SYMBOLS_MAX];
     const kf_segment_header *h = segment->header;
-    uint32_t *out = malloc(2 * 65536 * sizeof *out);
+    kf_postings_key *keys = malloc((h->n_symbols + 1) * sizeof *keys);
     uint32_t n_events;
-    uint64_t sum = 0;
+    uint32_t count;
     for (uint32_t local = 0; local < h->n_patterns; local++) {
         uint32_t n = kf_segment_read(segment, local, out, &n_events);
-        for (uint32_t i = 0; i < n; i++) {
-            sum += kf_segment_symbol(segment, out[i]);
-        }
-        sum += out[n + n_events - 1] == n;
         CHECK(out[n + n_events - 1] == n);
+        for (uint32_t i = 0; i < n; i++) {
+            CHECK(kf_segment_symbol(segment, out[i]) < h->n_symbols);
+        }
     }
-    free(out);
-    return sum;
+    for (uint32_t i = 0; i < h->n_symbols; i++) {
+        keys[i] = (kf_postings_key){i, 1 + i % 3};
+    }
+    for (uint32_t n = 0; n <= KF_SYMBOLS_MAX; n++) {
+        need[n] = 1;
+    }
+    count = kf_postings_candidates(segment, keys, h->n_symbols, need, scratch,
+                                   locals);
+    for (uint32_t i = 0; i < count; i++) {
+        CHECK(locals[i] < h->n_patterns &&
+              (i == 0 || locals[i - 1] < locals[i]));
+    }
+    free(keys);
+}
+
+static bool
+is_refused(const void *image, size_t size)
+{
+    kf_segment *opened = NULL;
+    kf_error err = {0};
+    if (kf_segment_open(&kf_alloc_default, image, size, NULL, NULL, &opened,
+                        &err) == KF_OK) {
+        kf_segment_release(opened);
+        return false;
+    }
+    CHECK(opened == NULL && strncmp(err.message, "segment: ", 9) == 0);
+    return err.code == KF_INVALID;
 }
 
 /* One byte changed: refused with a reason, or as safe as before. */
 static bool
-check_flip(unsigned char *image, size_t size, size_t at, unsigned char flip)
+check_flip(unsigned char *image, size_t size, size_t at, unsigned char flip,
+           kf_postings_scratch *scratch)
 {
-    kf_segment *opened = NULL;
-    kf_error err = {0};
-    bool good;
+    kf_segment *opened;
+    bool refused;
     image[at] ^= flip;
-    good = kf_segment_open(&kf_alloc_default, image, size, NULL, NULL, &opened,
-                           &err) == KF_OK;
-    if (good) {
-        use_all(opened);
+    refused = is_refused(image, size);
+    if (!refused) {
+        CHECK(kf_segment_open(&kf_alloc_default, image, size, NULL, NULL,
+                              &opened, NULL) == KF_OK);
+        use_all(opened, scratch);
         kf_segment_release(opened);
     }
-    else {
-        CHECK(opened == NULL && strncmp(err.message, "segment: ", 9) == 0);
-    }
     image[at] ^= flip;
-    return good;
+    return refused;
 }
 
+/* Every byte, but of the large arrays only every 61st. */
 static void
-check_flips(segments_patterns patterns, size_t step)
+check_flips(segments_patterns patterns)
 {
+    kf_postings_scratch *scratch = NULL;
     kf_segment *segment = NULL;
+    const kf_segment_header *h;
     unsigned char *image;
-    size_t size;
     size_t taken = 0;
+    CHECK(kf_postings_scratch_new(&kf_alloc_default, &scratch, NULL) == KF_OK);
     CHECK(kf_segment_build(&kf_alloc_default, segments_rows(&patterns),
                            &segment, NULL) == KF_OK);
-    size = segment->header->size;
-    /* Of exactly this size, so that the sanitizer sees a read behind it. */
+    h = segment->header;
     image = copy_image(segment);
-    for (size_t at = 0; at < size; at += at < 4096 ? 1 : step) {
-        taken += check_flip(image, size, at, (unsigned char)(1u << at % 8));
-        taken += check_flip(image, size, at, 0xff);
+    for (size_t at = 0; at < h->size; at++) {
+        bool is_large = (at > h->slots + 640 && at < h->runs) ||
+                        (at > h->places + 640 && at < h->more_lists) ||
+                        at > h->postings + 640;
+        unsigned char bit = (unsigned char)(1u << at % 8);
+        if (!is_large || at % 61 == 0) {
+            taken += !check_flip(image, h->size, at, bit, scratch);
+            taken += !check_flip(image, h->size, at, 0xff, scratch);
+        }
     }
-    printf("%zu bytes, %zu changes can not be seen\n", size, taken);
+    printf("%zu bytes, %zu changes can not be seen\n", (size_t)h->size, taken);
+    free(image);
+    kf_segment_release(segment);
+    kf_postings_scratch_free(scratch);
+    segments_patterns_free(&patterns);
+}
+
+/* A value of size bytes changed, and back. */
+static void
+check_refused(void *image, const void *place, const void *value, size_t size)
+{
+    const kf_segment_header *h = image;
+    unsigned char before[8];
+    memcpy(before, place, size);
+    memcpy((void *)place, value, size);
+    CHECK(is_refused(image, h->size));
+    memcpy((void *)place, before, size);
+    CHECK(!is_refused(image, h->size));
+}
+
+/* What no single check but one would see. */
+static void
+check_damages(void)
+{
+    segments_patterns patterns = segments_equal(3, 4, 2, &seed);
+    kf_segment *segment = NULL;
+    kf_segment *copy = NULL;
+    void *image;
+    uint32_t number;
+    CHECK(kf_segment_build(&kf_alloc_default, segments_rows(&patterns),
+                           &segment, NULL) == KF_OK);
+    image = copy_image(segment);
+    CHECK(kf_segment_open(&kf_alloc_default, image, segment->header->size,
+                          NULL, NULL, &copy, NULL) == KF_OK);
+    check_refused(image, &copy->postings[0], &copy->postings[1], 2);
+    check_refused(image, &copy->postings[2], &(uint16_t){3}, 2);
+    check_refused(image, &copy->ids16[5], &(uint16_t){2}, 2);
+    check_refused(image, &copy->order[1], &copy->order[0], 2);
+    check_refused(image, &copy->places[9], &(uint16_t){2}, 2);
+    check_refused(image, &copy->runs[0].offset, &(uint64_t){1}, 8);
+    check_refused(image, &copy->runs[1].offset, &(uint64_t){1}, 8);
+    check_refused(image, &copy->globals[1], &copy->globals[0], 4);
+    check_refused(image, &copy->more_lists[1], &(uint32_t){1}, 4);
+    check_refused(image, &copy->ends[1], &(uint64_t){1}, 8);
+    check_refused(image, &copy->ends[0], &(uint64_t){0x7fff}, 8);
+    for (number = 0; copy->slots[number].global != KF_SYMBOL_NONE;) {
+        number++;
+    }
+    check_refused(image, &copy->slots[number].global, &(uint32_t){77}, 4);
+    check_refused(image, &copy->slots[number].local, &(uint32_t){0}, 4);
+    kf_segment_release(copy);
     free(image);
     kf_segment_release(segment);
     segments_patterns_free(&patterns);
 }
 
+/* A bitmap with a pattern too many, and with one there is not. */
+static void
+check_bitmap_damages(void)
+{
+    segments_patterns patterns =
+        segments_equal(KF_LIST_DENSE + 9, 2, 2, &seed);
+    kf_segment *segment = NULL;
+    kf_segment *copy = NULL;
+    uint64_t *words;
+    void *image;
+    CHECK(kf_segment_build(&kf_alloc_default, segments_rows(&patterns),
+                           &segment, NULL) == KF_OK);
+    image = copy_image(segment);
+    CHECK(kf_segment_open(&kf_alloc_default, image, segment->header->size,
+                          NULL, NULL, &copy, NULL) == KF_OK);
+    words = (uint64_t *)copy->postings;
+    check_refused(image, &words[3], &(uint64_t){~(uint64_t)1}, 8);
+    words[3] = ~(uint64_t)1;
+    check_refused(image, &words[1000], &(uint64_t){1}, 8);
+    kf_segment_release(copy);
+    free(image);
+    kf_segment_release(segment);
+    segments_patterns_free(&patterns);
+}
+
+/* More symbols than a pattern may have. */
+static void
+check_too_long(void)
+{
+    segments_patterns patterns = segments_wide(1, 70000, &seed);
+    kf_segment *segment = NULL;
+    CHECK(kf_segment_build(&kf_alloc_default, segments_rows(&patterns),
+                           &segment, NULL) == KF_OK);
+    CHECK(is_refused(segment->header, segment->header->size));
+    kf_segment_release(segment);
+    segments_patterns_free(&patterns);
+}
+
+/* Too short for its counts, also where it says that it is not. */
 static void
 check_cuts(void)
 {
@@ -281,11 +406,14 @@ check_cuts(void)
     CHECK(kf_segment_build(&kf_alloc_default, segments_rows(&patterns),
                            &segment, NULL) == KF_OK);
     for (size_t size = 0; size < segment->header->size; size += 97) {
-        kf_segment *opened;
+        /* Of exactly this size, so that the sanitizer sees a read behind. */
         unsigned char *image = aligned_alloc(64, (size + 64) & ~(size_t)63);
         memcpy(image, segment->header, size);
-        CHECK(kf_segment_open(&kf_alloc_default, image, size, NULL, NULL,
-                              &opened, NULL) == KF_INVALID);
+        CHECK(is_refused(image, size));
+        if (size >= sizeof(kf_segment_header)) {
+            ((kf_segment_header *)image)->size = size;
+            CHECK(is_refused(image, size));
+        }
         free(image);
     }
     kf_segment_release(segment);
@@ -322,9 +450,12 @@ main(int argc, char **argv)
     seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)time(NULL);
     printf("seed %llu\n", (unsigned long long)seed);
     test_kinds();
-    check_flips(segments_few(1, 3, 4, &seed), 31);
-    check_flips(segments_few(40, 9, 12, &seed), 61);
-    check_flips(segments_equal(KF_LIST_DENSE + 9, 2, 2, &seed), 4999);
+    check_flips(segments_few(1, 3, 4, &seed));
+    check_flips(segments_few(40, 9, 12, &seed));
+    check_flips(segments_equal(KF_LIST_DENSE + 9, 2, 2, &seed));
+    check_damages();
+    check_bitmap_damages();
+    check_too_long();
     check_cuts();
     test_memory();
     return check_report();

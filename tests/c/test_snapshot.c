@@ -502,7 +502,8 @@ test_headers(void)
     forge_header(offsetof(kf_snapshot_header, unicode), 170, "Unicode 17.0");
     forge_header(offsetof(kf_snapshot_header, name_bits), 33, "contradict");
     forge_header(offsetof(kf_snapshot_header, n_rows), 1u << 20, "contradict");
-    forge_header(offsetof(kf_snapshot_header, n_patterns), 19, "every pattern");
+    forge_header(offsetof(kf_snapshot_header, n_patterns), 19,
+                 "every pattern");
     forge_header(offsetof(kf_snapshot_header, total_symbols), 3, "totals");
     forge_header(offsetof(kf_snapshot_header, total_patterns), 3, "totals");
 }

@@ -19,8 +19,8 @@ mark(__m256i set, __m256i word, __m256i bit)
 
 /* Four words at a time. */
 KF_TARGET KF_INLINE void
-walk_lanes(const kf_align_local *local, const kf_align_task *lanes,
-           uint32_t n, uint32_t id_bytes, walk *out)
+walk_lanes(const kf_align_local *local, const kf_align_task *lanes, uint32_t n,
+           uint32_t id_bytes, walk *out)
 {
     const __m256i zero = _mm256_setzero_si256();
     const __m256i minus_one = _mm256_set1_epi64x(-1);
@@ -37,8 +37,8 @@ walk_lanes(const kf_align_local *local, const kf_align_task *lanes,
             (long long)kf_align_mask(local, lanes[2].ids, i, id_bytes),
             (long long)kf_align_mask(local, lanes[1].ids, i, id_bytes),
             (long long)kf_align_mask(local, lanes[0].ids, i, id_bytes));
-        __m256i both = _mm256_and_si256(_mm256_add_epi64(before, before),
-                                        mask);
+        __m256i both =
+            _mm256_and_si256(_mm256_add_epi64(before, before), mask);
         __m256i bits = _mm256_and_si256(mask, allowed);
         __m256i none = _mm256_cmpeq_epi64(bits, zero);
         __m256i up_to =
@@ -56,6 +56,23 @@ walk_lanes(const kf_align_local *local, const kf_align_task *lanes,
     _mm256_storeu_si256((__m256i *)out->ends, ends);
     _mm256_storeu_si256((__m256i *)out->taken, taken);
     _mm256_storeu_si256((__m256i *)out->symbols, symbols);
+}
+
+KF_TARGET KF_INLINE uint64_t
+fill_many(const uint64_t *below, uint32_t first, uint32_t last,
+          uint64_t *level)
+{
+    uint64_t found = 0;
+    for (uint32_t i = first; i <= last; i += 4) {
+        __m256i left = _mm256_loadu_si256((const __m256i *)&below[i - 1]);
+        __m256i here = _mm256_loadu_si256((const __m256i *)&below[i]);
+        __m256i word = _mm256_and_si256(_mm256_add_epi64(left, left), here);
+        __m256i none = _mm256_cmpeq_epi64(word, _mm256_setzero_si256());
+        int zeros = _mm256_movemask_pd(_mm256_castsi256_pd(none));
+        _mm256_storeu_si256((__m256i *)&level[i], word);
+        found |= (uint64_t)(~zeros & 15) << i;
+    }
+    return found;
 }
 
 KF_TARGET void

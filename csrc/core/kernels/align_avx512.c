@@ -4,7 +4,7 @@
 
 #include <immintrin.h>
 
-#define KF_TARGET \
+#define KF_TARGET                                                          \
     __attribute__((target("avx512f,avx512bw,avx512vl,avx2,bmi,bmi2,lzcnt," \
                           "popcnt")))
 #define KF_LANES 8
@@ -13,8 +13,8 @@
 
 /* Eight words at a time. */
 KF_TARGET KF_INLINE void
-walk_lanes(const kf_align_local *local, const kf_align_task *lanes,
-           uint32_t n, uint32_t id_bytes, walk *out)
+walk_lanes(const kf_align_local *local, const kf_align_task *lanes, uint32_t n,
+           uint32_t id_bytes, walk *out)
 {
     const __m512i zero = _mm512_setzero_si512();
     const __m512i minus_one = _mm512_set1_epi64(-1);
@@ -46,8 +46,7 @@ walk_lanes(const kf_align_local *local, const kf_align_task *lanes,
         ends = _mm512_mask_or_epi64(ends, is_end, ends, bit);
         taken = _mm512_mask_or_epi64(taken, is_taken, taken, bit);
         symbols = _mm512_or_si512(symbols, mask);
-        allowed =
-            _mm512_mask_andnot_epi64(allowed, is_taken, up_to, allowed);
+        allowed = _mm512_mask_andnot_epi64(allowed, is_taken, up_to, allowed);
         before = mask;
         bit = _mm512_add_epi64(bit, bit);
     }
@@ -55,6 +54,21 @@ walk_lanes(const kf_align_local *local, const kf_align_task *lanes,
     _mm512_storeu_si512(out->ends, ends);
     _mm512_storeu_si512(out->taken, taken);
     _mm512_storeu_si512(out->symbols, symbols);
+}
+
+KF_TARGET KF_INLINE uint64_t
+fill_many(const uint64_t *below, uint32_t first, uint32_t last,
+          uint64_t *level)
+{
+    uint64_t found = 0;
+    for (uint32_t i = first; i <= last; i += 8) {
+        __m512i left = _mm512_loadu_si512(&below[i - 1]);
+        __m512i here = _mm512_loadu_si512(&below[i]);
+        __m512i word = _mm512_and_si512(_mm512_add_epi64(left, left), here);
+        _mm512_storeu_si512(&level[i], word);
+        found |= (uint64_t)_mm512_test_epi64_mask(word, word) << i;
+    }
+    return found;
 }
 
 KF_TARGET void

@@ -2,9 +2,10 @@
  *
  *     KF_TARGET       the attribute of its functions
  *     KF_LANES        how many patterns it walks at once
- *     walk_lanes(...) the walk, see `walk`
+ *     walk_lanes(...) the walk
+ *     fill_many(...)  a step of the search for runs
  *
- * and includes align_runs.h, which holds everything around the walk. */
+ * and includes align_runs.h, which says what they do and holds the rest. */
 #ifndef KATO_FAST_KERNELS_ALIGN_KERNEL_H
 #define KATO_FAST_KERNELS_ALIGN_KERNEL_H
 
@@ -12,7 +13,8 @@
 
 #define KF_INLINE static inline __attribute__((always_inline))
 #define KF_WORD_BITS 64
-#define KF_ALIGN_BLOCK 32 /* tasks of one call of a kernel */
+#define KF_ALIGN_ROW (KF_WORD_BITS + 8) /* a vector may end behind it */
+#define KF_ALIGN_BLOCK 32               /* tasks of one call of a kernel */
 
 /* One pattern of n <= 64 symbols. */
 typedef struct {
@@ -52,8 +54,8 @@ struct kf_align_local {
     uint64_t *mask;
     uint64_t *level;
     /* For runs, see align_runs.h. */
-    uint64_t at_position[KF_WORD_BITS];
-    uint64_t levels[KF_WORD_BITS + 1][KF_WORD_BITS];
+    uint64_t at_position[KF_ALIGN_ROW];
+    uint64_t levels[KF_WORD_BITS + 1][KF_ALIGN_ROW];
 };
 
 KF_INLINE uint32_t

@@ -20,6 +20,9 @@
  * k is left, else it had come first; so k only falls on the left and never
  * rises on the right. Between the runs the walk does the rest. */
 
+/* So few positions of a level are looked at one by one. */
+#define KF_FEW 8
+
 typedef struct {
     uint64_t hits[KF_LANES];    /* positions that occur in the state */
     uint64_t ends[KF_LANES];    /* positions at which a run of two ends */
@@ -29,8 +32,14 @@ typedef struct {
 
 /* All four, of the first n positions of KF_LANES patterns. */
 KF_TARGET KF_INLINE void walk_lanes(const kf_align_local *local,
-                                 const kf_align_task *lanes, uint32_t n,
-                                 uint32_t id_bytes, walk *out);
+                                    const kf_align_task *lanes, uint32_t n,
+                                    uint32_t id_bytes, walk *out);
+
+/* levels[k + 1][i] from below = levels[k] for all i from first to last, and
+ * some behind them; returns the set of those where it is not 0, which may
+ * hold others behind last. */
+KF_TARGET KF_INLINE uint64_t fill_many(const uint64_t *below, uint32_t first,
+                                       uint32_t last, uint64_t *level);
 
 /* A pattern that waits. */
 typedef struct {
@@ -79,8 +88,8 @@ step(uint64_t bits, uint64_t bit, uint64_t *allowed)
 
 /* Exactly one position ends a run, so there is one run, of two symbols. */
 KF_TARGET KF_INLINE void
-align_one_run(const kf_align_local *local, const void *ids,
-              uint32_t id_bytes, const waiting *one, kf_alignment *out)
+align_one_run(const kf_align_local *local, const void *ids, uint32_t id_bytes,
+              const waiting *one, kf_alignment *out)
 {
     uint32_t i = (uint32_t)__builtin_ctzll(one->ends);
     uint64_t ends = (kf_align_mask(local, ids, i - 1, id_bytes) << 1) &
@@ -100,26 +109,40 @@ align_one_run(const kf_align_local *local, const void *ids,
     finish(taken, 1, out);
 }
 
-/* Fill levels[2] and up. out[k]: positions at which runs of k end. Returns
- * the longest k. */
+/* level[i] for every i of `next`; returns where it is not 0. */
+KF_TARGET KF_INLINE uint64_t
+fill_few(const uint64_t *below, uint64_t next, uint64_t *level)
+{
+    uint64_t found = next;
+    for (uint64_t rest = next; rest != 0; rest &= rest - 1) {
+        uint32_t i = (uint32_t)__builtin_ctzll(rest);
+        level[i] = (below[i - 1] << 1) & below[i];
+        found &= ~((uint64_t)(level[i] == 0) << i);
+    }
+    return found;
+}
+
+/* Fill levels[2] and up. positions[k]: where runs of k end. Returns the
+ * longest k. */
 KF_TARGET KF_INLINE uint32_t
-find_levels(kf_align_local *local, const waiting *one,
-            uint64_t *positions)
+find_levels(kf_align_local *local, const waiting *one, uint64_t *positions)
 {
     const uint64_t *below = local->at_position;
+    uint64_t next = one->ends;
     uint32_t k = 1;
-    positions[1] = one->hits;
-    for (uint64_t next = one->ends; next != 0; k++) {
+    while (next != 0) {
         uint64_t *level = local->levels[k + 1];
-        for (uint64_t rest = next; rest != 0; rest &= rest - 1) {
-            uint32_t i = (uint32_t)__builtin_ctzll(rest);
-            level[i] = (below[i - 1] << 1) & below[i];
-            next &= ~((uint64_t)(level[i] == 0) << i);
+        if (__builtin_popcountll(next) <= KF_FEW) {
+            next = fill_few(below, next, level);
+        }
+        else {
+            next &= fill_many(below, (uint32_t)__builtin_ctzll(next),
+                              63 - (uint32_t)__builtin_clzll(next), level);
         }
         if (next == 0) {
             break;
         }
-        positions[k + 1] = next;
+        positions[++k] = next;
         next &= next << 1;
         below = level;
     }
@@ -160,6 +183,16 @@ walk_area(const kf_align_local *local, uint64_t hits, const area *here)
     return taken;
 }
 
+/* No run is longer than a side of the area. */
+KF_TARGET KF_INLINE uint32_t
+longest_inside(const area *here)
+{
+    uint32_t rows = here->high - here->low;
+    uint32_t columns = here->to - here->from;
+    uint32_t most = rows < columns ? rows : columns;
+    return here->k < most ? here->k : most;
+}
+
 /* Any runs. At most 32 blocks have two symbols or more, and each leaves one
  * area behind. */
 KF_TARGET KF_INLINE void
@@ -171,12 +204,12 @@ align_runs(kf_align_local *local, uint32_t n, const waiting *one,
     uint32_t left = 1;
     uint64_t taken = 0;
     uint32_t joined = 0;
-    areas[0] =
-        (area){0, n, 0, local->m, find_levels(local, one, positions)};
+    areas[0] = (area){0, n, 0, local->m, find_levels(local, one, positions)};
     while (left > 0) {
         area here = areas[--left];
         uint32_t i = 0;
         uint32_t j = 0;
+        here.k = longest_inside(&here);
         while (here.k > 1) {
             if (!find_run(local, positions, &here, &i, &j)) {
                 here.k--;
@@ -185,12 +218,29 @@ align_runs(kf_align_local *local, uint32_t n, const waiting *one,
             areas[left++] = (area){i + 1, here.high, j + 1, here.to, here.k};
             taken |= bits_below(i + 1) & ~bits_below(i + 1 - here.k);
             joined += here.k - 1;
-            here = (area){here.low, i + 1 - here.k, here.from,
-                          j + 1 - here.k, here.k - 1};
+            here = (area){here.low, i + 1 - here.k, here.from, j + 1 - here.k,
+                          here.k - 1};
+            here.k = longest_inside(&here);
         }
         taken |= walk_area(local, one->hits, &here);
     }
     finish(taken, joined, out);
+}
+
+/* fill_many looks at all positions. Sets only shrink from level to level, so
+ * where the first is small it is never called. */
+KF_TARGET KF_INLINE void
+fill_positions(kf_align_local *local, const kf_align_task *task,
+               uint32_t id_bytes, const waiting *one)
+{
+    uint64_t rest = one->hits;
+    if (__builtin_popcountll(one->ends) > KF_FEW) {
+        rest = bits_below(task->n);
+    }
+    for (; rest != 0; rest &= rest - 1) {
+        uint32_t i = (uint32_t)__builtin_ctzll(rest);
+        local->at_position[i] = kf_align_mask(local, task->ids, i, id_bytes);
+    }
 }
 
 KF_TARGET KF_INLINE void
@@ -201,10 +251,7 @@ align_waiting(kf_align_local *local, const kf_align_task *task,
         align_one_run(local, task->ids, id_bytes, one, out);
         return;
     }
-    for (uint64_t rest = one->hits; rest != 0; rest &= rest - 1) {
-        uint32_t i = (uint32_t)__builtin_ctzll(rest);
-        local->at_position[i] = kf_align_mask(local, task->ids, i, id_bytes);
-    }
+    fill_positions(local, task, id_bytes, one);
     align_runs(local, task->n, one, out);
 }
 
@@ -250,9 +297,8 @@ align_block(kf_align_local *local, uint32_t id_bytes,
 }
 
 KF_TARGET KF_INLINE void
-align_any(kf_align_local *local, uint32_t id_bytes,
-          const kf_align_task *tasks, uint32_t count, kf_alignment *out,
-          uint64_t *symbols)
+align_any(kf_align_local *local, uint32_t id_bytes, const kf_align_task *tasks,
+          uint32_t count, kf_alignment *out, uint64_t *symbols)
 {
     if (id_bytes == 2) {
         align_block(local, 2, tasks, count, out, symbols);

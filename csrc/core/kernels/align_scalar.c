@@ -20,8 +20,8 @@ find_hits(const kf_align_local *local, const void *ids, uint32_t n,
 }
 
 KF_INLINE void
-walk_lanes(const kf_align_local *local, const kf_align_task *lanes,
-           uint32_t n, uint32_t id_bytes, walk *out)
+walk_lanes(const kf_align_local *local, const kf_align_task *lanes, uint32_t n,
+           uint32_t id_bytes, walk *out)
 {
     uint8_t at[KF_WORD_BITS + 1];
     uint32_t count = find_hits(local, lanes->ids, n, id_bytes, at);
@@ -40,6 +40,19 @@ walk_lanes(const kf_align_local *local, const kf_align_task *lanes,
         before = mask;
     }
     *out = sum;
+}
+
+KF_INLINE uint64_t
+fill_many(const uint64_t *below, uint32_t first, uint32_t last,
+          uint64_t *level)
+{
+    uint64_t found = 0;
+    for (uint32_t i = first; i <= last; i++) {
+        uint64_t word = (below[i - 1] << 1) & below[i];
+        level[i] = word;
+        found |= (uint64_t)(word != 0) << i;
+    }
+    return found;
 }
 
 void

@@ -2,12 +2,12 @@
  *
  * Bytes are taken as 64-bit words in the machine's order, word i by lane
  * i % 8; those that are missing to a full 64 count as zeros, so zeros at the
- * end may go unseen. Each lane has state = rotate((state ^ word) * odd, 29):
- * for a given state the word decides the result and the other way round, and
- * the lanes are joined by the same step. So every change within one word
- * changes the sum; of other damage one in 2^64 goes unseen. Not a hash that
- * keeps an enemy from making another file with the same sum. A pure
- * function. */
+ * end may go unseen. A lane's state and the next word are mixed by two odd
+ * multiplications with a shift between them: for a given state the word
+ * decides the result and the other way round, and the lanes are joined by
+ * the same step. So every change within one word changes the sum; of other
+ * damage about one in 2^64 goes unseen. Not a hash that keeps an enemy from
+ * making another file with the same sum. A pure function. */
 #ifndef KATO_FAST_CHECKSUM_H
 #define KATO_FAST_CHECKSUM_H
 
