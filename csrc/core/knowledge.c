@@ -475,7 +475,7 @@ static void
 tidy(kf_knowledge *knowledge)
 {
     const kf_alloc *alloc = &knowledge->alloc;
-    packed all = {NULL, {NULL}, NULL};
+    packed all = {.patterns = NULL};
     close_gaps(knowledge);
     if (!is_wasteful(knowledge)) {
         return;
