@@ -20,6 +20,7 @@ export PIP_ROOT_USER_ACTION := ignore
 
 VENV := .venv
 BIN := $(abspath $(VENV))/bin
+PEERS := .venv-peers
 # Without the build backend's remarks about editable installs.
 INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q
 SAY := @printf '\033[1m%s\033[0m\n'
@@ -62,6 +63,17 @@ $(VENV)/.test: $(VENV)/.created $(BUILD_INPUTS)
 $(VENV)/.lint: $(VENV)/.created pyproject.toml
 	$(SAY) "Installing the linters"
 	@$(INSTALL) --group lint
+	@touch $@
+
+# Its packages are dependencies of nothing else; the newest of them need Python 3.11.
+$(PEERS)/.installed: $(BUILD_INPUTS) benchmarks/compare/requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "make: the peers need Python 3.11 or newer; name one with PYTHON=..." >&2; exit 1; }
+	@.ci/check-compiler
+	$(SAY) "Installing the peers and the C engine into $(PEERS)"
+	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install -q 'setuptools>=77' -r benchmarks/compare/requirements.txt
+	@KATO_FAST_REQUIRE_C=1 $(PEERS)/bin/python -m pip install -q --no-build-isolation -e '.[service,cli]'
 	@touch $@
 
 # ---- The two commands ----
@@ -125,8 +137,21 @@ kill: $(VENV)/.test ## kill -9 at 1,000 moments while learning
 	@KATO_FAST_KILLS=$${KATO_FAST_KILLS:-1000} $(PYTEST) tests/stores/test_kill.py $(ARGS)
 
 .PHONY: bench
-bench: $(VENV)/.test ## measure; ARGS="predict" picks one question
+bench: $(VENV)/.test ## measure (half an hour); ARGS="predict" or ARGS="compare bloom --quick" picks
+ifeq ($(firstword $(ARGS)),compare)
+	@$(MAKE) --no-print-directory bench-peers
+	@$(PEERS)/bin/python -m benchmarks.compare $(wordlist 2,99,$(ARGS))
+else ifneq ($(strip $(ARGS)),)
 	@$(BIN)/python -m benchmarks $(ARGS)
+else
+	@$(MAKE) --no-print-directory bench-peers
+	@$(BIN)/python -m benchmarks
+	@$(PEERS)/bin/python -m benchmarks.compare
+	@$(BIN)/python -m benchmarks.report
+endif
+
+.PHONY: bench-peers
+bench-peers: $(PEERS)/.installed ## set up the environment of those that we are measured against
 
 .PHONY: clean
 clean: ## remove what was built; the demo's data stays

@@ -1,4 +1,4 @@
-"""Fills the tables of the documentation from ``benchmarks/results``: no figure there is typed by hand.
+"""Fills the tables of the documentation from ``benchmarks/results`` and draws its plots: no figure is typed by hand.
 
 ``python -m benchmarks.report`` writes, ``--check`` only says whether anything differs (exit status 1).
 """
@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Optional
 
 from benchmarks import QUESTIONS
+from benchmarks.compare import report as compared
 from benchmarks.measure import duration, shown
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-BEGIN, END = "<!-- figures: python -m benchmarks.report -->", "<!-- end of figures -->"
+#: What fills a page between its lines ``<!-- ...: python -m benchmarks.report -->`` and ``<!-- end of ... -->``.
+FIGURES, COMPARISON = "figures", "comparison"
 
 
 def main(arguments: Optional[list[str]] = None) -> int:
@@ -24,19 +26,26 @@ def main(arguments: Optional[list[str]] = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit status 1 where a file would change")
     check = parser.parse_args(arguments).check
-    changed = [path for path, text in pages().items() if path.read_text(encoding="utf-8") != text]
+    wanted = pages()
+    changed = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     for path in changed:
         print(f"{path.relative_to(ROOT)}: {'differs from benchmarks/results' if check else 'written'}")
         if not check:
-            path.write_text(pages()[path], encoding="utf-8")
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(wanted[path], encoding="utf-8")
     return int(check and bool(changed))
 
 
 def pages() -> dict[Path, str]:
-    """The pages with figures, as they should be."""
+    """The pages with figures, and the plots, as they should be."""
     results = [json.loads(path.read_text(encoding="utf-8")) for path in _stored()]
-    tables = {"README.md": summary(results), "docs/performance.md": "\n\n".join(map(section, results))}
-    return {ROOT / name: _filled(ROOT / name, table) for name, table in tables.items()}
+    readme, performance = ROOT / "README.md", ROOT / "docs" / "performance.md"
+    made = {path: path.read_text(encoding="utf-8") for path in (readme, performance)}
+    made[readme] = _filled(readme, made[readme], FIGURES, summary(results))
+    sections = "\n\n".join(map(section, results))
+    made[performance] = _filled(performance, made[performance], FIGURES, sections)
+    made[performance] = _filled(performance, made[performance], COMPARISON, compared.text(RESULTS))
+    return made | {ROOT / compared.FIGURES / name: text for name, text in compared.plots(RESULTS).items()}
 
 
 def _stored() -> list[Path]:
@@ -44,12 +53,13 @@ def _stored() -> list[Path]:
     return [path for path in paths if path.exists()]
 
 
-def _filled(path: Path, table: str) -> str:
-    before, found, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-    _, also_found, after = rest.partition(END)
+def _filled(path: Path, text: str, what: str, table: str) -> str:
+    begin, end = f"<!-- {what}: python -m benchmarks.report -->", f"<!-- end of {what} -->"
+    before, found, rest = text.partition(begin)
+    _, also_found, after = rest.partition(end)
     if not (found and also_found):
-        raise SystemExit(f"{path.relative_to(ROOT)} must have the lines {BEGIN!r} and {END!r}")
-    return f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"
+        raise SystemExit(f"{path.relative_to(ROOT)} must have the lines {begin!r} and {end!r}")
+    return f"{before}{begin}\n\n{table}\n\n{end}{after}"
 
 
 def summary(results: list[dict]) -> str:

@@ -35,7 +35,7 @@ free_contents(const kf_alloc *alloc, kf_contents *old)
 static kf_status
 check_writable(const kf_knowledge *knowledge, kf_error *err)
 {
-    if (knowledge->now.mapped) {
+    if (knowledge->read_only) {
         return kf_fail(err, KF_INVALID,
                        "the knowledge base is a read-only snapshot");
     }
@@ -185,6 +185,7 @@ kf_knowledge_with(const kf_alloc *alloc, const kf_knowledge_options *options,
     }
     if (contents != NULL) {
         knowledge->now = *contents;
+        knowledge->read_only = contents->mapped;
         knowledge->now.columns.alloc = &knowledge->alloc;
         knowledge->now.counters.alloc = &knowledge->alloc;
         atomic_store(&knowledge->n_patterns, contents->n_patterns);

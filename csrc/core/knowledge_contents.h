@@ -37,6 +37,7 @@ struct kf_knowledge {
     uint64_t secret;
     bool indexed;
     unsigned unicode;
+    bool read_only; /* its contents are mapped, for good */
     kf_workers *workers;
     kf_spares spares; /* working memory of searches */
     pthread_mutex_t writing; /* one writer at a time */

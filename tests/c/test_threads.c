@@ -3,6 +3,7 @@
 #include "check.h"
 #include "sequence.h"
 
+#include "kato_fast/decimal.h"
 #include "kato_fast/prediction.h"
 #include "kato_fast/writer.h"
 
@@ -15,6 +16,7 @@
 
 typedef struct {
     kf_knowledge *knowledge;
+    bool indexed;
     atomic_bool stop;
     atomic_ulong questions;
     atomic_ullong seed; /* each thread takes the next */
@@ -65,6 +67,134 @@ check_bytes(kf_predictions *predictions)
     kf_buffer_free(&cbor);
 }
 
+/* --- one moment --- */
+
+#define LETTERS 8
+
+/* What the patterns of an answer say of all counters, where they are all the
+ * patterns there are. */
+typedef struct {
+    uint64_t total;               /* frequencies */
+    uint64_t members[LETTERS];    /* by letter */
+    uint64_t symbols_in_patterns; /* of all letters */
+    uint32_t n_symbols;
+    bool seen[LETTERS]; /* in the present of any */
+} moment;
+
+static uint32_t
+letter_at(const kf_predictions *all, const kf_prediction *p, uint32_t i)
+{
+    kf_text text = kf_symbols_text(all->root->symbols, p->pattern->ids[i]);
+    CHECK(text.size == 1 && text.bytes[0] - 'A' < LETTERS);
+    return (uint32_t)(text.bytes[0] - 'A');
+}
+
+static void
+add_to_moment(const kf_predictions *all, const kf_prediction *p, moment *m)
+{
+    unsigned letters = 0;
+    uint32_t end = kf_pattern_start(p->pattern, p->present_end);
+    for (uint32_t i = 0; i < p->pattern->n; i++) {
+        letters |= 1u << letter_at(all, p, i);
+    }
+    for (uint32_t letter = 0; letter < LETTERS; letter++) {
+        if ((letters >> letter) & 1) {
+            m->n_symbols += m->members[letter] == 0;
+            m->members[letter] += p->frequency;
+            m->symbols_in_patterns += p->frequency;
+        }
+    }
+    for (uint32_t i = kf_pattern_start(p->pattern, p->past_end); i < end;
+         i++) {
+        m->seen[letter_at(all, p, i)] = true;
+    }
+    m->total += p->frequency;
+}
+
+/* The symbols of present, then those of the state, that the metrics of one
+ * prediction are made from. */
+static kf_metric_input
+metric_input(const kf_predictions *all, const kf_prediction *p,
+             const moment *m, const sequence *state,
+             kf_symbol_use uses[LETTERS], uint32_t present[16])
+{
+    uint32_t use_of[LETTERS];
+    kf_metric_input input = {.uses = uses,
+                             .present = present,
+                             .n_symbols = m->n_symbols};
+    uint32_t start = kf_pattern_start(p->pattern, p->past_end);
+    uint32_t end = kf_pattern_start(p->pattern, p->present_end);
+    memset(use_of, 0xff, sizeof use_of);
+    for (uint32_t i = start; i < end + state->n; i++) {
+        bool in_state = i >= end;
+        uint32_t letter =
+            in_state ? (uint32_t)(*state->symbols[i - end].bytes - 'A')
+                     : letter_at(all, p, i);
+        if (in_state && !m->seen[letter]) {
+            continue;
+        }
+        if (use_of[letter] == UINT32_MAX) {
+            use_of[letter] = input.n_uses++;
+            uses[use_of[letter]] = (kf_symbol_use){
+                (double)m->members[letter] / (double)m->symbols_in_patterns, 0,
+                0};
+        }
+        if (in_state) {
+            uses[use_of[letter]].in_state++;
+        }
+        else {
+            present[input.n++] = use_of[letter];
+            uses[use_of[letter]].in_present++;
+            input.n_present = input.n_uses;
+        }
+    }
+    return input;
+}
+
+/* Every figure of a prediction that is made of counters. */
+static bool
+is_of_moment(const kf_predictions *all, const kf_prediction *p,
+             const moment *m, const sequence *state)
+{
+    kf_symbol_use uses[LETTERS];
+    uint32_t present[16];
+    kf_metric_input input = metric_input(all, p, m, state, uses, present);
+    double share = (double)p->frequency / (double)m->total;
+    return p->pattern_probability == share &&
+           p->weighted_strength == p->similarity * share &&
+           p->entropy == kf_metric_entropy(&input) &&
+           p->hamiltonian == kf_metric_hamiltonian(&input) &&
+           p->grand_hamiltonian == kf_metric_grand_hamiltonian(&input) &&
+           p->confluence == kf_metric_confluence(&input, share) &&
+           p->itfdf_similarity ==
+               kf_decimal_round12(1.0 - kf_metric_distance(&input) *
+                                            (double)p->frequency /
+                                            (double)m->total);
+}
+
+/* At 0.0 every pattern matches: frequencies, counters, and the patterns that
+ * some are of, must all be those of the same moment. */
+static void
+ask_for_a_moment(kf_knowledge *knowledge, random_source *random)
+{
+    sequence state;
+    kf_predictions *all;
+    moment m = {0};
+    bool good = true;
+    write_pattern(random, &state);
+    CHECK(kf_predict(knowledge, state.symbols, state.n, 0.0, SIZE_MAX, &all,
+                     NULL) == KF_OK);
+    CHECK(all->count == all->matched);
+    for (size_t i = 0; i < all->count; i++) {
+        add_to_moment(all, &all->items[i], &m);
+    }
+    for (size_t i = 0; i < all->count && good; i++) {
+        good = is_of_moment(all, &all->items[i], &m, &state);
+    }
+    CHECK(good);
+    kf_predictions_free(all);
+}
+
 static void
 ask_once(kf_knowledge *knowledge, random_source *random)
 {
@@ -98,6 +228,9 @@ read_until_stopped(void *argument)
     random_source random = {next_seed(all)};
     while (!atomic_load(&all->stop)) {
         ask_once(all->knowledge, &random);
+        if (!all->indexed) {
+            ask_for_a_moment(all->knowledge, &random);
+        }
         atomic_fetch_add(&all->questions, 1);
     }
     return NULL;
@@ -122,12 +255,13 @@ write_once(kf_knowledge *knowledge, random_source *random)
     kf_sequence given;
     kf_learned learned;
     uint8_t name[KF_NAME_SIZE];
+    bool found;
     write_pattern(random, &made);
     given = sequence_borrow(&made, emotives);
     kf_knowledge_name(knowledge, &given, name);
     switch (random_below(random, 8)) {
     case 0:
-        kf_knowledge_forget(knowledge, name);
+        CHECK(kf_knowledge_forget(knowledge, name, &found, NULL) == KF_OK);
         break;
     case 1:
         CHECK(kf_knowledge_put(knowledge, &given, 3, name, NULL) == KF_OK);
@@ -156,15 +290,15 @@ write_steps(void *argument)
 }
 
 static void
-test_readers_and_writers(random_source *random)
+test_readers_and_writers(random_source *random, bool indexed)
 {
     check_memory memory = {0};
     kf_alloc alloc = check_alloc(&memory);
     shared all = {.knowledge = NULL};
     pthread_t readers[READERS];
     pthread_t writers[2];
-    CHECK(kf_knowledge_new(&alloc, sequence_key, random_below(random, 2) == 0,
-                           150, &all.knowledge, NULL) == KF_OK);
+    all.indexed = indexed;
+    all.knowledge = sequence_knowledge(&alloc, indexed, 2);
     atomic_store(&all.seed, random_next(random));
     for (int i = 0; i < READERS; i++) {
         CHECK(pthread_create(&readers[i], NULL, read_until_stopped, &all) ==
@@ -214,11 +348,10 @@ clear_now_and_then(void *argument)
 static void
 test_clear_beside_learn(void)
 {
-    kf_knowledge *knowledge;
+    kf_knowledge *knowledge =
+        sequence_knowledge(&kf_alloc_default, false, 2);
     pthread_t learner;
     pthread_t clearer;
-    CHECK(kf_knowledge_new(&kf_alloc_default, sequence_key, false, 150,
-                           &knowledge, NULL) == KF_OK);
     CHECK(pthread_create(&learner, NULL, learn_new_ones, knowledge) == 0);
     CHECK(pthread_create(&clearer, NULL, clear_now_and_then, knowledge) == 0);
     CHECK(pthread_join(learner, NULL) == 0);
@@ -240,12 +373,11 @@ read_result(void *argument)
 static void
 test_one_result_read_by_many(void)
 {
-    kf_knowledge *knowledge;
+    kf_knowledge *knowledge =
+        sequence_knowledge(&kf_alloc_default, false, 2);
     kf_predictions *predictions;
     pthread_t readers[READERS];
     sequence state;
-    CHECK(kf_knowledge_new(&kf_alloc_default, sequence_key, false, 150,
-                           &knowledge, NULL) == KF_OK);
     CHECK(sequence_learn(knowledge, "A|B|C", NULL) == KF_OK);
     CHECK(sequence_learn(knowledge, "A|B|D", NULL) == KF_OK);
     sequence_read(&state, "AB");
@@ -267,7 +399,7 @@ main(void)
 {
     random_source random = random_start();
     for (int round = 0; round < 4; round++) {
-        test_readers_and_writers(&random);
+        test_readers_and_writers(&random, round % 2 == 1);
     }
     test_clear_beside_learn();
     test_one_result_read_by_many();

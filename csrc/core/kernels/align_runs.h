@@ -36,8 +36,8 @@ KF_TARGET KF_INLINE void walk_lanes(const kf_align_local *local,
                                     uint32_t id_bytes, walk *out);
 
 /* levels[k + 1][i] from below = levels[k] for all i from first to last, and
- * some behind them; returns the set of those where it is not 0, which may
- * hold others behind last. */
+ * some behind them; returns the set of those where it is not 0. What it reads
+ * and says of positions outside of a level's set means nothing. */
 KF_TARGET KF_INLINE uint64_t fill_many(const uint64_t *below, uint32_t first,
                                        uint32_t last, uint64_t *level);
 
@@ -227,22 +227,6 @@ align_runs(kf_align_local *local, uint32_t n, const waiting *one,
     finish(taken, joined, out);
 }
 
-/* fill_many looks at all positions. Sets only shrink from level to level, so
- * where the first is small it is never called. */
-KF_TARGET KF_INLINE void
-fill_positions(kf_align_local *local, const kf_align_task *task,
-               uint32_t id_bytes, const waiting *one)
-{
-    uint64_t rest = one->hits;
-    if (__builtin_popcountll(one->ends) > KF_FEW) {
-        rest = bits_below(task->n);
-    }
-    for (; rest != 0; rest &= rest - 1) {
-        uint32_t i = (uint32_t)__builtin_ctzll(rest);
-        local->at_position[i] = kf_align_mask(local, task->ids, i, id_bytes);
-    }
-}
-
 KF_TARGET KF_INLINE void
 align_waiting(kf_align_local *local, const kf_align_task *task,
               uint32_t id_bytes, const waiting *one, kf_alignment *out)
@@ -251,7 +235,10 @@ align_waiting(kf_align_local *local, const kf_align_task *task,
         align_one_run(local, task->ids, id_bytes, one, out);
         return;
     }
-    fill_positions(local, task, id_bytes, one);
+    for (uint64_t rest = one->hits; rest != 0; rest &= rest - 1) {
+        uint32_t i = (uint32_t)__builtin_ctzll(rest);
+        local->at_position[i] = kf_align_mask(local, task->ids, i, id_bytes);
+    }
     align_runs(local, task->n, one, out);
 }
 

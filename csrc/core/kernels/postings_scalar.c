@@ -1,6 +1,8 @@
 /* Counting postings 64 patterns at a time, on any processor. */
 #include "postings.h"
 
+#include <string.h>
+
 #define TARGET
 #define VEC_WORDS 1
 
@@ -11,13 +13,15 @@ gather(uint64_t bytes)
     return (bytes & 0x0101010101010101u) * 0x0102040810204080u >> 56;
 }
 
+/* The first counter in the lowest byte. */
 static inline uint64_t
 load_eight(const uint8_t *counters)
 {
-    uint64_t bytes = 0;
-    for (unsigned i = 0; i < 8; i++) {
-        bytes |= (uint64_t)counters[i] << (8 * i);
-    }
+    uint64_t bytes;
+    memcpy(&bytes, counters, sizeof bytes);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    bytes = __builtin_bswap64(bytes);
+#endif
     return bytes;
 }
 
