@@ -35,8 +35,8 @@ struct kf_align_state {
     uint8_t *which;
     uint32_t n_which;
     uint64_t which_mask[WORD_BITS + 1];
-    uint32_t *starts; /* m > 64, by number, n_distinct + 1 */
-    uint32_t *places; /* m > 64: ascending positions, symbol after symbol */
+    uint32_t *starts;  /* m > 64, by number, n_distinct + 1 */
+    uint32_t *places;  /* m > 64: ascending positions, symbol after symbol */
     uint32_t *numbers; /* m > 64, by position; KF_SYMBOL_NONE: unknown */
 };
 
@@ -236,8 +236,8 @@ build_places(kf_align_state *state, const uint32_t *ids)
     uint32_t *filled;
     state->numbers = kf_allocate(alloc, state->m, sizeof *state->numbers);
     state->places = kf_allocate(alloc, state->m, sizeof *state->places);
-    state->starts = kf_allocate_zero(alloc, (size_t)state->m + 1,
-                                     sizeof *state->starts);
+    state->starts =
+        kf_allocate_zero(alloc, (size_t)state->m + 1, sizeof *state->starts);
     filled = kf_allocate_zero(alloc, state->m, sizeof *filled);
     if (state->numbers == NULL || state->places == NULL ||
         state->starts == NULL || filled == NULL) {
@@ -341,8 +341,7 @@ kf_align_scratch_new(const kf_alloc *alloc, const kf_align_state *state,
     }
     scratch->alloc = *alloc;
     scratch->n_max = n_max;
-    scratch->at =
-        kf_allocate(alloc, (size_t)n_max + 1, sizeof *scratch->at);
+    scratch->at = kf_allocate(alloc, (size_t)n_max + 1, sizeof *scratch->at);
     if (scratch->at == NULL ||
         !(state->m <= WORD_BITS ? allocate_word_scratch(scratch)
                                 : allocate_list_scratch(scratch, state))) {
@@ -455,8 +454,7 @@ find_positions(const kf_align_state *state, kf_align_scratch *scratch,
 static inline uint64_t
 bits_between(uint32_t from, uint32_t to)
 {
-    uint64_t below = to == WORD_BITS ? ~(uint64_t)0
-                                     : ((uint64_t)1 << to) - 1;
+    uint64_t below = to == WORD_BITS ? ~(uint64_t)0 : ((uint64_t)1 << to) - 1;
     return from == WORD_BITS ? 0 : below & (~(uint64_t)0 << from);
 }
 
@@ -550,8 +548,11 @@ align_words(const kf_align_state *state, kf_align_scratch *scratch, sink *to)
             }
             tasks[left++] = (task){0, 0, 0, 0, block};
             if (end + 1 - block.k > here.low && block.j > here.from) {
-                tasks[left++] = (task){here.low, end + 1 - block.k, here.from,
-                                       block.j, {0, 0, 0}};
+                tasks[left++] = (task){here.low,
+                                       end + 1 - block.k,
+                                       here.from,
+                                       block.j,
+                                       {0, 0, 0}};
             }
         }
     }
@@ -597,8 +598,8 @@ longest_list_run(const kf_align_state *state, kf_align_scratch *scratch,
     out->k = 0;
     for (uint32_t p = range->low; p < range->high; p++) {
         uint32_t number = scratch->number[p];
-        bool adjacent = p > range->low &&
-                        scratch->at[p] == scratch->at[p - 1] + 1;
+        bool adjacent =
+            p > range->low && scratch->at[p] == scratch->at[p - 1] + 1;
         uint32_t *swap;
         for (uint32_t q = place_from(state, number, range->from);
              q < state->starts[number + 1] && state->places[q] < range->to;
@@ -647,8 +648,11 @@ align_lists(const kf_align_state *state, kf_align_scratch *scratch, sink *to)
             }
             tasks[left++] = (task){0, 0, 0, 0, block};
             if (end + 1 - block.k > here.low && block.j > here.from) {
-                tasks[left++] = (task){here.low, end + 1 - block.k, here.from,
-                                       block.j, {0, 0, 0}};
+                tasks[left++] = (task){here.low,
+                                       end + 1 - block.k,
+                                       here.from,
+                                       block.j,
+                                       {0, 0, 0}};
             }
         }
     }

@@ -38,8 +38,7 @@ kf_status
 kf_candidates_needs(const kf_alloc *alloc, double threshold, uint32_t m,
                     uint32_t longest, uint32_t **out, kf_error *err)
 {
-    uint32_t *need =
-        kf_allocate(alloc, (size_t)longest + 1, sizeof *need);
+    uint32_t *need = kf_allocate(alloc, (size_t)longest + 1, sizeof *need);
     if (need == NULL) {
         return kf_no_memory(err);
     }

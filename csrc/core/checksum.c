@@ -4,7 +4,7 @@
 
 #define LANES 8
 #define BLOCK (LANES * sizeof(uint64_t))
-#define FIRST 0x9e3779b97f4a7c15u /* 2^64 / golden ratio */
+#define FIRST 0x9e3779b97f4a7c15u  /* 2^64 / golden ratio */
 #define SECOND 0xbf58476d1ce4e5b9u /* of splitmix64 */
 
 /* After one multiplication alone a word's upper bits have changed few bits

@@ -8,6 +8,7 @@
 /* What forgotten patterns leave is given back once it is this much and half
  * of all: rows, and symbols that no pattern has any more. */
 #define GAPS_MIN 1024
+#define GONE_SYMBOLS_MIN 65536
 #define UNUSED_SYMBOLS_MIN 4096
 
 /* How to take one learn back. */
@@ -287,6 +288,7 @@ append_row(const kf_knowledge *knowledge, kf_contents *to,
     kf_columns_set_prefix(&to->columns, row, prefix);
     kf_names_add(knowledge, &to->names, prefix, row);
     to->n_patterns++;
+    to->live_symbols += pattern->n;
     if (pattern->n > to->longest) {
         to->longest = pattern->n;
     }
@@ -300,13 +302,13 @@ seal(kf_knowledge *knowledge, kf_contents *to, bool seen, kf_error *err)
     kf_root *before = to->root;
     kf_root *after;
     kf_segment *segment;
-    kf_status status = kf_segment_build(
-        &knowledge->alloc, to->head->patterns, &segment, err);
+    kf_status status =
+        kf_segment_build(&knowledge->alloc, to->head->patterns, &segment, err);
     if (status != KF_OK) {
         return status;
     }
-    status = new_root(knowledge, before, segment, before->symbols, &after,
-                      err);
+    status =
+        new_root(knowledge, before, segment, before->symbols, &after, err);
     kf_segment_release(segment);
     if (status != KF_OK) {
         return status;
@@ -375,8 +377,8 @@ static const kf_pattern *
 read_back(kf_knowledge *knowledge, uint32_t row)
 {
     kf_pattern *buffer = knowledge->buffer;
-    buffer->n = kf_root_read(knowledge->now.root, row, buffer->ids,
-                             &buffer->n_events);
+    buffer->n =
+        kf_root_read(knowledge->now.root, row, buffer->ids, &buffer->n_events);
     return buffer;
 }
 
@@ -466,8 +468,7 @@ copy_all(kf_knowledge *knowledge, copying *to)
     const kf_contents *now = &knowledge->now;
     uint32_t symbols = kf_symbols_count(now->root->symbols);
     kf_status status = KF_OK;
-    to->numbers =
-        kf_allocate(&knowledge->alloc, symbols, sizeof *to->numbers);
+    to->numbers = kf_allocate(&knowledge->alloc, symbols, sizeof *to->numbers);
     if (to->numbers == NULL) {
         return false;
     }
@@ -488,6 +489,8 @@ is_wasteful(const kf_contents *now)
     uint32_t unused = symbols - now->counters.n_symbols;
     /* A few long patterns are no reason to copy millions. */
     return (gaps >= GAPS_MIN && gaps >= now->n_rows / 2) ||
+           (now->gone_symbols >= GONE_SYMBOLS_MIN &&
+            now->gone_symbols >= now->live_symbols) ||
            (unused >= UNUSED_SYMBOLS_MIN && unused >= symbols / 2 &&
             unused >= now->n_patterns / 4);
 }
@@ -521,9 +524,8 @@ make_pattern(kf_knowledge *knowledge, const kf_sequence *sequence,
 {
     kf_contents *now = &knowledge->now;
     kf_symbols *symbols = now->root->symbols;
-    kf_pattern *pattern =
-        kf_arena_take(&now->head->arena,
-                      kf_pattern_size(sequence->n, sequence->n_events));
+    kf_pattern *pattern = kf_arena_take(
+        &now->head->arena, kf_pattern_size(sequence->n, sequence->n_events));
     if (pattern == NULL) {
         return kf_no_memory(err);
     }
@@ -592,8 +594,8 @@ add_pattern(kf_knowledge *knowledge, const kf_sequence *sequence,
     }
     *row = append_row(knowledge, now, pattern);
     kf_columns_set_frequency(&now->columns, *row, frequency);
-    kf_emotives_release(kf_columns_swap_emotives(&now->columns, *row,
-                                                 sequence->emotives));
+    kf_emotives_release(
+        kf_columns_swap_emotives(&now->columns, *row, sequence->emotives));
     kf_counters_add(&now->counters, pattern->ids, pattern->n, frequency);
     atomic_store(&knowledge->n_patterns, now->n_patterns);
     return KF_OK;
@@ -611,8 +613,8 @@ count_again(kf_knowledge *knowledge, const kf_sequence *sequence, uint32_t row,
     if (!kf_counters_fit(&now->counters, pattern->n, 1)) {
         return over_the_limit(err);
     }
-    status = reserve_values(knowledge, row, frequency, sequence->emotives,
-                            err);
+    status =
+        reserve_values(knowledge, row, frequency, sequence->emotives, err);
     if (status != KF_OK) {
         return status;
     }
@@ -620,8 +622,8 @@ count_again(kf_knowledge *knowledge, const kf_sequence *sequence, uint32_t row,
     kf_counters_add(&now->counters, pattern->ids, pattern->n, 1);
     back->replaced = sequence->emotives != NULL;
     if (back->replaced) {
-        back->emotives = kf_columns_swap_emotives(&now->columns, row,
-                                                  sequence->emotives);
+        back->emotives =
+            kf_columns_swap_emotives(&now->columns, row, sequence->emotives);
     }
     return KF_OK;
 }
@@ -640,8 +642,9 @@ learn_one(kf_knowledge *knowledge, const kf_sequence *sequence,
     if (!reserve_buffer(knowledge, sequence->n)) { /* undoing reads it */
         return kf_no_memory(err);
     }
-    row = now->names.rows[kf_names_slot(knowledge, learned->name,
-                                        knowledge->buffer)];
+    row =
+        now->names
+            .rows[kf_names_slot(knowledge, learned->name, knowledge->buffer)];
     pthread_rwlock_wrlock(&knowledge->lock);
     knowledge->writes++;
     if (row != KF_NO_ROW) {
@@ -655,6 +658,15 @@ learn_one(kf_knowledge *knowledge, const kf_sequence *sequence,
     back->row = row;
     learned->is_new = back->is_new;
     return status;
+}
+
+static void
+mark_gone(const kf_contents *now, uint32_t row)
+{
+    kf_head *head = now->root->blocks[row / KF_SEGMENT_ROWS].head;
+    if (head != NULL) {
+        head->gone[row % KF_SEGMENT_ROWS] = 1;
+    }
 }
 
 /* Take the row's pattern and all it counted away; its number is never used
@@ -679,6 +691,9 @@ drop_row(kf_knowledge *knowledge, uint32_t row)
     emotives = kf_columns_swap_emotives(&now->columns, row, NULL);
     kf_names_remove(knowledge, slot);
     now->n_patterns--;
+    now->live_symbols -= pattern->n;
+    now->gone_symbols += pattern->n;
+    mark_gone(now, row);
     atomic_store(&knowledge->n_patterns, now->n_patterns);
     pthread_rwlock_unlock(&knowledge->lock);
     kf_emotives_release(emotives);
@@ -697,9 +712,9 @@ unlearn_one(kf_knowledge *knowledge, undo *back)
     pthread_rwlock_wrlock(&knowledge->lock);
     knowledge->writes++;
     kf_counters_remove(&now->counters, pattern->ids, pattern->n, 1);
-    kf_columns_set_frequency(
-        &now->columns, back->row,
-        kf_columns_frequency(&now->columns, back->row) - 1);
+    kf_columns_set_frequency(&now->columns, back->row,
+                             kf_columns_frequency(&now->columns, back->row) -
+                                 1);
     if (back->replaced) {
         kf_emotives_release(kf_columns_swap_emotives(&now->columns, back->row,
                                                      back->emotives));
@@ -795,10 +810,10 @@ put_one(kf_knowledge *knowledge, const kf_sequence *sequence,
     row = now->names.rows[kf_names_slot(knowledge, name, knowledge->buffer)];
     pthread_rwlock_wrlock(&knowledge->lock);
     knowledge->writes++;
-    status = row != KF_NO_ROW
-                 ? set_values(knowledge, sequence, row, frequency, err)
-                 : add_pattern(knowledge, sequence, name, frequency, &row,
-                               err);
+    status =
+        row != KF_NO_ROW
+            ? set_values(knowledge, sequence, row, frequency, err)
+            : add_pattern(knowledge, sequence, name, frequency, &row, err);
     pthread_rwlock_unlock(&knowledge->lock);
     return status;
 }
@@ -851,6 +866,20 @@ size_t
 kf_knowledge_count(const kf_knowledge *knowledge)
 {
     return atomic_load(&knowledge->n_patterns);
+}
+
+bool
+kf_knowledge_is_busy(kf_knowledge *knowledge)
+{
+    bool busy = pthread_mutex_trylock(&knowledge->writing) != 0;
+    if (!busy) {
+        busy = pthread_rwlock_trywrlock(&knowledge->lock) != 0;
+        if (!busy) {
+            pthread_rwlock_unlock(&knowledge->lock);
+        }
+        pthread_mutex_unlock(&knowledge->writing);
+    }
+    return busy;
 }
 
 const kf_alloc *

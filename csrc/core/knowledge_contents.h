@@ -28,6 +28,8 @@ typedef struct {
     uint32_t n_rows;
     uint32_t n_patterns;
     uint32_t longest;
+    uint64_t live_symbols; /* of patterns that are there */
+    uint64_t gone_symbols; /* of patterns that were forgotten */
     bool mapped; /* columns, names and counters are a snapshot's: read only */
 } kf_contents;
 
@@ -39,7 +41,7 @@ struct kf_knowledge {
     unsigned unicode;
     bool read_only; /* its contents are mapped, for good */
     kf_workers *workers;
-    kf_spares spares; /* working memory of searches */
+    kf_spares spares;        /* working memory of searches */
     pthread_mutex_t writing; /* one writer at a time */
     pthread_rwlock_t lock;   /* what readers see, see the header */
     kf_contents now;

@@ -25,8 +25,8 @@ copy_counters(const kf_counters *counters, kf_moment *out)
                                                        : counters->capacity;
     size_t size = known * sizeof *counters->frequency;
     kf_counters *copy = &out->counters;
-    copy->frequency = kf_allocate_zero(&out->alloc, out->n_symbols,
-                                       sizeof *copy->frequency);
+    copy->frequency =
+        kf_allocate_zero(&out->alloc, out->n_symbols, sizeof *copy->frequency);
     copy->members =
         kf_allocate_zero(&out->alloc, out->n_symbols, sizeof *copy->members);
     if (copy->frequency == NULL || copy->members == NULL) {

@@ -97,7 +97,7 @@ typedef struct {
     unsigned n_scratches;
     kf_align_scratch *align;
     kf_matches matches;
-    uint64_t *seen; /* state positions that some present has */
+    uint64_t *seen;   /* state positions that some present has */
     uint32_t scanned; /* rows below are done */
     use_table uses;
     bool has_uses;
@@ -128,7 +128,8 @@ any_similar(const search *s)
 {
     for (uint32_t row = 0; row < s->view.n_rows; row++) {
         if (kf_knowledge_frequency(s->knowledge, row) != 0 &&
-            kf_host_index_is_similar(&s->index, kf_root_length(s->root, row))) {
+            kf_host_index_is_similar(&s->index,
+                                     kf_root_length(s->root, row))) {
             return true;
         }
     }
@@ -144,8 +145,8 @@ take_view(search *s, const kf_text *texts, uint32_t m, kf_error *err)
     kf_knowledge_lock_shared(s->knowledge);
     s->view = kf_knowledge_look(s->knowledge);
     s->root = kf_root_share(s->view.root);
-    status = kf_state_encode(s->alloc, s->root->symbols, texts, m, &s->state,
-                             err);
+    status =
+        kf_state_encode(s->alloc, s->root->symbols, texts, m, &s->state, err);
     if (status == KF_OK && s->view.indexed) {
         kf_host_index_ask(s->state->ids, m, &s->index);
         s->index.any_similar = any_similar(s);
@@ -227,9 +228,9 @@ scan_piece(void *context, size_t piece, unsigned worker)
         status = kf_scan_scratch_new(&s->scan, &s->scratches[worker], NULL);
     }
     if (status == KF_OK) {
-        status = kf_scan_rows(&s->scan, s->scratches[worker],
-                              all->firsts[piece], all->firsts[piece + 1],
-                              &all->parts[piece], NULL);
+        status =
+            kf_scan_rows(&s->scan, s->scratches[worker], all->firsts[piece],
+                         all->firsts[piece + 1], &all->parts[piece], NULL);
     }
     if (status != KF_OK) {
         all->status = status;
@@ -245,9 +246,8 @@ join_parts(search *s, const job *all, kf_error *err)
     for (size_t piece = 0; piece < all->n; piece++) {
         count += all->parts[piece].count;
     }
-    if (all->status != KF_OK ||
-        !kf_grow(s->alloc, &items, &matches->capacity, count,
-                 sizeof *matches->items)) {
+    if (all->status != KF_OK || !kf_grow(s->alloc, &items, &matches->capacity,
+                                         count, sizeof *matches->items)) {
         return kf_no_memory(err);
     }
     matches->items = items;
@@ -378,11 +378,10 @@ static kf_status
 look_again(search *s, kf_error *err)
 {
     const kf_state *state = s->state;
-    bool *in_doubt =
-        kf_allocate_zero(s->alloc, (size_t)state->n_distinct + 1,
-                         sizeof *in_doubt);
-    uint32_t *pattern = kf_allocate(s->alloc, 2 * (size_t)s->view.longest,
-                                    sizeof *pattern);
+    bool *in_doubt = kf_allocate_zero(s->alloc, (size_t)state->n_distinct + 1,
+                                      sizeof *in_doubt);
+    uint32_t *pattern =
+        kf_allocate(s->alloc, 2 * (size_t)s->view.longest, sizeof *pattern);
     bool done = in_doubt != NULL && pattern != NULL;
     uint32_t doubts = 0;
     for (uint32_t k = 0; done && k < state->n_distinct; k++) {
@@ -571,8 +570,8 @@ set_pattern(const search *s, kf_arena *arena, const kf_match *match,
     if (pattern == NULL) {
         return false;
     }
-    pattern->n = kf_root_read(s->root, match->row, pattern->ids,
-                              &pattern->n_events);
+    pattern->n =
+        kf_root_read(s->root, match->row, pattern->ids, &pattern->n_events);
     kf_root_name(s->root, s->view.unicode, match->row, pattern);
     out->pattern = pattern;
     out->past_end = kf_pattern_event_from(pattern, match->present_start);
@@ -684,7 +683,8 @@ assemble(search *s, const uint32_t *ranked, size_t count, kf_predictions *out)
     }
     s->has_uses = true;
     while (out->count < count) {
-        if (!assemble_one(s, &out->arena, &s->matches.items[ranked[out->count]],
+        if (!assemble_one(s, &out->arena,
+                          &s->matches.items[ranked[out->count]],
                           &out->items[out->count])) {
             return false;
         }
@@ -783,8 +783,8 @@ kf_predictions_free(kf_predictions *predictions)
 }
 
 kf_status
-kf_predictions_order_futures(kf_predictions *predictions,
-                             const uint32_t **out, kf_error *err)
+kf_predictions_order_futures(kf_predictions *predictions, const uint32_t **out,
+                             kf_error *err)
 {
     kf_status status = KF_OK;
     pthread_mutex_lock(&predictions->lock);
@@ -803,8 +803,7 @@ kf_predictions_order_futures(kf_predictions *predictions,
 kf_pattern *
 kf_predictions_room(const kf_predictions *predictions)
 {
-    size_t size =
-        kf_pattern_size(predictions->longest, predictions->longest);
+    size_t size = kf_pattern_size(predictions->longest, predictions->longest);
     return kf_allocate(&predictions->alloc, 1, size);
 }
 

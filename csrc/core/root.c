@@ -17,7 +17,10 @@ kf_head_new(const kf_alloc *alloc, kf_head **out, kf_error *err)
     kf_arena_init(&head->arena, &head->alloc);
     head->patterns =
         kf_allocate(alloc, KF_SEGMENT_ROWS, sizeof *head->patterns);
-    if (head->patterns == NULL) {
+    head->gone = kf_allocate_zero(alloc, KF_SEGMENT_ROWS, sizeof *head->gone);
+    if (head->patterns == NULL || head->gone == NULL) {
+        kf_release(alloc, (void *)head->patterns);
+        kf_release(alloc, (void *)head->gone);
         kf_release(alloc, head);
         return kf_no_memory(err);
     }
@@ -45,7 +48,8 @@ kf_head_release(kf_head *head)
         kf_segment_release(head->pieces[i]);
     }
     kf_arena_free(&head->arena);
-    kf_release(&alloc, head->patterns);
+    kf_release(&alloc, (void *)head->patterns);
+    kf_release(&alloc, (void *)head->gone);
     kf_release(&alloc, head);
 }
 
@@ -59,8 +63,8 @@ make_piece(kf_head *head, unsigned number)
         uint32_t first = number * KF_HEAD_PIECE;
         memcpy(rows + first, head->patterns + first,
                KF_HEAD_PIECE * sizeof *rows);
-        status = kf_segment_build(&head->alloc, rows, &head->pieces[number],
-                                  NULL);
+        status =
+            kf_segment_build(&head->alloc, rows, &head->pieces[number], NULL);
     }
     kf_release(&head->alloc, rows);
     return status == KF_OK;

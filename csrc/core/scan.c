@@ -45,9 +45,8 @@ kf_scan_scratch_new(const kf_scan *scan, kf_scan_scratch **out, kf_error *err)
     status = kf_align_scratch_new(alloc, scan->state->align, scan->longest,
                                   &scratch->align, err);
     if (status == KF_OK) {
-        scratch->pattern =
-            kf_allocate(alloc, 2 * (size_t)scan->longest + 2,
-                        sizeof *scratch->pattern);
+        scratch->pattern = kf_allocate(alloc, 2 * (size_t)scan->longest + 2,
+                                       sizeof *scratch->pattern);
         scratch->keys =
             kf_allocate(alloc, scan->state->m, sizeof *scratch->keys);
         scratch->symbols =
@@ -174,8 +173,8 @@ start_of(const uint32_t *ends, uint32_t event)
  * matched symbol. */
 static void
 find_present(const uint32_t *ids, uint32_t n, const uint32_t *ends,
-             uint32_t n_events, const kf_alignment *alignment,
-             kf_match *match, uint32_t *future_event)
+             uint32_t n_events, const kf_alignment *alignment, kf_match *match,
+             uint32_t *future_event)
 {
     uint32_t event = event_from(ends, n, n_events, alignment->first);
     match->present_start = 0;
@@ -254,7 +253,8 @@ scan_open_rows(const kf_scan *scan, kf_scan_scratch *scratch,
         uint32_t n = pattern->n;
         kf_alignment alignment;
         kf_match match;
-        if (!is_candidate(scan, pattern->ids, n)) {
+        if (head->gone[row % KF_SEGMENT_ROWS] != 0 ||
+            !is_candidate(scan, pattern->ids, n)) {
             continue;
         }
         kf_align(scan->state->align, scratch->align, pattern->ids, n,
@@ -280,10 +280,9 @@ find_symbols(const kf_scan *scan, const kf_segment *segment,
 {
     const kf_state *state = scan->state;
     for (uint32_t j = 0; j < state->m; j++) {
-        scratch->symbols[j] =
-            state->ids[j] != KF_SYMBOL_NONE
-                ? kf_segment_symbol(segment, state->ids[j])
-                : KF_SYMBOL_NONE;
+        scratch->symbols[j] = state->ids[j] != KF_SYMBOL_NONE
+                                  ? kf_segment_symbol(segment, state->ids[j])
+                                  : KF_SYMBOL_NONE;
     }
 }
 
@@ -322,10 +321,9 @@ find_locals(const kf_scan *scan, const kf_segment *segment,
     if (scan->index != NULL || !(scan->threshold > 0.0)) {
         return all_locals(segment, scratch->room->locals);
     }
-    return kf_postings_candidates(segment, scratch->keys,
-                                  make_keys(scan, scratch),
-                                  scan->need, scratch->room->postings,
-                                  scratch->room->locals);
+    return kf_postings_candidates(
+        segment, scratch->keys, make_keys(scan, scratch), scan->need,
+        scratch->room->postings, scratch->room->locals);
 }
 
 static kf_match *
@@ -429,10 +427,10 @@ hash_future_in(const kf_scan *scan, const kf_segment *segment,
          i++) {
         uint32_t symbol = id_at(segment, i);
         kf_future_hash_symbol(
-            &hash, hashed != NULL ? hashed[symbol]
-                                  : kf_future_symbol(
-                                        scan->secret,
-                                        segment->globals[symbol]));
+            &hash,
+            hashed != NULL
+                ? hashed[symbol]
+                : kf_future_symbol(scan->secret, segment->globals[symbol]));
         if ((segment->ends[i / 64] >> (i % 64)) & 1) {
             kf_future_hash_event(&hash);
         }
@@ -449,7 +447,8 @@ fill_match_in(const kf_scan *scan, kf_scan_scratch *scratch,
               const kf_alignment *alignment, uint64_t symbols, kf_match *out)
 {
     uint64_t offset = run->offset + (uint64_t)(local - run->first) * run->n;
-    uint64_t unseen = kf_align_local_known(scratch->room->local) & ~scratch->seen;
+    uint64_t unseen =
+        kf_align_local_known(scratch->room->local) & ~scratch->seen;
     out->n = (uint16_t)run->n;
     out->matched = (uint16_t)alignment->matched;
     out->similarity = 2.0 * alignment->matched / (run->n + scan->state->m);
@@ -462,9 +461,9 @@ fill_match_in(const kf_scan *scan, kf_scan_scratch *scratch,
         const char *ids = segment->ids16 != NULL
                               ? (const char *)segment->ids16
                               : (const char *)segment->ids32;
-        scratch->seen |= kf_align_local_seen(
-            scratch->room->local, ids + offset * width, width, out->present_start,
-            out->present_end);
+        scratch->seen |=
+            kf_align_local_seen(scratch->room->local, ids + offset * width,
+                                width, out->present_start, out->present_end);
     }
     hash_future_in(scan, segment, scratch->hashed, offset, out,
                    out->future_hash);
@@ -478,8 +477,8 @@ align_batch(const kf_scan *scan, kf_scan_scratch *scratch,
 {
     kf_alignment alignments[BATCH];
     uint64_t symbols[BATCH];
-    kf_align_local_many(scratch->room->local, source, locals, count, alignments,
-                        scan->regions ? symbols : NULL);
+    kf_align_local_many(scratch->room->local, source, locals, count,
+                        alignments, scan->regions ? symbols : NULL);
     for (uint32_t c = 0; c < count; c++) {
         while (locals[c] >= (*run + 1)->first) {
             (*run)++;
@@ -533,8 +532,8 @@ align_fast(const kf_scan *scan, kf_scan_scratch *scratch,
                               .runs = segment->runs,
                               .need = scan->need};
     kf_status status = kf_align_local_prepare(
-        scratch->room->local, scratch->symbols, scan->state->m, header->n_symbols,
-        segment->runs[header->n_runs - 1].n, err);
+        scratch->room->local, scratch->symbols, scan->state->m,
+        header->n_symbols, segment->runs[header->n_runs - 1].n, err);
     if (status != KF_OK) {
         return status;
     }

@@ -145,8 +145,8 @@ read_record(reader *r, kf_columns *columns, uint32_t first, uint32_t *next,
     *next = record->at + 1;
     status = read_maps(r, record->n_maps, err);
     if (status == KF_OK) {
-        status = kf_emotives_new(r->alloc, r->maps, record->n_maps, &emotives,
-                                 err);
+        status =
+            kf_emotives_new(r->alloc, r->maps, record->n_maps, &emotives, err);
     }
     if (status == KF_OK &&
         !kf_columns_reserve_emotives(columns, first + record->at)) {

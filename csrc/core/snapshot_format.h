@@ -31,8 +31,8 @@ typedef enum {
 
 typedef struct {
     char magic[8];
-    uint64_t checksum;   /* of all that follows, to the end of the table */
-    uint32_t order;      /* of bytes */
+    uint64_t checksum; /* of all that follows, to the end of the table */
+    uint32_t order;    /* of bytes */
     uint32_t version;
     uint64_t size;       /* of the file */
     uint32_t n_sections; /* 6, and 4 a block */

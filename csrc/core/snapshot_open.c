@@ -111,8 +111,8 @@ open_mapping(const kf_alloc *alloc, const char *path, mapping **out,
     atomic_init(&map->shares, 1);
     /* A pipe must not wait for its other end. */
     file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    status = file < 0 ? kf_system_error(err, "open")
-                      : map_file(file, map, err);
+    status =
+        file < 0 ? kf_system_error(err, "open") : map_file(file, map, err);
     if (file >= 0) {
         close(file);
     }
@@ -237,8 +237,7 @@ check_table(const opener *o, kf_error *err)
     for (uint32_t i = 0; i < o->header->n_sections; i++) {
         const kf_snapshot_section *section = &o->sections[i];
         if (section->kind != (uint32_t)kf_snapshot_kind(i) ||
-            section->block != kf_snapshot_block(i) ||
-            section->offset != end ||
+            section->block != kf_snapshot_block(i) || section->offset != end ||
             section->size > o->map->size - end ||
             kf_snapshot_align(section->size) > o->map->size - end) {
             return refuse_section(o, i, "is not behind the one before it",
@@ -343,8 +342,7 @@ check_names(const opener *o, kf_error *err)
 {
     const kf_snapshot_header *h = o->header;
     size_t slots = (size_t)1 << h->name_bits;
-    size_t used =
-        count_names(bytes_of(o, KF_SECTION_NAMES), slots, h->n_rows);
+    size_t used = count_names(bytes_of(o, KF_SECTION_NAMES), slots, h->n_rows);
     if (used != h->n_patterns || used > slots / 4 * 3) {
         return refuse_section(o, KF_SECTION_NAMES,
                               "does not name every pattern once", err);
@@ -468,8 +466,8 @@ open_segment(const opener *o, uint32_t number, checked_block *block,
     }
     share_mapping(o->map);
     if (block->segment->header->n_runs > 0) {
-        const kf_run *last = block->segment->runs +
-                             block->segment->header->n_runs - 1;
+        const kf_run *last =
+            block->segment->runs + block->segment->header->n_runs - 1;
         block->longest = last->n;
     }
     return KF_OK;
@@ -497,9 +495,9 @@ check_block(const opener *o, uint32_t number, kf_error *err)
             rows, err);
     }
     if (status == KF_OK) {
-        status = check_size(
-            o, kf_snapshot_section_of(number, KF_SECTION_PREFIXES), rows,
-            sizeof(uint64_t), err);
+        status =
+            check_size(o, kf_snapshot_section_of(number, KF_SECTION_PREFIXES),
+                       rows, sizeof(uint64_t), err);
     }
     return status;
 }
@@ -510,10 +508,10 @@ check_piece(void *context, size_t piece, unsigned worker)
     opener *o = context;
     kf_error *err = &o->errors[piece];
     (void)worker;
-    err->code = piece < KF_SECTIONS_SHARED
-                    ? check_shared(o, (uint32_t)piece, err)
-                    : check_block(o, (uint32_t)piece - KF_SECTIONS_SHARED,
-                                  err);
+    err->code =
+        piece < KF_SECTIONS_SHARED
+            ? check_shared(o, (uint32_t)piece, err)
+            : check_block(o, (uint32_t)piece - KF_SECTIONS_SHARED, err);
 }
 
 /* All sections, on all threads; of several faults the first in the file. */

@@ -26,7 +26,7 @@ typedef struct {
     const kf_moment *moment;
     kf_snapshot_caller caller;
     int file;
-    uint64_t end; /* where the next section starts */
+    uint64_t end;                  /* where the next section starts */
     kf_snapshot_section *sections; /* owned */
     uint32_t n_sections;
     uint32_t written; /* sections so far */
@@ -217,8 +217,7 @@ write_segment(saver *s, uint32_t block, kf_error *err)
         segment = sealed;
     }
     if (status == KF_OK) {
-        status =
-            write_section(s, segment->header, segment->header->size, err);
+        status = write_section(s, segment->header, segment->header->size, err);
     }
     kf_segment_release(sealed);
     return status;
@@ -232,9 +231,8 @@ write_emotives(saver *s, const kf_column *columns, uint32_t rows,
     kf_status status;
     kf_buffer_init(&buffer, s->alloc);
     kf_snapshot_write_emotives(&buffer, columns, rows);
-    status = buffer.failed
-                 ? kf_no_memory(err)
-                 : write_section(s, buffer.data, buffer.size, err);
+    status = buffer.failed ? kf_no_memory(err)
+                           : write_section(s, buffer.data, buffer.size, err);
     kf_buffer_free(&buffer);
     return status;
 }
@@ -297,9 +295,8 @@ fill_header(const saver *s, kf_snapshot_header *header)
     header->n_sections = s->n_sections;
     header->flags = moment->indexed ? KF_SNAPSHOT_INDEXED : 0;
     /* Newer ones have the names of the newest that the table knows. */
-    header->unicode = moment->unicode < KF_UNICODE_NEWEST
-                          ? moment->unicode
-                          : KF_UNICODE_NEWEST;
+    header->unicode = moment->unicode < KF_UNICODE_NEWEST ? moment->unicode
+                                                          : KF_UNICODE_NEWEST;
     header->name_bits = moment->name_bits;
     header->n_rows = moment->n_rows;
     header->n_patterns = moment->n_patterns;
@@ -391,10 +388,9 @@ kf_snapshot_save(kf_knowledge *knowledge, const char *path,
     s.n_sections = KF_SECTIONS_SHARED +
                    KF_SECTIONS_OF_BLOCK * kf_snapshot_blocks(moment.n_rows);
     s.end = kf_snapshot_first(s.n_sections);
-    s.sections =
-        kf_allocate_zero(s.alloc, s.n_sections, sizeof *s.sections);
-    status = s.sections != NULL ? save_moment(&s, path, err)
-                                : kf_no_memory(err);
+    s.sections = kf_allocate_zero(s.alloc, s.n_sections, sizeof *s.sections);
+    status =
+        s.sections != NULL ? save_moment(&s, path, err) : kf_no_memory(err);
     kf_release(s.alloc, s.sections);
     kf_moment_free(&moment);
     return status;

@@ -79,8 +79,7 @@ encode_all(kf_state *state, const kf_text *texts)
     state->ids = kf_arena_take(arena, state->m * sizeof *state->ids);
     state->texts = kf_arena_take(arena, state->m * sizeof *state->texts);
     state->json = kf_arena_take(arena, state->m * sizeof *state->json);
-    state->distinct =
-        kf_arena_take(arena, state->m * sizeof *state->distinct);
+    state->distinct = kf_arena_take(arena, state->m * sizeof *state->distinct);
     if (state->ids == NULL || state->texts == NULL || state->json == NULL ||
         state->distinct == NULL) {
         return false;

@@ -23,7 +23,7 @@ struct kf_symbols {
     kf_symbol_entry *chunks[CHUNKS]; /* made as needed */
     uint32_t count;
     kf_symbol_slot *slots;
-    size_t n_slots; /* a power of two, at most three quarters used */
+    size_t n_slots;  /* a power of two, at most three quarters used */
     uintptr_t texts; /* where an entry's texts are counted from; 0: owned */
     void (*release)(void *context); /* of an image that is not owned */
     void *context;
@@ -116,9 +116,9 @@ void
 kf_symbols_release(kf_symbols *symbols)
 {
     kf_alloc alloc;
-    if (symbols == NULL || atomic_fetch_sub_explicit(&symbols->shares, 1,
-                                                     memory_order_acq_rel) >
-                               1) {
+    if (symbols == NULL ||
+        atomic_fetch_sub_explicit(&symbols->shares, 1, memory_order_acq_rel) >
+            1) {
         return;
     }
     alloc = symbols->alloc;
@@ -329,8 +329,8 @@ kf_symbols_memory(const kf_symbols *symbols)
 
 /* The texts one behind the other, both forms of each. */
 static void
-copy_texts(const kf_symbols *symbols, uint32_t count,
-           kf_symbol_entry *entries, char *texts)
+copy_texts(const kf_symbols *symbols, uint32_t count, kf_symbol_entry *entries,
+           char *texts)
 {
     uint64_t end = 0;
     for (uint32_t id = 0; id < count; id++) {

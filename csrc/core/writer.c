@@ -5,7 +5,10 @@
 
 /* One walk writes both formats. `format` is a constant in every caller and
  * everything is inlined, so that each gets a copy without the tests. */
-typedef enum { JSON, CBOR } format;
+typedef enum {
+    JSON,
+    CBOR
+} format;
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -57,14 +60,14 @@ separate(kf_buffer *buffer, format as, bool first)
 }
 
 /* Key of a map; start is "" for the first and "," for all others. */
-#define WRITE_KEY(buffer, as, start, name)                        \
-    do {                                                          \
-        if ((as) == JSON) {                                       \
-            KF_BUFFER_LITERAL((buffer), start "\"" name "\":");   \
-        }                                                         \
-        else {                                                    \
-            kf_cbor_text((buffer), (name), sizeof(name) - 1);     \
-        }                                                         \
+#define WRITE_KEY(buffer, as, start, name)                      \
+    do {                                                        \
+        if ((as) == JSON) {                                     \
+            KF_BUFFER_LITERAL((buffer), start "\"" name "\":"); \
+        }                                                       \
+        else {                                                  \
+            kf_cbor_text((buffer), (name), sizeof(name) - 1);   \
+        }                                                       \
     } while (0)
 
 INLINE void
@@ -217,10 +220,10 @@ write_emotives(kf_buffer *buffer, format as, const kf_emotives *emotives)
     close_map(buffer, as);
 }
 
-#define WRITE_FIELD(name)                               \
-    do {                                                \
-        WRITE_KEY(buffer, as, ",", #name);              \
-        write_double(buffer, as, prediction->name);     \
+#define WRITE_FIELD(name)                           \
+    do {                                            \
+        WRITE_KEY(buffer, as, ",", #name);          \
+        write_double(buffer, as, prediction->name); \
     } while (0)
 
 /* Keys in the host's order (its section 6.4). */

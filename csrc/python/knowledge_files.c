@@ -126,8 +126,8 @@ kfpy_knowledge_open(PyObject *type, PyObject *args, PyObject *keywords)
     PyObject *text;
     PyObject *bytes;
     PyObject *result;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|$I:open", names,
-                                     &path, &threads) ||
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|$I:open", names, &path,
+                                     &threads) ||
         read_path(path, &text, &bytes) < 0) {
         return NULL;
     }

@@ -128,8 +128,8 @@ const char kfpy_knowledge_pattern_doc[] = PyDoc_STR(
     "    name, frequency, length (symbols), pattern_data (events),\n"
     "    emotives (a list of maps, or {} where it was first learned\n"
     "    without); None where there is none of that name.\n\n"
-             "Raises:\n"
-             "    TypeError: the name is not a str.");
+    "Raises:\n"
+    "    TypeError: the name is not a str.");
 
 PyObject *
 kfpy_knowledge_pattern(PyObject *self, PyObject *value)
@@ -156,9 +156,9 @@ kfpy_knowledge_pattern(PyObject *self, PyObject *value)
     return dict;
 }
 
-const char kfpy_knowledge_names_doc[] = PyDoc_STR(
-    "names($self, /)\n--\n\n"
-    "Every pattern's name, in learning order.");
+const char kfpy_knowledge_names_doc[] =
+    PyDoc_STR("names($self, /)\n--\n\n"
+              "Every pattern's name, in learning order.");
 
 /* Rows that are not forgotten, copied under the lock: a list of matches that
  * all match. */
@@ -238,8 +238,7 @@ static int
 put_symbol(const kfpy_state *state, const held_counters *held, uint32_t id,
            PyObject *all)
 {
-    PyObject *symbol =
-        kfpy_text_str(kf_symbols_text(held->root->symbols, id));
+    PyObject *symbol = kfpy_text_str(kf_symbols_text(held->root->symbols, id));
     PyObject *counts = PyDict_New();
     int result = -1;
     if (symbol != NULL && counts != NULL &&
@@ -254,11 +253,11 @@ put_symbol(const kfpy_state *state, const held_counters *held, uint32_t id,
     return result;
 }
 
-const char kfpy_knowledge_symbols_doc[] = PyDoc_STR(
-    "symbols($self, /)\n--\n\n"
-    "Per symbol, in no particular order: frequency\n"
-    "(occurrences) and pattern_member_frequency, both summed over\n"
-    "learns.");
+const char kfpy_knowledge_symbols_doc[] =
+    PyDoc_STR("symbols($self, /)\n--\n\n"
+              "Per symbol, in no particular order: frequency\n"
+              "(occurrences) and pattern_member_frequency, both summed over\n"
+              "learns.");
 
 PyObject *
 kfpy_knowledge_symbols(PyObject *self, PyObject *ignored)
@@ -282,10 +281,10 @@ kfpy_knowledge_symbols(PyObject *self, PyObject *ignored)
     return all;
 }
 
-const char kfpy_knowledge_totals_doc[] = PyDoc_STR(
-    "totals($self, /)\n--\n\n"
-    "total_pattern_frequencies, total_symbol_frequencies,\n"
-    "total_symbols_in_patterns_frequencies.");
+const char kfpy_knowledge_totals_doc[] =
+    PyDoc_STR("totals($self, /)\n--\n\n"
+              "total_pattern_frequencies, total_symbol_frequencies,\n"
+              "total_symbols_in_patterns_frequencies.");
 
 PyObject *
 kfpy_knowledge_totals(PyObject *self, PyObject *ignored)

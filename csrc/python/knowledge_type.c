@@ -16,7 +16,9 @@
  * about 20 us of work, against 0.1 us to release it and up to 5 ms to get it
  * back from a busy thread. */
 #define SEARCH_RELEASES ((size_t)4096)
-/* Symbols of a batch from which learning lets the GIL go: about 50 us. */
+/* Symbols of a batch from which learning lets the GIL go: about 50 us. Less
+ * than this keeps it, unless another thread is at work, which must not be
+ * waited for with the GIL in hand. */
 #define LEARN_RELEASES ((size_t)1024)
 
 
@@ -173,7 +175,8 @@ batch_learn(batch *all, kf_knowledge *knowledge)
     kf_status status;
     kf_error err;
     batch_point(all);
-    if (all->input.n_texts >= LEARN_RELEASES) {
+    if (all->input.n_texts >= LEARN_RELEASES ||
+        kf_knowledge_is_busy(knowledge)) {
         Py_BEGIN_ALLOW_THREADS
         status = kf_knowledge_learn(knowledge, all->sequences, all->count,
                                     all->learned, &err);
@@ -365,9 +368,17 @@ put_sequence(kf_knowledge *knowledge, const kfpy_input *input,
     kf_sequence sequence = {input->texts, (uint32_t)input->n_texts,
                             input->ends, (uint32_t)input->n_ends, emotives};
     uint8_t name[KF_NAME_SIZE];
+    kf_status status;
     kf_error err;
-    if (kf_knowledge_put(knowledge, &sequence, frequency, name, &err) !=
-        KF_OK) {
+    if (sequence.n >= LEARN_RELEASES || kf_knowledge_is_busy(knowledge)) {
+        Py_BEGIN_ALLOW_THREADS
+        status = kf_knowledge_put(knowledge, &sequence, frequency, name, &err);
+        Py_END_ALLOW_THREADS
+    }
+    else {
+        status = kf_knowledge_put(knowledge, &sequence, frequency, name, &err);
+    }
+    if (status != KF_OK) {
         return kfpy_raise(&err);
     }
     return kfpy_name_str(name);
@@ -401,8 +412,8 @@ Knowledge_put(PyObject *self, PyObject *const *args, Py_ssize_t n_args,
         kfpy_emotives(kfpy_state_of(self), given[2], &emotives) < 0) {
         goto done;
     }
-    result = put_sequence(kfpy_knowledge_of(self), &input, frequency,
-                          emotives);
+    result =
+        put_sequence(kfpy_knowledge_of(self), &input, frequency, emotives);
 done:
     kf_emotives_release(emotives);
     kfpy_input_free(&input);
@@ -461,8 +472,8 @@ Knowledge_forget(PyObject *self, PyObject *value)
     if (is_name) {
         kf_status status;
         Py_BEGIN_ALLOW_THREADS /* closing gaps may take a while */
-        status = kf_knowledge_forget(kfpy_knowledge_of(self), name, &found,
-                                     &err);
+        status =
+            kf_knowledge_forget(kfpy_knowledge_of(self), name, &found, &err);
         Py_END_ALLOW_THREADS
         if (status != KF_OK) {
             return kfpy_raise(&err);
@@ -477,9 +488,13 @@ PyDoc_STRVAR(Knowledge_clear_doc, "clear($self, /)\n--\n\n"
 static PyObject *
 Knowledge_clear(PyObject *self, PyObject *ignored)
 {
+    kf_status status;
     kf_error err;
     (void)ignored;
-    if (kf_knowledge_clear(kfpy_knowledge_of(self), &err) != KF_OK) {
+    Py_BEGIN_ALLOW_THREADS
+    status = kf_knowledge_clear(kfpy_knowledge_of(self), &err);
+    Py_END_ALLOW_THREADS
+    if (status != KF_OK) {
         return kfpy_raise(&err);
     }
     Py_RETURN_NONE;
@@ -489,10 +504,11 @@ Knowledge_clear(PyObject *self, PyObject *ignored)
 
 /* Whether the search is worth letting the GIL go for. */
 static bool
-lets_go(const kf_knowledge *knowledge, const kfpy_input *input)
+lets_go(kf_knowledge *knowledge, const kfpy_input *input)
 {
     size_t m = input->n_texts;
-    return m != 0 && kf_knowledge_count(knowledge) >= SEARCH_RELEASES / m;
+    return m != 0 && (kf_knowledge_count(knowledge) >= SEARCH_RELEASES / m ||
+                      kf_knowledge_is_busy(knowledge));
 }
 
 PyDoc_STRVAR(
@@ -650,22 +666,18 @@ static PyMethodDef Knowledge_methods[] = {
      Knowledge_match_doc},
     {"memory", Knowledge_memory, METH_NOARGS, Knowledge_memory_doc},
     {"name", Knowledge_name, METH_O, Knowledge_name_doc},
-    {"names", kfpy_knowledge_names, METH_NOARGS,
-     kfpy_knowledge_names_doc},
+    {"names", kfpy_knowledge_names, METH_NOARGS, kfpy_knowledge_names_doc},
     {"open", FAST(kfpy_knowledge_open),
      METH_CLASS | METH_VARARGS | METH_KEYWORDS, kfpy_knowledge_open_doc},
-    {"pattern", kfpy_knowledge_pattern, METH_O,
-     kfpy_knowledge_pattern_doc},
+    {"pattern", kfpy_knowledge_pattern, METH_O, kfpy_knowledge_pattern_doc},
     {"predict", FAST(Knowledge_predict), METH_FASTCALL | METH_KEYWORDS,
      Knowledge_predict_doc},
     {"put", FAST(Knowledge_put), METH_FASTCALL | METH_KEYWORDS,
      Knowledge_put_doc},
-    {"save", kfpy_knowledge_save, METH_O,
-     kfpy_knowledge_save_doc},
+    {"save", kfpy_knowledge_save, METH_O, kfpy_knowledge_save_doc},
     {"symbols", kfpy_knowledge_symbols, METH_NOARGS,
      kfpy_knowledge_symbols_doc},
-    {"totals", kfpy_knowledge_totals, METH_NOARGS,
-     kfpy_knowledge_totals_doc},
+    {"totals", kfpy_knowledge_totals, METH_NOARGS, kfpy_knowledge_totals_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -686,14 +698,10 @@ static PyGetSetDef Knowledge_getters[] = {
 };
 
 static PyType_Slot Knowledge_slots[] = {
-    {Py_tp_doc, (void *)Knowledge_doc},
-    {Py_tp_new, Knowledge_new},
-    {Py_tp_dealloc, Knowledge_dealloc},
-    {Py_tp_traverse, Knowledge_traverse},
-    {Py_tp_methods, Knowledge_methods},
-    {Py_tp_getset, Knowledge_getters},
-    {Py_sq_length, Knowledge_length},
-    {0, NULL},
+    {Py_tp_doc, (void *)Knowledge_doc}, {Py_tp_new, Knowledge_new},
+    {Py_tp_dealloc, Knowledge_dealloc}, {Py_tp_traverse, Knowledge_traverse},
+    {Py_tp_methods, Knowledge_methods}, {Py_tp_getset, Knowledge_getters},
+    {Py_sq_length, Knowledge_length},   {0, NULL},
 };
 
 static PyType_Spec Knowledge_spec = {

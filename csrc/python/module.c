@@ -107,8 +107,8 @@ kfpy_arguments(const char *function, const char *const *names, size_t n,
     for (size_t i = 0; i < n; i++) {
         out[i] = i < (size_t)n_args ? args[i] : NULL;
     }
-    if (keywords != NULL && place_keywords(function, names, n, args + n_args,
-                                           keywords, out) < 0) {
+    if (keywords != NULL &&
+        place_keywords(function, names, n, args + n_args, keywords, out) < 0) {
         return -1;
     }
     for (size_t i = 0; i < required; i++) {
@@ -124,9 +124,9 @@ kfpy_arguments(const char *function, const char *const *names, size_t n,
 
 /* --- state --- */
 
-#define INTERN_KEY(key)                                                     \
-    if ((state->keys.key = PyUnicode_InternFromString(#key)) == NULL) {     \
-        return -1;                                                          \
+#define INTERN_KEY(key)                                                 \
+    if ((state->keys.key = PyUnicode_InternFromString(#key)) == NULL) { \
+        return -1;                                                      \
     }
 
 static int
@@ -233,14 +233,10 @@ static PyModuleDef_Slot module_slots[] = {
 PyDoc_STRVAR(module_doc, "The engine of kato_fast in C.");
 
 static struct PyModuleDef module_def = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "kato_fast._core",
-    .m_doc = module_doc,
-    .m_size = sizeof(kfpy_state),
-    .m_methods = kfpy_functions,
-    .m_slots = module_slots,
-    .m_traverse = module_traverse,
-    .m_clear = module_clear,
+    PyModuleDef_HEAD_INIT,         .m_name = "kato_fast._core",
+    .m_doc = module_doc,           .m_size = sizeof(kfpy_state),
+    .m_methods = kfpy_functions,   .m_slots = module_slots,
+    .m_traverse = module_traverse, .m_clear = module_clear,
     .m_free = module_free,
 };
 

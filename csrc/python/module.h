@@ -9,41 +9,41 @@
 #include "kato_fast/status.h"
 
 /* Keys of the dicts that are built again and again, interned once. */
-#define KFPY_KEYS(KEY)          \
-    KEY(type)                   \
-    KEY(name)                   \
-    KEY(frequency)              \
-    KEY(emotives)               \
-    KEY(matches)                \
-    KEY(past)                   \
-    KEY(present)                \
-    KEY(missing)                \
-    KEY(extras)                 \
-    KEY(potential)              \
-    KEY(evidence)               \
-    KEY(similarity)             \
-    KEY(fragmentation)          \
-    KEY(snr)                    \
-    KEY(entropy)                \
-    KEY(hamiltonian)            \
-    KEY(grand_hamiltonian)      \
-    KEY(confluence)             \
-    KEY(predictive_information) \
-    KEY(sequence)               \
-    KEY(future)                 \
-    KEY(confidence)             \
-    KEY(itfdf_similarity)       \
-    KEY(pattern_probability)    \
-    KEY(weighted_strength)      \
-    KEY(prototypical)           \
-    KEY(aggregate_potential)    \
-    KEY(supporting_patterns)    \
-    KEY(total_weighted_frequency) \
-    KEY(length)                 \
-    KEY(pattern_data)           \
-    KEY(pattern_member_frequency) \
+#define KFPY_KEYS(KEY)             \
+    KEY(type)                      \
+    KEY(name)                      \
+    KEY(frequency)                 \
+    KEY(emotives)                  \
+    KEY(matches)                   \
+    KEY(past)                      \
+    KEY(present)                   \
+    KEY(missing)                   \
+    KEY(extras)                    \
+    KEY(potential)                 \
+    KEY(evidence)                  \
+    KEY(similarity)                \
+    KEY(fragmentation)             \
+    KEY(snr)                       \
+    KEY(entropy)                   \
+    KEY(hamiltonian)               \
+    KEY(grand_hamiltonian)         \
+    KEY(confluence)                \
+    KEY(predictive_information)    \
+    KEY(sequence)                  \
+    KEY(future)                    \
+    KEY(confidence)                \
+    KEY(itfdf_similarity)          \
+    KEY(pattern_probability)       \
+    KEY(weighted_strength)         \
+    KEY(prototypical)              \
+    KEY(aggregate_potential)       \
+    KEY(supporting_patterns)       \
+    KEY(total_weighted_frequency)  \
+    KEY(length)                    \
+    KEY(pattern_data)              \
+    KEY(pattern_member_frequency)  \
     KEY(total_pattern_frequencies) \
-    KEY(total_symbol_frequencies) \
+    KEY(total_symbol_frequencies)  \
     KEY(total_symbols_in_patterns_frequencies)
 
 #define KFPY_KEY_MEMBER(key) PyObject *key;

@@ -63,8 +63,8 @@ static PyObject *
 pattern_symbol(const kf_predictions *result, const kf_pattern *pattern,
                uint32_t i)
 {
-    return kfpy_text_str(kf_symbols_text(result->state->symbols,
-                                         pattern->ids[i]));
+    return kfpy_text_str(
+        kf_symbols_text(result->state->symbols, pattern->ids[i]));
 }
 
 /* list[at] = item; 0, or -1 where item is NULL. */
@@ -141,8 +141,7 @@ static PyObject *
 events_of(const kf_predictions *result, const kf_pattern *pattern,
           uint32_t first, uint32_t end)
 {
-    return kfpy_events_list(result->state->symbols, pattern, first,
-                            end);
+    return kfpy_events_list(result->state->symbols, pattern, first, end);
 }
 
 #define PUT(key, value) (put(dict, state->keys.key, (value)) < 0)
@@ -292,9 +291,8 @@ Predictions_index(PyObject *self, PyObject *value)
     return index < 0 ? NULL : PyLong_FromSsize_t(index);
 }
 
-PyDoc_STRVAR(Predictions_count_doc,
-             "count($self, value, /)\n--\n\n"
-             "How many predictions equal value.");
+PyDoc_STRVAR(Predictions_count_doc, "count($self, value, /)\n--\n\n"
+                                    "How many predictions equal value.");
 
 static PyObject *
 Predictions_count(PyObject *self, PyObject *value)
@@ -324,8 +322,8 @@ finish(kf_buffer *buffer)
         PyErr_NoMemory();
     }
     else {
-        bytes = PyBytes_FromStringAndSize(buffer->data,
-                                          (Py_ssize_t)buffer->size);
+        bytes =
+            PyBytes_FromStringAndSize(buffer->data, (Py_ssize_t)buffer->size);
     }
     kf_buffer_free(buffer);
     return bytes;
@@ -515,8 +513,7 @@ register_sequence(PyObject *type)
 int
 kfpy_predictions_type_add(PyObject *module, kfpy_state *state)
 {
-    PyObject *type =
-        PyType_FromModuleAndSpec(module, &Predictions_spec, NULL);
+    PyObject *type = PyType_FromModuleAndSpec(module, &Predictions_spec, NULL);
     if (type == NULL) {
         return -1;
     }

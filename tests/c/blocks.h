@@ -75,8 +75,7 @@ random_pattern(random_source *random, kf_head *head, uint32_t symbols)
 static inline void
 seal(block *out, random_source *random, uint32_t forget_one_of)
 {
-    const kf_pattern **patterns =
-        calloc(KF_SEGMENT_ROWS, sizeof *patterns);
+    const kf_pattern **patterns = calloc(KF_SEGMENT_ROWS, sizeof *patterns);
     memset(out->forgotten, 0, sizeof out->forgotten);
     out->longest = 0;
     for (uint32_t row = 0; row < out->head->count; row++) {
@@ -86,8 +85,8 @@ seal(block *out, random_source *random, uint32_t forget_one_of)
         patterns[row] = out->forgotten[row] ? NULL : pattern;
         out->longest = pattern->n > out->longest ? pattern->n : out->longest;
     }
-    CHECK(kf_segment_build(&kf_alloc_default, patterns, &out->segment,
-                           NULL) == KF_OK);
+    CHECK(kf_segment_build(&kf_alloc_default, patterns, &out->segment, NULL) ==
+          KF_OK);
     free(patterns);
     CHECK(kf_head_new(&kf_alloc_default, &out->pieced, NULL) == KF_OK);
     out->pieced->count = out->head->count;
@@ -183,8 +182,8 @@ ask(question *q, const kf_root *root, const uint32_t *ids, uint32_t m,
     kf_text texts[STATE_MAX];
     memset(q, 0, sizeof *q);
     for (uint32_t j = 0; j < m; j++) {
-        int size = sprintf(text[j], ids[j] == KF_SYMBOL_NONE ? "?" : "%u",
-                           ids[j]);
+        int size =
+            sprintf(text[j], ids[j] == KF_SYMBOL_NONE ? "?" : "%u", ids[j]);
         texts[j] = (kf_text){text[j], (size_t)size};
     }
     CHECK(kf_state_encode(&kf_alloc_default, root->symbols, texts, m,
@@ -216,8 +215,7 @@ end(question *q)
 static inline void
 scan(question *q, uint32_t first, uint32_t last, kf_matches *out)
 {
-    CHECK(kf_scan_rows(&q->scan, q->scratch, first, last, out, NULL) ==
-          KF_OK);
+    CHECK(kf_scan_rows(&q->scan, q->scratch, first, last, out, NULL) == KF_OK);
 }
 
 #endif

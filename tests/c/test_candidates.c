@@ -223,8 +223,7 @@ check_matches(kf_knowledge *knowledge, const patterns *all,
           KF_OK);
     CHECK(kf_align_scratch_new(&kf_alloc_default, state, LONGEST, &scratch,
                                NULL) == KF_OK);
-    CHECK(kf_match_all(knowledge, texts, m, threshold, &found, NULL) ==
-          KF_OK);
+    CHECK(kf_match_all(knowledge, texts, m, threshold, &found, NULL) == KF_OK);
     for (uint32_t p = 0; p < all->count; p++) {
         double ratio;
         bool wanted = (!indexed || host_index_finds(all, p, ids, m)) &&

@@ -236,8 +236,7 @@ test_gaps_close(void)
     take_picture(knowledge, &left);
     CHECK(left.count == 300);
     for (size_t i = 0; i < left.count; i++) {
-        CHECK(memcmp(left.rows[i].name, names[10 * i + 9], KF_NAME_SIZE) ==
-              0);
+        CHECK(memcmp(left.rows[i].name, names[10 * i + 9], KF_NAME_SIZE) == 0);
     }
     kf_knowledge_free(knowledge);
 }
@@ -573,9 +572,9 @@ test_put_without_memory(int others, const char *text)
         nth = check_memory_pause(&memory);
         failures += !done;
         CHECK(same_picture(knowledge, &before) == !done);
-        CHECK(!done || kf_knowledge_frequency(
-                           knowledge, find(knowledge, name)) ==
-                           (uint64_t)5 << 32);
+        CHECK(!done ||
+              kf_knowledge_frequency(knowledge, find(knowledge, name)) ==
+                  (uint64_t)5 << 32);
         check_recount(knowledge);
         kf_knowledge_free(knowledge);
         memory.fail_at = nth;
@@ -607,8 +606,8 @@ test_forget_without_memory(void)
         check_memory_arm(&memory, nth);
         done = kf_knowledge_find(knowledge, name, &row, NULL) == KF_OK;
         CHECK(row == (done ? 6 : 77));
-        done = done && kf_knowledge_forget(knowledge, name, &found, NULL) ==
-                           KF_OK;
+        done = done &&
+               kf_knowledge_forget(knowledge, name, &found, NULL) == KF_OK;
         nth = check_memory_pause(&memory);
         failures += !done;
         CHECK(found == done);

@@ -78,8 +78,7 @@ ask_for_all(reader *me)
                      NULL) == KF_OK);
     matched = all->matched;
     CHECK(all->count == (matched < 10 ? matched : 10));
-    check_shares(all, me->phase <= SET &&
-                          atomic_load(&me->all->phase) >= SET);
+    check_shares(all, me->phase <= SET && atomic_load(&me->all->phase) >= SET);
     kf_predictions_free(all);
     CHECK(kf_match_all(me->all->knowledge, state.symbols, state.n, 0.0, &list,
                        NULL) == KF_OK);
@@ -104,9 +103,8 @@ check_totals(kf_knowledge *knowledge)
     for (uint32_t row = 0; row < view.n_rows; row++) {
         uint64_t frequency = kf_knowledge_frequency(knowledge, row);
         patterns += frequency;
-        symbols += frequency * (frequency != 0
-                                    ? kf_root_length(view.root, row)
-                                    : 0);
+        symbols +=
+            frequency * (frequency != 0 ? kf_root_length(view.root, row) : 0);
         count += frequency != 0;
     }
     CHECK(view.counters->totals.patterns == patterns);
@@ -240,8 +238,7 @@ put_number(kf_knowledge *knowledge, uint32_t number, uint64_t frequency,
     uint8_t name[KF_NAME_SIZE];
     sequence_numbered(&made, number);
     given = sequence_borrow(&made, emotives);
-    CHECK(kf_knowledge_put(knowledge, &given, frequency, name, NULL) ==
-          KF_OK);
+    CHECK(kf_knowledge_put(knowledge, &given, frequency, name, NULL) == KF_OK);
 }
 
 static bool
@@ -260,8 +257,7 @@ learn_slowly(kf_knowledge *knowledge, uint32_t first, uint32_t end,
              uint32_t step)
 {
     for (uint32_t number = first; number < end; number += step) {
-        CHECK(sequence_learn_numbered(knowledge, number, number + 1) ==
-              KF_OK);
+        CHECK(sequence_learn_numbered(knowledge, number, number + 1) == KF_OK);
         if (number % 512 < step) {
             struct timespec pause = {0, 1000000};
             nanosleep(&pause, NULL);

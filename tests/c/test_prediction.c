@@ -311,8 +311,8 @@ compare_with_a_new_one(random_source *random, bool indexed)
         sequence state;
         sequence_random(&state, random, 2 + random_below(random, 90),
                         letters + 2);
-        CHECK(answer_alike(a, b, &state,
-                           (double)random_below(random, 5) / 10));
+        CHECK(
+            answer_alike(a, b, &state, (double)random_below(random, 5) / 10));
     }
     kf_knowledge_free(a);
     kf_knowledge_free(b);

@@ -159,8 +159,8 @@ test_names_of_versions(void)
     seal(of, NULL, 0);
     rows = rows_of(of, SEALED);
     root = new_root(symbols, &rows, 1);
-    made.pattern.n = kf_root_read(root, 0, made.pattern.ids,
-                                  &made.pattern.n_events);
+    made.pattern.n =
+        kf_root_read(root, 0, made.pattern.ids, &made.pattern.n_events);
     for (int i = 0; i < 2; i++) {
         uint8_t expected[KF_NAME_SIZE];
         plain_name(symbols, &made.pattern, i == 0 ? 130 : 140, expected);

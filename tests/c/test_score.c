@@ -125,7 +125,7 @@ test_regions(void)
 
 static void
 check_number(const kf_pattern *pattern, const kf_matches *found,
-            const void *context)
+             const void *context)
 {
     (void)pattern;
     CHECK(found->count == *(const size_t *)context);
@@ -163,8 +163,8 @@ keep_hash(const kf_pattern *pattern, const kf_matches *found,
     if (*first) {
         memcpy(last_hash, found->items[0].future_hash, sizeof last_hash);
     }
-    CHECK(memcmp(last_hash, found->items[0].future_hash,
-                 sizeof last_hash) == 0);
+    CHECK(memcmp(last_hash, found->items[0].future_hash, sizeof last_hash) ==
+          0);
 }
 
 static void
@@ -244,7 +244,7 @@ static void
 test_ensemble(void)
 {
     static const char *const patterns[] = {"A|B|CD", "X|A|B|DC", "A|B|E",
-                                           "A|B",    NULL};
+                                           "A|B", NULL};
     letters all;
     start(&all, patterns);
     check_ensemble(&all, 0);

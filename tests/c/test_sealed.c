@@ -173,8 +173,7 @@ learn_numbers(kf_knowledge *knowledge, model *m, uint32_t first, uint32_t step,
     while (first < end) {
         uint32_t count = (end - first + step - 1) / step;
         count = count < BATCH ? count : BATCH;
-        CHECK(learn_batch(knowledge, first, step, count, NULL, NULL) ==
-              KF_OK);
+        CHECK(learn_batch(knowledge, first, step, count, NULL, NULL) == KF_OK);
         for (; count > 0; count--, first += step) {
             model_add(m, first, 1);
         }
@@ -190,8 +189,7 @@ put_number(kf_knowledge *knowledge, model *m, uint32_t number,
     uint8_t name[KF_NAME_SIZE];
     sequence_numbered(&made, number);
     given = sequence_borrow(&made, emotives);
-    CHECK(kf_knowledge_put(knowledge, &given, frequency, name, NULL) ==
-          KF_OK);
+    CHECK(kf_knowledge_put(knowledge, &given, frequency, name, NULL) == KF_OK);
     model_add(m, number, 1); /* goes last where it is new */
     m->frequency[number] = frequency;
     m->emotives[number] = emotives;
@@ -264,7 +262,7 @@ check_matches_all(kf_knowledge *knowledge, const model *m)
 {
     sequence state;
     kf_match_list list;
-    uint8_t(*names)[KF_NAME_SIZE] = malloc(MOST * sizeof *names);
+    uint8_t (*names)[KF_NAME_SIZE] = malloc(MOST * sizeof *names);
     sequence_numbered(&state, 3);
     CHECK(kf_match_all(knowledge, state.symbols, state.n, 0.0, &list, NULL) ==
           KF_OK);
@@ -364,7 +362,7 @@ test_a_long_life(unsigned threads)
     check_all(knowledge, m, true);
     /* A list from long ago still knows its names. */
     {
-        uint8_t(*names)[KF_NAME_SIZE] = malloc(kept.count * sizeof *names);
+        uint8_t (*names)[KF_NAME_SIZE] = malloc(kept.count * sizeof *names);
         uint8_t name[KF_NAME_SIZE];
         kf_sequence given = sequence_borrow(&state, NULL);
         kf_knowledge_name(knowledge, &given, name);
@@ -396,8 +394,8 @@ fingerprint(kf_knowledge *knowledge)
         if (frequency != 0) {
             uint32_t n = kf_root_read(view.root, row, ids, &n_events);
             hash = hash * 31 + frequency;
-            hash = hash * 31 +
-                   (uintptr_t)kf_knowledge_emotives(knowledge, row);
+            hash =
+                hash * 31 + (uintptr_t)kf_knowledge_emotives(knowledge, row);
             for (uint32_t i = 0; i < n + n_events; i++) {
                 hash = hash * 31 + ids[i];
             }
@@ -534,10 +532,10 @@ ask(kf_knowledge *knowledge, uint32_t m, double threshold, size_t *matched)
     for (uint32_t j = 0; j < m; j++) {
         texts[j] = state.symbols[j % state.n];
     }
-    done = kf_predict(knowledge, texts, m, threshold, 30, &all, &err) ==
-               KF_OK &&
-           kf_predictions_order_futures(all, &order, &err) == KF_OK &&
-           kf_match_all(knowledge, texts, m, threshold, &list, &err) == KF_OK;
+    done =
+        kf_predict(knowledge, texts, m, threshold, 30, &all, &err) == KF_OK &&
+        kf_predictions_order_futures(all, &order, &err) == KF_OK &&
+        kf_match_all(knowledge, texts, m, threshold, &list, &err) == KF_OK;
     CHECK(done || err.code == KF_NO_MEMORY);
     CHECK(done || list.count == 77);
     if (done) {

@@ -24,7 +24,12 @@ static const kf_snapshot_caller nobody = {NULL, NULL};
 
 /* --- contents --- */
 
-enum { PLAIN = 0, EMOTIVES = 1, FORGOTTEN = 2, WIDE = 4 };
+enum {
+    PLAIN = 0,
+    EMOTIVES = 1,
+    FORGOTTEN = 2,
+    WIDE = 4
+};
 
 static kf_knowledge *
 new_knowledge(const kf_alloc *alloc)
@@ -283,8 +288,7 @@ ask_everything(kf_knowledge *knowledge)
         kf_root *root = kf_knowledge_look(knowledge).root;
         uint32_t longest = kf_knowledge_look(knowledge).longest;
         kf_pattern *pattern = malloc(kf_pattern_size(longest, longest));
-        pattern->n =
-            kf_root_read(root, row, pattern->ids, &pattern->n_events);
+        pattern->n = kf_root_read(root, row, pattern->ids, &pattern->n_events);
         kf_root_name(root, 150, row, pattern);
         free(pattern);
     }
@@ -359,8 +363,7 @@ test_flips(uint32_t count, unsigned kind, size_t stride)
 static void
 test_cuts(void)
 {
-    kf_knowledge *knowledge =
-        make_knowledge(&kf_alloc_default, 20, EMOTIVES);
+    kf_knowledge *knowledge = make_knowledge(&kf_alloc_default, 20, EMOTIVES);
     struct stat stat_of;
     kf_knowledge *none = NULL;
     save(knowledge);
@@ -386,9 +389,9 @@ sign(char *bytes)
     kf_snapshot_section *sections = (kf_snapshot_section *)(header + 1);
     size_t start = offsetof(kf_snapshot_header, order);
     for (uint32_t i = 0; i < header->n_sections; i++) {
-        sections[i].checksum = kf_checksum(
-            bytes + sections[i].offset,
-            (size_t)kf_snapshot_align(sections[i].size));
+        sections[i].checksum =
+            kf_checksum(bytes + sections[i].offset,
+                        (size_t)kf_snapshot_align(sections[i].size));
     }
     header->checksum = kf_checksum(
         bytes + start, (size_t)kf_snapshot_first(header->n_sections) - start);
@@ -409,8 +412,8 @@ change(char *bytes, const kf_snapshot_section *sections, uint32_t n_sections)
     const kf_snapshot_section *section =
         &sections[random_below(&source, n_sections)];
     if (section->size > 0) {
-        uint64_t at = section->offset +
-                      random_below(&source, (uint32_t)section->size);
+        uint64_t at =
+            section->offset + random_below(&source, (uint32_t)section->size);
         if (section->kind == KF_SECTION_SEGMENT &&
             random_below(&source, 2) == 0) { /* its header and first arrays */
             at = section->offset + random_below(&source, 12000);
@@ -466,8 +469,7 @@ test_forged(uint32_t count, unsigned kind, uint32_t tries)
 static void
 forge_header(size_t at, uint32_t value, const char *says)
 {
-    kf_knowledge *knowledge =
-        make_knowledge(&kf_alloc_default, 20, PLAIN);
+    kf_knowledge *knowledge = make_knowledge(&kf_alloc_default, 20, PLAIN);
     kf_error err = {.message = ""};
     size_t size;
     char *bytes;
@@ -574,8 +576,7 @@ test_memory(void)
     check_memory memory = {0};
     kf_alloc alloc = check_alloc(&memory);
     kf_knowledge *opened = NULL;
-    CHECK_EACH_FAILURE(memory, done)
-    {
+    CHECK_EACH_FAILURE (memory, done) {
         size_t nth = memory.fail_at;
         kf_knowledge *knowledge;
         memory.fail_at = 0;
@@ -587,8 +588,7 @@ test_memory(void)
         kf_knowledge_free(knowledge);
         memory.fail_at = nth;
     }
-    CHECK_EACH_FAILURE(memory, done)
-    {
+    CHECK_EACH_FAILURE (memory, done) {
         done = kf_snapshot_open(&alloc, path, 1, &opened, NULL) == KF_OK;
         if (done) {
             kf_knowledge_free(opened);

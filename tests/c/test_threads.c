@@ -119,9 +119,8 @@ metric_input(const kf_predictions *all, const kf_prediction *p,
              kf_symbol_use uses[LETTERS], uint32_t present[16])
 {
     uint32_t use_of[LETTERS];
-    kf_metric_input input = {.uses = uses,
-                             .present = present,
-                             .n_symbols = m->n_symbols};
+    kf_metric_input input = {
+        .uses = uses, .present = present, .n_symbols = m->n_symbols};
     uint32_t start = kf_pattern_start(p->pattern, p->past_end);
     uint32_t end = kf_pattern_start(p->pattern, p->present_end);
     memset(use_of, 0xff, sizeof use_of);
@@ -348,8 +347,7 @@ clear_now_and_then(void *argument)
 static void
 test_clear_beside_learn(void)
 {
-    kf_knowledge *knowledge =
-        sequence_knowledge(&kf_alloc_default, false, 2);
+    kf_knowledge *knowledge = sequence_knowledge(&kf_alloc_default, false, 2);
     pthread_t learner;
     pthread_t clearer;
     CHECK(pthread_create(&learner, NULL, learn_new_ones, knowledge) == 0);
@@ -373,8 +371,7 @@ read_result(void *argument)
 static void
 test_one_result_read_by_many(void)
 {
-    kf_knowledge *knowledge =
-        sequence_knowledge(&kf_alloc_default, false, 2);
+    kf_knowledge *knowledge = sequence_knowledge(&kf_alloc_default, false, 2);
     kf_predictions *predictions;
     pthread_t readers[READERS];
     sequence state;

@@ -34,11 +34,11 @@ typedef struct {
     unsigned threads;
     size_t pieces;
     atomic_uint done[PIECES];
-    atomic_uint busy[KF_WORKERS_MAX]; /* by worker: calls at this moment */
-    size_t last[KF_WORKERS_MAX]; /* the last piece and one, by worker */
+    atomic_uint busy[KF_WORKERS_MAX];   /* by worker: calls at this moment */
+    size_t last[KF_WORKERS_MAX];        /* the last piece and one, by worker */
     unsigned long sums[KF_WORKERS_MAX]; /* written without any lock */
-    atomic_uint workers; /* bit per worker that did something */
-    long pause;          /* nanoseconds */
+    atomic_uint workers;                /* bit per worker that did something */
+    long pause;                         /* nanoseconds */
 } job;
 
 static void
@@ -509,7 +509,8 @@ test_answers_are_equal(random_source *random)
 /* --- all --- */
 
 #ifdef __SANITIZE_THREAD__
-#define FORKS false /* it knows no threads in the child of a process of many */
+#define FORKS false /* it knows no threads in the child of a process of many \
+                     */
 #else
 #define FORKS true
 #endif

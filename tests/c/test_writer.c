@@ -13,8 +13,7 @@ example(void)
     kf_emotive item = {{"j\"y", 3}, 0.5};
     kf_emotive_map map = {&item, 1};
     kf_emotives *emotives;
-    kf_knowledge *knowledge =
-        sequence_knowledge(&kf_alloc_default, false, 1);
+    kf_knowledge *knowledge = sequence_knowledge(&kf_alloc_default, false, 1);
     kf_predictions *predictions;
     sequence state;
     CHECK(kf_emotives_new(&kf_alloc_default, &map, 1, &emotives, NULL) ==
@@ -120,8 +119,7 @@ test_cbor(void)
 static void
 test_nothing(void)
 {
-    kf_knowledge *knowledge =
-        sequence_knowledge(&kf_alloc_default, false, 1);
+    kf_knowledge *knowledge = sequence_knowledge(&kf_alloc_default, false, 1);
     kf_predictions *none;
     kf_buffer buffer;
     CHECK(kf_predict(knowledge, NULL, 0, 0.1, 10, &none, NULL) == KF_OK);

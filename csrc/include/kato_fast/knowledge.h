@@ -84,6 +84,10 @@ KF_MUST_USE kf_status kf_knowledge_clear(kf_knowledge *knowledge,
 /* Patterns; a moment's truth, takes no lock. */
 size_t kf_knowledge_count(const kf_knowledge *knowledge);
 
+/* Whether a call might have to wait for another thread now: a moment's
+ * truth, for callers who hold a lock of their own that others want. */
+bool kf_knowledge_is_busy(kf_knowledge *knowledge);
+
 /* Borrowed, as long as the knowledge base. Takes no lock. */
 const kf_alloc *kf_knowledge_alloc(const kf_knowledge *knowledge);
 
@@ -104,7 +108,7 @@ typedef struct {
     uint32_t longest; /* no pattern has more symbols */
     bool indexed;
     unsigned unicode;
-    uint64_t secret; /* for hashes */
+    uint64_t secret;     /* for hashes */
     kf_workers *workers; /* borrowed, as long as the knowledge base */
     kf_spares *spares;   /* likewise */
 } kf_knowledge_view;

@@ -16,8 +16,8 @@
 #define KF_COUNTER_MAX (((uint64_t)1 << 53) - 1)
 
 typedef struct {
-    uint64_t patterns;           /* learns */
-    uint64_t symbols;            /* occurrences over all learns */
+    uint64_t patterns;            /* learns */
+    uint64_t symbols;             /* occurrences over all learns */
     uint64_t symbols_in_patterns; /* distinct symbols over all learns */
 } kf_totals;
 
@@ -55,7 +55,7 @@ double kf_counters_probability(const kf_counters *counters, uint32_t id);
 /* One distinct symbol of `present`, in order of first occurrence, then of
  * the state where it is not in present. */
 typedef struct {
-    double probability; /* 0.0: no prediction matched or missed it */
+    double probability;  /* 0.0: no prediction matched or missed it */
     uint32_t in_present; /* occurrences */
     uint32_t in_state;
 } kf_symbol_use;

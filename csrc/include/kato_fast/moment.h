@@ -29,8 +29,8 @@ typedef struct {
     uint32_t n_symbols; /* ids; the root's table may have later ones */
     kf_root *root;      /* a share; the last block is the head */
     kf_columns columns;
-    uint32_t *names; /* rows, or KF_NO_ROW: open addressing by prefix */
-    unsigned name_bits; /* log2 of how many */
+    uint32_t *names;      /* rows, or KF_NO_ROW: open addressing by prefix */
+    unsigned name_bits;   /* log2 of how many */
     kf_counters counters; /* frequency and members by id; no stamps */
 } kf_moment;
 

@@ -57,16 +57,16 @@ typedef struct {
 
 typedef struct {
     kf_alloc alloc;
-    kf_root *root;   /* a share; NULL where nothing was asked */
-    kf_state *state; /* owned; likewise */
-    uint32_t longest; /* no pattern of root has more symbols */
+    kf_root *root;        /* a share; NULL where nothing was asked */
+    kf_state *state;      /* owned; likewise */
+    uint32_t longest;     /* no pattern of root has more symbols */
     kf_prediction *items; /* best first */
     size_t count;
-    kf_futures futures; /* in order of first member: see the function */
+    kf_futures futures;   /* in order of first member: see the function */
     pthread_mutex_t lock; /* of future_order, which is made when asked for */
     uint32_t *future_order;
-    size_t matched;     /* patterns that passed the threshold */
-    kf_arena arena;     /* items, patterns, blocks, missing, extras */
+    size_t matched; /* patterns that passed the threshold */
+    kf_arena arena; /* items, patterns, blocks, missing, extras */
 } kf_predictions;
 
 /* texts: the state, m symbols of valid UTF-8, borrowed for the call. Below
@@ -80,9 +80,9 @@ void kf_predictions_free(kf_predictions *predictions); /* NULL is allowed */
 
 /* Indexes into futures, heaviest first: futures.count of them, borrowed as
  * long as the predictions. Sorted at the first call, since few ask. */
-KF_MUST_USE kf_status
-kf_predictions_order_futures(kf_predictions *predictions,
-                             const uint32_t **out, kf_error *err);
+KF_MUST_USE kf_status kf_predictions_order_futures(kf_predictions *predictions,
+                                                   const uint32_t **out,
+                                                   kf_error *err);
 
 /* A future read out: events first_event..n_events-1 of pattern. pattern:
  * borrowed, room for any pattern of the root (kf_prediction_room). */

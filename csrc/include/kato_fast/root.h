@@ -34,6 +34,9 @@ typedef struct {
     kf_arena arena;
     const kf_pattern **patterns; /* KF_SEGMENT_ROWS */
     uint32_t count;              /* the writer's */
+    /* By row, 1 where the pattern was forgotten: a search may skip it. The
+     * pattern stays, since results may hold it. */
+    _Atomic uint8_t *gone;
     atomic_uint n_pieces;
     kf_segment *pieces[KF_HEAD_PIECES];
 } kf_head;

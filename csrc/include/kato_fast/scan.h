@@ -27,7 +27,7 @@ typedef struct {
     double threshold;
     bool regions; /* also find the present, its state symbols, the future */
     uint64_t secret;
-    kf_spares *spares; /* working memory of earlier scans */
+    kf_spares *spares;          /* working memory of earlier scans */
     const kf_host_index *index; /* NULL: every pattern is a candidate */
 } kf_scan;
 

@@ -30,7 +30,7 @@ typedef struct {
     kf_state_symbol *distinct; /* by symbol */
     uint32_t n_distinct;
     kf_align_state *align;
-    kf_arena arena;        /* holds the arrays and unknown texts */
+    kf_arena arena;      /* holds the arrays and unknown texts */
     kf_symbols *symbols; /* a share: known texts are in it */
 } kf_state;
 
