@@ -15,6 +15,8 @@ GROUPS = (
     *("pairs", "dense", "sparse", "predict", "latency", "candidates", "bloom", "render", "learn", "snapshot"),
     *("threads", "http", "database", "real", "growth"),
 )
+#: Measured when named only.
+LONG = ("twin",)
 
 
 @dataclass(frozen=True)

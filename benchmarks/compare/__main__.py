@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Optional
 
 from benchmarks import machine
-from benchmarks.compare import FULL, GROUPS, QUICK, SCALES
+from benchmarks.compare import FULL, GROUPS, LONG, QUICK, SCALES
 
 RESULTS = Path(__file__).parents[1] / "results"
 ROOT = Path(__file__).parents[2]
@@ -36,7 +36,7 @@ def main(arguments: Optional[list[str]] = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    epilog = "groups:\n" + "\n".join(f"  {name:<12}{_first_line(name)}" for name in GROUPS)
+    epilog = "groups:\n" + "\n".join(f"  {name:<12}{_first_line(name)}" for name in (*GROUPS, *LONG))
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.compare",
         description=__doc__,
@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "group", nargs="*", choices=[[], *GROUPS], metavar="group", help="what to measure (default all)"
+        "group", nargs="*", choices=[[], *GROUPS, *LONG], metavar="group", help="what to measure (default all but twin)"
     )
     parser.add_argument("--scale", choices=SCALES, default=FULL.name, help=f"how much (default {FULL.name})")
     quick = f"small sizes, in minutes: --scale {QUICK.name}, stored nowhere unless --results says where"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from benchmarks.compare import GROUPS, figures
+from benchmarks.compare import GROUPS, LONG, figures
 from benchmarks.compare.record import TIMES, figure
 
 FIGURES = "docs/figures"
@@ -13,7 +13,7 @@ FIGURES = "docs/figures"
 
 def stored(results: Path) -> list[dict]:
     """What was measured, in the order of the groups."""
-    paths = [results / f"compare-{group}.json" for group in GROUPS]
+    paths = [results / f"compare-{group}.json" for group in (*GROUPS, *LONG)]
     return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.exists()]
 
 

@@ -24,7 +24,8 @@ enum {
     LEARN,  /* up to AFTER, over the boundary */
     FORGET, /* the even ones, until gaps are closed */
     RELEARN,
-    SET, /* PUT to WIDE with emotives, and to 1 without */
+    MEET, /* symbols that states already ask for */
+    SET,  /* PUT to WIDE with emotives, and to 1 without */
     CLEAR,
     PHASES,
 };
@@ -32,6 +33,7 @@ enum {
 typedef struct {
     kf_knowledge *knowledge;
     atomic_int phase;
+    atomic_uint next; /* the symbol that MEET will bring */
     atomic_uint questions[PHASES][READERS];
 } shared;
 
@@ -134,6 +136,36 @@ ask_for_one(reader *me, uint32_t number)
     kf_predictions_free(all);
 }
 
+/* x3 and a symbol that is unknown at first, and learned while the question is
+ * looked for: then it is known everywhere. */
+static void
+ask_for_unknown(reader *me)
+{
+    uint32_t next = atomic_load(&me->all->next);
+    sequence state = {.n = 0};
+    kf_match_list list;
+    bool good = true;
+    sequence_add(&state, "x%u", 3);
+    sequence_add(&state, "new %u", next);
+    CHECK(kf_match_all(me->all->knowledge, state.symbols, 2, 0.4, &list,
+                       NULL) == KF_OK);
+    for (size_t i = 0; i < list.count; i++) {
+        uint32_t ids[16];
+        uint32_t n_events;
+        kf_text second;
+        if (kf_root_read(list.root, list.rows[i], ids, &n_events) == 2) {
+            second = kf_symbols_text(list.root->symbols, ids[1]);
+            good = good &&
+                   (list.ratios[i] == 1.0) ==
+                       (second.size == state.symbols[1].size &&
+                        memcmp(second.bytes, state.symbols[1].bytes,
+                               second.size) == 0);
+        }
+    }
+    CHECK(good);
+    kf_match_list_free(&list);
+}
+
 static bool
 has_name_of(kf_knowledge *knowledge, uint32_t number,
             const uint8_t name[KF_NAME_SIZE])
@@ -186,6 +218,9 @@ ask(reader *me)
     matched = ask_for_all(me);
     ask_for_one(me, KEPT);
     ask_for_one(me, PUT);
+    if (phase == MEET) {
+        ask_for_unknown(me);
+    }
     check_totals(me->all->knowledge);
     check_kept(me);
     if (phase != atomic_load(&me->all->phase)) {
@@ -280,6 +315,24 @@ forget_even_ones(kf_knowledge *knowledge)
 }
 
 static void
+bring_unknown_symbols(shared *all, random_source *random)
+{
+    for (uint32_t k = 0; k < 400 || !asked_enough(all, MEET); k++) {
+        sequence made = {.n = 0, .ends = {1, 2}, .n_events = 2};
+        kf_sequence given;
+        kf_learned learned;
+        struct timespec pause = {0, random_below(random, 3000000)};
+        sequence_add(&made, "x%u", 3);
+        sequence_add(&made, "new %u", k);
+        given = sequence_borrow(&made, NULL);
+        atomic_store(&all->next, k);
+        nanosleep(&pause, NULL);
+        CHECK(kf_knowledge_learn(all->knowledge, &given, 1, &learned, NULL) ==
+              KF_OK);
+    }
+}
+
+static void
 set_to_and_fro(shared *all)
 {
     kf_emotive item = {{"joy", 3}, 0.5};
@@ -307,7 +360,7 @@ clear_and_learn(shared *all)
 }
 
 static void
-write_phase(shared *all, int phase)
+write_phase(shared *all, int phase, random_source *random)
 {
     kf_knowledge *knowledge = all->knowledge;
     switch (phase) {
@@ -322,6 +375,9 @@ write_phase(shared *all, int phase)
         learn_slowly(knowledge, 0, AFTER, 2);
         learn_slowly(knowledge, 1, 1000, 2);
         break;
+    case MEET:
+        bring_unknown_symbols(all, random);
+        break;
     case SET:
         set_to_and_fro(all);
         break;
@@ -335,7 +391,7 @@ write_phase(shared *all, int phase)
 }
 
 static void
-test_moments(unsigned threads)
+test_moments(unsigned threads, random_source *random)
 {
     check_memory memory = {0};
     kf_alloc alloc = check_alloc(&memory);
@@ -352,7 +408,7 @@ test_moments(unsigned threads)
     }
     for (int phase = 0; phase < PHASES; phase++) {
         atomic_store(&all->phase, phase);
-        write_phase(all, phase);
+        write_phase(all, phase, random);
     }
     atomic_store(&all->phase, PHASES);
     for (int i = 0; i < READERS; i++) {
@@ -366,7 +422,8 @@ test_moments(unsigned threads)
 int
 main(void)
 {
-    test_moments(1);
-    test_moments(2);
+    random_source random = random_start();
+    test_moments(1, &random);
+    test_moments(2, &random);
     return check_report();
 }

@@ -352,6 +352,7 @@ check_damages(void)
     check_refused(image, &copy->postings[2], &(uint16_t){3}, 2);
     check_refused(image, &copy->ids16[5], &(uint16_t){2}, 2);
     check_refused(image, &copy->order[1], &copy->order[0], 2);
+    check_refused(image, &copy->order[0], &copy->order[1], 2);
     check_refused(image, &copy->places[9], &(uint16_t){2}, 2);
     check_refused(image, &copy->runs[0].offset, &(uint64_t){1}, 8);
     check_refused(image, &copy->runs[1].offset, &(uint64_t){1}, 8);
@@ -389,6 +390,45 @@ check_bitmap_damages(void)
     check_refused(image, &words[3], &(uint64_t){~(uint64_t)1}, 8);
     words[3] = ~(uint64_t)1;
     words[1000] = 1;
+    CHECK(is_refused(image, segment->header->size));
+    words[1000] = 0;
+    ((kf_list *)copy->lists)[0].count--;
+    CHECK(is_refused(image, segment->header->size));
+    kf_segment_release(copy);
+    free(image);
+    kf_segment_release(segment);
+    segments_patterns_free(&patterns);
+}
+
+/* Images that agree with themselves, but for an empty list, or for a longer
+ * pattern before a shorter one. */
+static void
+check_crafted(void)
+{
+    segments_patterns patterns = segments_patterns_new();
+    kf_segment *segment = NULL;
+    kf_segment *copy = NULL;
+    kf_list *lists;
+    kf_run *runs;
+    void *image;
+    segments_add(&patterns, 0, (uint32_t[]){7, 5}, 2, &seed);
+    segments_add(&patterns, 1, (uint32_t[]){7, 6, 7}, 3, &seed);
+    CHECK(kf_segment_build(&kf_alloc_default, segments_rows(&patterns),
+                           &segment, NULL) == KF_OK);
+    image = copy_image(segment);
+    CHECK(kf_segment_open(&kf_alloc_default, image, segment->header->size,
+                          NULL, NULL, &copy, NULL) == KF_OK);
+    lists = (kf_list *)copy->lists;
+    CHECK(lists[1].count == 1 && lists[2].count == 1);
+    lists[1].count = 2;
+    lists[2] = (kf_list){lists[2].start + 1, 0};
+    CHECK(is_refused(image, segment->header->size));
+    memcpy(lists, segment->lists, 3 * sizeof *lists);
+    *(uint64_t *)copy->ends = 0x1f;
+    CHECK(!is_refused(image, segment->header->size));
+    runs = (kf_run *)copy->runs;
+    runs[0].n = 3;
+    runs[1] = (kf_run){2, 1, 3};
     CHECK(is_refused(image, segment->header->size));
     kf_segment_release(copy);
     free(image);
@@ -467,6 +507,7 @@ main(int argc, char **argv)
     check_flips(segments_equal(KF_LIST_DENSE + 9, 2, 2, &seed));
     check_damages();
     check_bitmap_damages();
+    check_crafted();
     check_too_long();
     check_cuts();
     test_memory();

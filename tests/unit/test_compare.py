@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks.compare import GROUPS, SCALES, figures, report
+from benchmarks.compare import GROUPS, LONG, SCALES, figures, report
 from benchmarks.compare.record import SHARE, TIMES, Comparison, Curve, Entry, against, figure, percentile
 from benchmarks.measure import LEAST_ROUNDS, Timing
 
@@ -117,7 +117,7 @@ def test_scales_are_medians_of_enough_rounds():
 
 
 def test_every_group_is_a_module_with_a_docstring_and_run():
-    for group in GROUPS:
+    for group in (*GROUPS, *LONG):
         tree = ast.parse((ROOT / "benchmarks" / "compare" / f"{group}.py").read_text(encoding="utf-8"))
         assert ast.get_docstring(tree)
         assert "run" in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}

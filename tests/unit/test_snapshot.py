@@ -289,9 +289,9 @@ def test_ctrl_c_leaves_the_old_file_or_the_new(tmp_path, rng):
     saved("one", tmp_path / "file", rng)
     engine = native.load("c").Knowledge()
     engine.learn_many([([[f"a{i % 256}", f"b{i >> 8}"]], None) for i in range(200_000)])
-    timer = threading.Timer(0.002, lambda: os.kill(os.getpid(), signal.SIGINT))
-    timer.start()
+    timer = threading.Timer(0.02, lambda: os.kill(os.getpid(), signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
+        timer.start()  # under load it may be through before this returns
         for _ in range(1000):
             engine.save(tmp_path / "file")
     timer.join()

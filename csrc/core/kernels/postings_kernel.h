@@ -101,7 +101,7 @@ add_bitmaps(const kf_postings_job *job, uint32_t word, vec *planes,
 INLINE vec
 thin_plane(const uint8_t *counters, unsigned bit)
 {
-    vec plane;
+    vec plane = {0};
     for (unsigned i = 0; i < VEC_WORDS; i++) {
         plane[i] = bits_of(counters + 64 * i, bit);
     }
@@ -159,7 +159,7 @@ reached(const vec *planes, const unsigned n_planes, uint32_t need)
 INLINE vec
 span_bits(const kf_span *span, uint32_t first)
 {
-    vec bits;
+    vec bits = {0};
     for (unsigned i = 0; i < VEC_WORDS; i++) {
         bits[i] = in_span(span, first + 64 * i);
     }
