@@ -155,11 +155,10 @@ ask_for_unknown(reader *me)
         kf_text second;
         if (kf_root_read(list.root, list.rows[i], ids, &n_events) == 2) {
             second = kf_symbols_text(list.root->symbols, ids[1]);
-            good = good &&
-                   (list.ratios[i] == 1.0) ==
-                       (second.size == state.symbols[1].size &&
-                        memcmp(second.bytes, state.symbols[1].bytes,
-                               second.size) == 0);
+            good = good && (list.ratios[i] == 1.0) ==
+                               (second.size == state.symbols[1].size &&
+                                memcmp(second.bytes, state.symbols[1].bytes,
+                                       second.size) == 0);
         }
     }
     CHECK(good);

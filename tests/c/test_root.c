@@ -274,7 +274,7 @@ test_no_memory(random_source *random)
         kf_root_release(root);
         kf_head_release(head);
     }
-    CHECK(failures == 3 && without_piece > 5);
+    CHECK(failures == 4 && without_piece > 5);
     kf_symbols_release(symbols);
     free_block(of);
 }

@@ -509,8 +509,9 @@ test_answers_are_equal(random_source *random)
 /* --- all --- */
 
 #ifdef __SANITIZE_THREAD__
-#define FORKS false /* it knows no threads in the child of a process of many \
-                     */
+#define FORKS                                                      \
+    false /* it knows no threads in the child of a process of many \
+           */
 #else
 #define FORKS true
 #endif
