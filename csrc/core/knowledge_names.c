@@ -1,3 +1,5 @@
+#include "kato_fast/knowledge.h"
+
 #include "knowledge_contents.h"
 
 static size_t
