@@ -47,7 +47,8 @@ sequence_add(sequence *out, const char *format, uint32_t number)
                    ? out->text
                    : (char *)out->symbols[out->n - 1].bytes +
                          out->symbols[out->n - 1].size;
-    out->symbols[out->n++] = (kf_text){at, (size_t)sprintf(at, format, number)};
+    out->symbols[out->n++] =
+        (kf_text){at, (size_t)sprintf(at, format, number)};
 }
 
 /* Many small sequences of few symbols, each number another one. Event one of

@@ -1,5 +1,6 @@
 /* Matches of a state: of an open block, of sealed ones and of both together,
- * against every pattern aligned by itself and the host's rules word by word. */
+ * against every pattern aligned by itself and the host's rules word by
+ * word. */
 #include "blocks.h"
 #include "check.h"
 
