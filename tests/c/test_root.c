@@ -143,9 +143,9 @@ test_names_of_versions(void)
     uint32_t ends[] = {2};
     kf_block_of_rows rows;
     kf_root *root;
-    struct {
+    union {
         kf_pattern pattern;
-        uint32_t room[4];
+        char room[sizeof(kf_pattern) + 4 * sizeof(uint32_t)];
     } made;
     uint8_t names[2][KF_NAME_SIZE];
     CHECK(kf_symbols_new(&kf_alloc_default, sequence_key, &symbols, NULL) ==
