@@ -43,10 +43,9 @@ sequence_read(sequence *out, const char *text)
 static inline void
 sequence_add(sequence *out, const char *format, uint32_t number)
 {
-    char *at = out->n == 0
-                   ? out->text
-                   : (char *)out->symbols[out->n - 1].bytes +
-                         out->symbols[out->n - 1].size;
+    char *at = out->n == 0 ? out->text
+                           : (char *)out->symbols[out->n - 1].bytes +
+                                 out->symbols[out->n - 1].size;
     out->symbols[out->n++] =
         (kf_text){at, (size_t)sprintf(at, format, number)};
 }

@@ -121,8 +121,8 @@ plain_future(const kf_pattern *pattern, uint32_t start)
     uint32_t event = kf_pattern_event_from(pattern, start);
     for (; event < pattern->n_events; event++) {
         uint32_t ids[LONGEST];
-        uint32_t n = kf_pattern_ends(pattern)[event] -
-                     kf_pattern_start(pattern, event);
+        uint32_t n =
+            kf_pattern_ends(pattern)[event] - kf_pattern_start(pattern, event);
         memcpy(ids, pattern->ids + kf_pattern_start(pattern, event),
                n * sizeof *ids);
         qsort(ids, n, sizeof *ids, compare_ids);
@@ -178,8 +178,7 @@ check_futures(const kf_matches *matches, kf_pattern *const *patterns)
  * forgotten. Also adds to seen. */
 static void
 check_block(question *q, const block *of, bool sealed, uint32_t base,
-            uint32_t first, uint32_t last, const kf_matches *found,
-            bool *seen)
+            uint32_t first, uint32_t last, const kf_matches *found, bool *seen)
 {
     kf_align_scratch *scratch;
     kf_pattern **patterns = calloc(found->count + 1, sizeof *patterns);
@@ -221,7 +220,7 @@ random_state(random_source *random, const block *of, uint32_t *ids)
         uint32_t i = random_below(random, pattern->n);
         uint32_t run = 1 + random_below(random, 8);
         for (; run > 0 && i < pattern->n && j < m; run--, i++) {
-            ids[j++] = random_below(random, 6) ? pattern->ids[i]
+            ids[j++] = random_below(random, 6)   ? pattern->ids[i]
                        : random_below(random, 2) ? KF_SYMBOL_NONE
                                                  : random_below(random, 50);
         }
@@ -292,8 +291,8 @@ compare_form(kf_symbols *symbols, const block *of, int form,
  * block is never sealed before all of it is told. */
 static void
 compare_catching_up(random_source *random, kf_symbols *symbols,
-                    const block *of, int form, const uint32_t *ids,
-                    uint32_t m, double threshold)
+                    const block *of, int form, const uint32_t *ids, uint32_t m,
+                    double threshold)
 {
     kf_block_of_rows rows[2] = {rows_of(of, OPEN), rows_of(of, form)};
     kf_root *roots[2] = {new_root(symbols, &rows[0], 1),
@@ -369,8 +368,7 @@ test_against_the_plain_way(random_source *random)
         uint32_t vocabulary;
         uint32_t count;
         int rounds;
-    } kinds[] = {
-        {3, 400, 50}, {50, 400, 50}, {900, 9000, 4}, {0, 2000, 20}};
+    } kinds[] = {{3, 400, 50}, {50, 400, 50}, {900, 9000, 4}, {0, 2000, 20}};
     block *blocks[4];
     kf_symbols *symbols = number_symbols(1000 + 2000 * LONGEST);
     for (int b = 0; b < 4; b++) {
