@@ -1,12 +1,12 @@
 /* Aligning the patterns of a segment, each variant against kf_align on ids
  * of four bytes. Alone in C:
  *
- *     gcc -std=gnu11 -O3 -Icsrc/include -o /tmp/align \
+ *     gcc -std=gnu11 -O3 -Icsrc/include -o build/align \
  *         benchmarks/micro/align.c \
  *         csrc/core/align.c csrc/core/align_local.c csrc/core/align_words.c \
  *         csrc/core/cpu.c csrc/core/alloc.c csrc/core/status.c \
  *         csrc/core/kernels/align_*.c -lm -lpthread
- *     /tmp/align [vocabulary [exponent [n_max]]]
+ *     build/align [vocabulary [exponent [n_max]]]
  *
  * 65,536 patterns of 5 to n_max (50) symbols, by length, drawn from a Zipf
  * distribution (10,000, 1.0); states glued from slices of patterns with 20 %

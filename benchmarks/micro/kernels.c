@@ -1,15 +1,15 @@
 /* The kernels alone on data that never changes: for counting instructions
  * (tests/performance) and for nanoseconds beside difflib (benchmarks/compare).
  *
- *     gcc -std=gnu11 -O3 -Icsrc/include -Itests/c -o /tmp/kernels \
+ *     gcc -std=gnu11 -O3 -Icsrc/include -Itests/c -o build/kernels \
  *         benchmarks/micro/kernels.c $(find csrc/core -name '*.c') -lm
  *         -lpthread
- *     /tmp/kernels data PATTERNS M     the data, a line for each sequence
- *     /tmp/kernels answers PATTERNS M  what align found, a line for each pair
- *     /tmp/kernels align PATTERNS M    patterns of a segment, in batches
- *     /tmp/kernels blocks PATTERNS M   one pattern at a time, writes blocks
- *     /tmp/kernels lcs PATTERNS M      longest common subsequences
- *     /tmp/kernels postings PATTERNS M candidates, thresholds 0.1 and 0.3
+ *     build/kernels data PATTERNS M     the data, a line for each sequence
+ *     build/kernels answers PATTERNS M  what align found, a line for each pair
+ *     build/kernels align PATTERNS M    patterns of a segment, in batches
+ *     build/kernels blocks PATTERNS M   one pattern at a time, writes blocks
+ *     build/kernels lcs PATTERNS M      longest common subsequences
+ *     build/kernels postings PATTERNS M candidates, thresholds 0.1 and 0.3
  *
  * One segment of patterns of 5 to 50 symbols, Zipf 1.0 over 10,000; STATES
  * states of M symbols glued from slices of them with 20 % noise.

@@ -1,12 +1,12 @@
 /* Counting postings, against a plain scan with byte counters; whole filters;
  * building and opening segments. Alone in C:
  *
- *     gcc -std=gnu11 -O3 -Icsrc/include -Itests/c -o /tmp/postings \
+ *     gcc -std=gnu11 -O3 -Icsrc/include -Itests/c -o build/postings \
  *         benchmarks/micro/postings.c csrc/core/segment.c \
  *         csrc/core/segment_build.c csrc/core/postings.c csrc/core/cpu.c \
  *         csrc/core/alloc.c csrc/core/status.c \
  *         csrc/core/kernels/postings_*.c -lm
- *     /tmp/postings [segments [densities]]
+ *     build/postings [segments [densities]]
  *
  * Processor time of this thread, best and median of the rounds; both sides
  * take turns and must give the same. 16 segments are 2^20 patterns. */
