@@ -137,7 +137,7 @@ kill: $(VENV)/.test ## kill -9 at 1,000 moments while learning
 	@KATO_FAST_KILLS=$${KATO_FAST_KILLS:-1000} $(PYTEST) tests/stores/test_kill.py $(ARGS)
 
 .PHONY: bench
-bench: $(VENV)/.test ## measure (half an hour); ARGS="predict" or ARGS="compare bloom --quick" picks
+bench: $(VENV)/.test ## measure (a quarter of an hour); ARGS="predict" or ARGS="compare bloom --quick" picks
 ifeq ($(firstword $(ARGS)),compare)
 	@$(MAKE) --no-print-directory bench-peers
 	@$(PEERS)/bin/python -m benchmarks.compare $(wordlist 2,99,$(ARGS))

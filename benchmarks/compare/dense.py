@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from benchmarks.compare import Scale, search
 from benchmarks.compare.data import Corpus, knowledge
-from benchmarks.compare.record import Comparison, against, rates
+from benchmarks.compare.record import Comparison, against, rates, scaled
 from benchmarks.measure import interleave
 
 SYMBOLS = 20
@@ -35,9 +35,8 @@ def run(scale: Scale, seed: int) -> Comparison:
         what = f"match, dense, threshold {threshold}, N = {corpus.patterns:,}"
         entry = against(row, what, times, "cdist", floor=floor, goal=goal, per="stored pattern", notes=notes)
         comparison.entries.append(entry)
-    times = interleave({"ours": lambda number: kb.match(states[number])}, scale.rounds, units=corpus.patterns)
-    sides = {"twin": lambda number: twin.match(states[number])}
-    times |= interleave(sides, scale.rounds, units=scale.twin)
+    sides = {"ours": lambda number: kb.match(states[number]), "twin": lambda number: twin.match(states[number])}
+    times = scaled(interleave(sides, scale.rounds), {"ours": corpus.patterns, "twin": scale.twin})
     what = f"match, dense, threshold 0.1, N = {corpus.patterns:,}; twin: {scale.twin:,}, extrapolated"
     entry = against(3, what, times, "twin", floor=250, goal=1000, per="stored pattern")
     comparison.entries.insert(1, entry)

@@ -6,7 +6,7 @@ from statistics import median
 
 from benchmarks.compare import Scale, search
 from benchmarks.compare.data import Corpus, reopened
-from benchmarks.compare.record import Comparison, Curve
+from benchmarks.compare.record import Comparison, Curve, rates
 from benchmarks.measure import Timing, interleave
 from kato_fast import KnowledgeBase
 
@@ -34,6 +34,7 @@ def run(scale: Scale, seed: int) -> Comparison:
             known = size
             _add(time, regime, kb, states)
             memory.add(regime, size, kb.memory())
+        data[f"match rate, {regime}"] = rates(lambda n, kb=kb, s=states: len(kb.match(s[n])), ROUNDS, len(kb))
     return comparison
 
 

@@ -48,7 +48,7 @@ def _on_ids(m: int, rounds: int) -> list[Entry]:
     states, step = lines[STORED:], STORED // ASKED
     patterns = lines[0:STORED:step]
     _check_blocks(patterns, states, micro.run("kernels", "answers", STORED, m).splitlines(), step)
-    times = {name: Timing() for name in ("ours", "ours, one by one, blocks written", "difflib")}
+    times = {name: Timing() for name in ("ours", "written", "difflib")}
 
     def peer(number: int) -> None:
         matcher = _matcher(difflib, states[number % len(states)])
@@ -58,26 +58,19 @@ def _on_ids(m: int, rounds: int) -> list[Entry]:
 
     level = ""
     for number in range(rounds):
-        for name, mode in (("ours", "align"), ("ours, one by one, blocks written", "blocks")):
+        for name, mode in (("ours", "align"), ("written", "blocks")):
             level, _, told, _ = micro.run("kernels", mode, STORED, m).split()
             times[name].add(float(told) * 1e-9, float(told) * 1e-9, 1)
         timed = interleave({"difflib": lambda _, number=number: peer(number)}, 5, units=len(patterns))["difflib"]
         times["difflib"].add(min(timed.cpu), min(timed.wall), 1)
     floor, goal = FLOORS.get(level, (None, None))
-    entry = against(
-        1, f"Ratcliff-Obershelp on ids, m = {m}", times, "difflib", floor=floor, goal=goal, per="pair", notes={}
-    )
-    one = times["ours, one by one, blocks written"]
-    entry.times = {**entry.times, "ours, one by one, blocks written": one}
-    entry.notes = {
-        "kernels": level,
-        "one by one with the list of blocks": f"{entry.value * _share(times['ours'], one):.0f} x",
-    }
-    return [entry]
-
-
-def _share(a: Timing, b: Timing) -> float:
-    return sorted(a.cpu)[len(a.cpu) // 2] / sorted(b.cpu)[len(b.cpu) // 2]
+    bounds = {"floor": floor, "goal": goal, "per": "pair", "notes": {"kernels": level}}
+    batch = f"Ratcliff-Obershelp on ids, m = {m}: number, sum, begin and end of the blocks, in batches"
+    single = f"Ratcliff-Obershelp on ids, m = {m}: the list of blocks, one pair at a time"
+    return [
+        against(1, batch, times, "difflib", **bounds),
+        against(1, single, {"ours": times["written"], "difflib": times["difflib"]}, "difflib", **bounds),
+    ]
 
 
 def _check_blocks(patterns: list, states: list, answers: list[str], step: int) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from benchmarks.compare import Scale
 from benchmarks.compare.data import Corpus, knowledge
-from benchmarks.compare.record import Comparison, against, rates
+from benchmarks.compare.record import Comparison, against, rates, scaled
 from benchmarks.measure import interleave
 
 SYMBOLS = 20
@@ -26,9 +26,9 @@ def run(scale: Scale, seed: int) -> Comparison:
         assert ours.future_potentials == theirs.future_potentials, state
     checked = f"{scale.twin:,} patterns with the twin: matched, to_list() and future_potentials of every state"
     comparison = Comparison("predict", {**corpus.described, "state_symbols": SYMBOLS, "threshold": 0.1}, checked)
-    times = interleave({"ours": lambda number: kb.predict(states[number])}, scale.rounds, units=corpus.patterns)
-    times |= interleave({"twin": lambda number: twin.predict(states[number])}, scale.rounds, units=scale.twin)
     notes = {"match rate": rates(lambda number: kb.predict(states[number]).matched, scale.rounds, corpus.patterns)}
+    sides = {"ours": lambda number: kb.predict(states[number]), "twin": lambda number: twin.predict(states[number])}
+    times = scaled(interleave(sides, scale.rounds), {"ours": corpus.patterns, "twin": scale.twin})
     what = f"predict, dense, N = {corpus.patterns:,}; twin: {scale.twin:,}, extrapolated"
     entry = against(6, what, times, "twin", floor=500, goal=2_000, per="stored pattern", notes=notes)
     comparison.entries.append(entry)

@@ -62,6 +62,14 @@ def against(row: int, what: str, times: Mapping[str, Timing], peer: str, **field
     return Entry(row, what, ratio, TIMES, peer, times={k: times[k] for k in ("ours", peer)}, **fields)
 
 
+def scaled(times: Mapping[str, Timing], units: Mapping[str, float]) -> dict[str, Timing]:
+    """Timings of calls that do so many units of work each, per unit: sides that differ in size can still take turns."""
+    return {
+        name: Timing([value / units[name] for value in time.cpu], [value / units[name] for value in time.wall])
+        for name, time in times.items()
+    }
+
+
 def percentile(values: Sequence[float], share: float) -> float:
     """The least value that at least this share of them does not exceed."""
     ordered = sorted(values)
