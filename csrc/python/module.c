@@ -8,6 +8,8 @@
 #include "knowledge_type.h"
 #include "predictions_type.h"
 
+#include "kato_fast/cpu.h"
+
 #include <string.h>
 
 /* --- what the types share --- */
@@ -186,6 +188,10 @@ static int
 module_exec(PyObject *module)
 {
     kfpy_state *state = PyModule_GetState(module);
+    if (kf_cpu_error() != NULL) { /* not an ImportError: no twin hides it */
+        PyErr_SetString(PyExc_ValueError, kf_cpu_error());
+        return -1;
+    }
     if (intern_keys(state) < 0 || read_unicode_version(state) < 0 ||
         import_real(state) < 0 || kfpy_knowledge_type_add(module) < 0 ||
         kfpy_predictions_type_add(module, state) < 0 ||
