@@ -183,13 +183,17 @@ copy_block(const kf_alloc *alloc, const kf_column *block, uint32_t rows,
     void *wide;
     void *prefix;
     void *emotives;
-    bool copied =
-        copy_column(alloc, block->frequency, rows * sizeof(uint32_t),
-                    &frequency) &
-        copy_column(alloc, block->wide, rows * sizeof(uint64_t), &wide) &
-        copy_column(alloc, block->prefix, rows * sizeof(uint64_t), &prefix) &
-        copy_column(alloc, block->emotives, rows * sizeof(kf_emotives *),
-                    &emotives);
+    /* All four are tried, so that all four are set. */
+    bool copied = copy_column(alloc, block->frequency, rows * sizeof(uint32_t),
+                              &frequency);
+    copied = copy_column(alloc, block->wide, rows * sizeof(uint64_t), &wide) &&
+             copied;
+    copied =
+        copy_column(alloc, block->prefix, rows * sizeof(uint64_t), &prefix) &&
+        copied;
+    copied = copy_column(alloc, block->emotives, rows * sizeof(kf_emotives *),
+                         &emotives) &&
+             copied;
     *out = (kf_column){frequency, wide, prefix, emotives};
     for (uint32_t at = 0; out->emotives != NULL && at < rows; at++) {
         kf_emotives_share(out->emotives[at]);
