@@ -1,10 +1,12 @@
 """Chooses the engine: the C extension where it was built, else the twin in plain Python. Says which and why.
 
 ``KATO_FAST_IMPL=c|python`` or ``implementation=`` forces one; a forced one that is missing raises with the reason.
+``KATO_FAST_WITHOUT=mongo,redis,cbor`` leaves out the extensions over other libraries, as if they had not been built.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import logging
 import os
@@ -15,6 +17,14 @@ log = logging.getLogger("kato_fast")
 
 IMPLEMENTATIONS = ("c", "python")
 VARIABLE = "KATO_FAST_IMPL"
+WITHOUT = "KATO_FAST_WITHOUT"
+
+#: Per extension over another library: its module, Debian's package to build it with, and what serves without it.
+LIBRARIES = {
+    "mongo": ("kato_fast._mongo", "libmongoc-dev", "pymongo"),
+    "redis": ("kato_fast._redis", "libhiredis-dev", "redis-py"),
+    "cbor": ("kato_fast._cbor", "libcbor-dev", "the twin in Python"),
+}
 
 _core: Optional[ModuleType]
 _why_not: str
@@ -73,6 +83,7 @@ def status() -> dict:
         "reason": reason,
         "core": {"available": _core is not None, "error": _why_not or None},
         "cpu": _core.cpu_features() if _core is not None else [],
+        "libraries": libraries(),
     }
 
 
@@ -83,6 +94,39 @@ def _chosen() -> tuple[str, str]:
     if _core is None:
         return "python", f"the C engine could not be imported: {_why_not}"
     return "c", f"forced by {VARIABLE}" if forced else "built and importable"
+
+
+def wire(name: str) -> Optional[ModuleType]:
+    """The extension over a library of LIBRARIES, or None where it is left out or missing; libraries() says why."""
+    return None if name in _left_out() else _imported(name)[0]
+
+
+def libraries() -> dict[str, dict]:
+    """Per library: its version where its extension serves, else the reason, what serves, and the package to install."""
+    return {name: _library(name) for name in LIBRARIES}
+
+
+def _library(name: str) -> dict:
+    _, package, instead = LIBRARIES[name]
+    module, reason = (None, f"left out by {WITHOUT}") if name in _left_out() else _imported(name)
+    if module is not None:
+        return {"available": True, "version": module.library_version(), "reason": None, "package": package}
+    return {"available": False, "version": None, "reason": f"{reason}; {instead} serves", "package": package}
+
+
+def _left_out() -> set[str]:
+    return set(os.environ.get(WITHOUT, "").replace(",", " ").split())
+
+
+@functools.cache
+def _imported(name: str) -> tuple[Optional[ModuleType], str]:
+    module = LIBRARIES[name][0]
+    try:
+        return importlib.import_module(module), ""
+    except ModuleNotFoundError:
+        return None, f"{module} was not built"
+    except ImportError as error:
+        return None, str(error)
 
 
 def explain() -> list[dict]:

@@ -62,6 +62,7 @@ def environment() -> Iterator[Check]:
     yield from _engine()
     least = ".".join(map(str, LEAST_SQLITE))
     yield Check("sqlite", sqlite3.sqlite_version_info >= LEAST_SQLITE, f"{sqlite3.sqlite_version}, at least {least}")
+    yield from _libraries()
     for extra, modules in EXTRAS.items():
         missing = [module for module in modules if importlib.util.find_spec(module) is None]
         detail = f"missing {', '.join(missing)}: pip install kato_fast[{extra}]" if missing else ", ".join(modules)
@@ -79,6 +80,19 @@ def _engine() -> Iterator[Check]:
     else:
         yield Check("engine", False, f"the slower twin in Python answers: {core['error']}")
         yield Check("cpu", True, platform.machine())
+
+
+def _libraries() -> Iterator[Check]:
+    """A library that was not built in is no finding: something else serves. One that is broken is."""
+    from kato_fast import native
+
+    for name, found in native.libraries().items():
+        if found["available"]:
+            yield Check(f"library {name}", True, found["version"])
+            continue
+        is_choice = "was not built" in found["reason"] or native.WITHOUT in found["reason"]
+        advice = f"{found['reason']}; to have it: apt-get install pkg-config {found['package']}, and build again"
+        yield Check(f"library {name}", is_choice, advice)
 
 
 def _port(port: int) -> Check:

@@ -20,7 +20,7 @@ HEADERS = CSRC / "include" / "kato_fast"
 # A part may import its own layer and the layers below. What is not listed has no place yet: give it one.
 LAYERS = (
     {"_version", "profiles", "emotives"},
-    {"_core", "reference"},
+    {"_core", "reference", "_mongo", "_redis", "_cbor"},
     {"native"},
     {"stores"},
     {"knowledge"},
@@ -30,7 +30,7 @@ LAYERS = (
 )
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 # Only native chooses between the two engines.
-ENGINES = {"_core", "reference"}
+ENGINES = {"_core", "reference", "_mongo", "_redis", "_cbor"}
 
 # What csrc/core and the headers may include beside their own: C11's library, threads, and the CPU's intrinsics.
 SYSTEM_HEADERS = {
@@ -212,6 +212,21 @@ def test_python_header_stays_in_its_folder() -> None:
     assert homes <= {CSRC / "python"}
 
 
+WIRES = {"mongo": ("mongoc/", "bson/"), "redis": ("hiredis/",), "cbor": ("cbor.h",)}
+
+
+def test_drivers_stay_in_wire() -> None:
+    """Each file of wire/ includes C's library, our own headers, and the one library that its name says."""
+    wrong = []
+    for path in c_files(CSRC):
+        own = WIRES.get(re.split(r"[_.]", path.name)[0], ()) if path.parent.name == "wire" else ()
+        for bracket, name in includes(path):
+            foreign = name.startswith(tuple(driver for drivers in WIRES.values() for driver in drivers))
+            if bracket == "<" and foreign and not name.startswith(own or "?"):
+                wrong.append(f"{path.relative_to(ROOT)} includes {name}")
+    assert not wrong, "\n".join(wrong)
+
+
 def headers() -> set[str]:
     return {path.stem for path in HEADERS.glob("*.h")}
 
@@ -253,14 +268,17 @@ def test_a_concept_has_one_name() -> None:
     assert not headers() & set(ONLY_TWIN), "an exception that is none any more"
 
 
-def test_built_module_exports_only_its_init_function() -> None:
-    spec = importlib.util.find_spec("kato_fast._core")
+@pytest.mark.parametrize("module", ["_core", "_mongo", "_redis", "_cbor"])
+def test_built_module_exports_only_its_init_function(module: str) -> None:
+    if not list((CSRC / "python").glob(f"{module[1:]}_*.c")) and module != "_core":
+        return
+    spec = importlib.util.find_spec(f"kato_fast.{module}")
     if spec is None:
-        pytest.skip("the C engine is not built")
+        pytest.skip(f"kato_fast.{module} is not built")
     if shutil.which("nm") is None:
         pytest.skip("nm is not installed (binutils)")
     lines = subprocess.check_output(["nm", "-D", "--defined-only", str(spec.origin)], text=True).splitlines()
-    assert [line.split()[-1] for line in lines] == ["PyInit__core"]
+    assert [line.split()[-1] for line in lines] == [f"PyInit_{module}"]
 
 
 # ---- Every file ----
