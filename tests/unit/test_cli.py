@@ -284,7 +284,7 @@ class TestDoctor:
         assert names[:4] == ["python", "engine", "cpu", "sqlite"]
         assert names[4:7] == ["library mongo", "library redis", "library cbor"]
         assert names[7:10] == ["extra cli", "extra service", "port"]
-        assert names[7:] == ["data", "store"]
+        assert names[10:] == ["data", "store"]
         assert done.returncode == (1 if found["findings"] else 0)
         assert all(check["ok"] for check in found["checks"] if check["name"] not in ("engine", "extra service"))
 
