@@ -65,6 +65,11 @@ $(VENV)/.lint: $(VENV)/.created pyproject.toml
 	@$(INSTALL) --group lint
 	@touch $@
 
+$(VENV)/.docs: $(VENV)/.test
+	$(SAY) "Installing Sphinx"
+	@$(INSTALL) --group docs
+	@touch $@
+
 # Its packages are dependencies of nothing else; the newest of them need Python 3.11.
 $(PEERS)/.installed: $(BUILD_INPUTS) benchmarks/compare/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -97,7 +102,7 @@ lint: $(VENV)/.lint ## style and static checks of Python and C
 	$(SAY) "clang-format"
 	@git ls-files '*.c' '*.h' | xargs $(BIN)/clang-format --dry-run -Werror
 	$(SAY) "mypy"
-	@$(BIN)/mypy --strict --follow-imports=silent kato_fast/_core.pyi
+	@$(BIN)/mypy --strict --follow-imports=silent kato_fast/_core.pyi kato_fast/client.py
 	@if command -v cppcheck >/dev/null; then printf '\033[1mcppcheck\033[0m\n'; \
 	  cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,portability \
 	    --suppress=missingIncludeSystem -I csrc/include csrc/core; \
@@ -121,6 +126,15 @@ gcc-clang: $(VENV)/.test ## build with gcc and clang, warnings as errors, and co
 .PHONY: python-versions
 python-versions: ## parity tests on the oldest and the newest Python
 	@.ci/python-versions 3.9 3.13
+
+.PHONY: docs
+docs: $(VENV)/.docs ## the pages of docs/ as a site in build/docs, warnings as errors
+	$(SAY) "sphinx"
+	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
+
+.PHONY: start
+start: ## follow docs/start.md word for word in a fresh clone
+	@.ci/start
 
 # ---- Long runs ----
 

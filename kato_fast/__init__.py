@@ -13,7 +13,9 @@ ratio = _engine.ratio
 del _engine, load
 
 __all__ = [
+    "AsyncClient",
     "BloomFilter",
+    "Client",
     "EmotivesConflict",
     "KnowledgeBase",
     "__version__",
@@ -23,3 +25,12 @@ __all__ = [
     "ratio",
     "status",
 ]
+
+
+def __getattr__(name: str):
+    """The two clients, which need the extra ``client``, are imported when they are asked for."""
+    if name in ("AsyncClient", "Client"):
+        from kato_fast import client
+
+        return getattr(client, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -391,7 +391,8 @@ class TestServe:
 def test_the_demo_does_what_the_readme_says(tmp_path: Path) -> None:
     """The second start finds what the first one learned, and the example's answer is the one that is shown."""
     pytest.importorskip("uvicorn", reason="serving needs the extra: kato_fast[service]")
-    example = re.search(r"```\n(demo=http.*?)```\n\n```\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    readme = (ROOT / "README.md").read_text()
+    example = re.search(r"```sh\n(demo=http.*?)```\n\nIts answer:\n\n```text\n(.*?)```", readme, re.DOTALL)
     for said in ("functions of Python's standard library", "learned at an earlier start"):
         port = free_port()
         env = environment()
