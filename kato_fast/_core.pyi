@@ -258,6 +258,22 @@ class BloomFilter:
             ValueError: a byte was lost or changed; the text says what is wrong.
         """
 
+    @classmethod
+    def attach(cls, data: Any) -> BloomFilter:
+        """The filter in the bytes themselves, which are kept: ``bytes``, an ``mmap``, shared memory.
+
+        Nothing is copied, and only the header is checked, so that size does not matter. Keys may be added where the
+        buffer can be written, by several processes at once; on a read-only one that is a ValueError. The header in the
+        buffer then keeps its count, so ``from_bytes`` refuses the buffer: give it to ``attach``, or take ``to_bytes``
+        of this filter.
+
+        Args:
+            data: a buffer that begins with what ``to_bytes`` wrote; more may follow.
+
+        Raises:
+            ValueError: the header is damaged, or bytes are missing; the text says which.
+        """
+
     def __contains__(self, key: _Key) -> bool: ...
     def __len__(self) -> int: ...
 

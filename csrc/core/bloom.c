@@ -23,7 +23,8 @@ struct kf_bloom {
     uint64_t n_blocks;
     uint8_t *blocks; /* as serialised; at a multiple of BLOCK_BYTES, so that
                       * a block never spreads over two cache lines */
-    void *memory;    /* what blocks lies in */
+    void *memory;    /* what blocks lies in; NULL: someone else's bytes */
+    bool writable;
 };
 
 /* -- bytes -- */
@@ -261,6 +262,7 @@ take_memory(kf_bloom *bloom)
     }
     skip = BLOCK_BYTES - (uintptr_t)bloom->memory % BLOCK_BYTES;
     bloom->blocks = (uint8_t *)bloom->memory + skip;
+    bloom->writable = true;
     return true;
 }
 
@@ -320,6 +322,12 @@ kf_bloom_error_rate(const kf_bloom *bloom)
     return bloom->error_rate;
 }
 
+bool
+kf_bloom_is_writable(const kf_bloom *bloom)
+{
+    return bloom->writable;
+}
+
 /* -- adding and asking -- */
 
 static const uint32_t SALTS[WORDS] = {
@@ -364,11 +372,41 @@ kf_bloom_contains(const kf_bloom *bloom, uint64_t hash)
     return found != 0;
 }
 
+/* Sets a bit of bytes that other processes may write to at the same time,
+ * none of whose bits may be lost. By bytes: they have no order, and need not
+ * lie at a multiple of four. The answer: whether it was set. */
+static inline uint32_t
+set_shared_bit(uint8_t *word, uint32_t bit)
+{
+    uint8_t *byte = word + bit / 8;
+    uint8_t mask = (uint8_t)(1u << (bit % 8));
+    uint8_t before = __atomic_load_n(byte, __ATOMIC_RELAXED);
+    if ((before & mask) == 0) {
+        before = __atomic_fetch_or(byte, mask, __ATOMIC_RELAXED);
+    }
+    return (before & mask) != 0;
+}
+
+static bool
+add_shared(kf_bloom *bloom, uint64_t hash)
+{
+    uint8_t *block = block_of(bloom, hash);
+    uint32_t found = 1;
+    for (int i = 0; i < WORDS; i++) {
+        found &= set_shared_bit(block + 4 * i, bit_of(hash, i));
+    }
+    bloom->count += 1 - found;
+    return found == 0;
+}
+
 bool
 kf_bloom_add(kf_bloom *bloom, uint64_t hash)
 {
     uint8_t *block = block_of(bloom, hash);
     uint32_t found = 1;
+    if (bloom->memory == NULL) {
+        return add_shared(bloom, hash);
+    }
     for (int i = 0; i < WORDS; i++) {
         uint32_t word = load32(block + 4 * i);
         uint32_t bit = bit_of(hash, i);
@@ -505,12 +543,13 @@ read_blocks(kf_bloom *bloom, const uint8_t *blocks, size_t size,
     return KF_OK;
 }
 
-kf_status
-kf_bloom_from_bytes(const kf_alloc *alloc, const uint8_t *bytes, size_t size,
-                    kf_bloom **out, kf_error *err)
+/* A filter without blocks, of the header that the bytes begin with. It is
+ * copied before it is checked. */
+static kf_status
+shell_of(const kf_alloc *alloc, const uint8_t *bytes, size_t size,
+         kf_bloom **out, uint64_t *checksum, kf_error *err)
 {
     uint8_t header[HEADER_BYTES];
-    kf_bloom *bloom;
     kf_status status;
     if (size < HEADER_BYTES) {
         return kf_fail(err, KF_INVALID,
@@ -522,19 +561,56 @@ kf_bloom_from_bytes(const kf_alloc *alloc, const uint8_t *bytes, size_t size,
     if (status != KF_OK) {
         return status;
     }
-    bloom = bloom_shell(alloc);
-    if (bloom == NULL) {
+    *out = bloom_shell(alloc);
+    if (*out == NULL) {
         return kf_no_memory(err);
     }
-    status = read_header(bloom, header, err);
+    *checksum = load64(header + 48);
+    status = read_header(*out, header, err);
+    if (status != KF_OK) {
+        kf_bloom_free(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+kf_status
+kf_bloom_from_bytes(const kf_alloc *alloc, const uint8_t *bytes, size_t size,
+                    kf_bloom **out, kf_error *err)
+{
+    kf_bloom *bloom = NULL;
+    uint64_t checksum = 0;
+    kf_status status = shell_of(alloc, bytes, size, &bloom, &checksum, err);
     if (status == KF_OK) {
-        status = read_blocks(bloom, bytes + HEADER_BYTES, size,
-                             load64(header + 48), err);
+        status = read_blocks(bloom, bytes + HEADER_BYTES, size, checksum, err);
     }
     if (status != KF_OK) {
         kf_bloom_free(bloom);
         return status;
     }
+    *out = bloom;
+    return KF_OK;
+}
+
+kf_status
+kf_bloom_attach(const kf_alloc *alloc, uint8_t *bytes, size_t size,
+                bool writable, kf_bloom **out, kf_error *err)
+{
+    kf_bloom *bloom = NULL;
+    uint64_t checksum, expected;
+    kf_status status = shell_of(alloc, bytes, size, &bloom, &checksum, err);
+    if (status != KF_OK) {
+        return status;
+    }
+    expected = HEADER_BYTES + bloom->n_blocks * BLOCK_BYTES;
+    if (size < expected) {
+        kf_bloom_free(bloom);
+        return kf_fail(err, KF_INVALID,
+                       "data must have at least %llu bytes, not %zu",
+                       (unsigned long long)expected, size);
+    }
+    bloom->blocks = bytes + HEADER_BYTES;
+    bloom->writable = writable;
     *out = bloom;
     return KF_OK;
 }

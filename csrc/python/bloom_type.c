@@ -24,7 +24,20 @@ typedef struct {
     pthread_rwlock_t lock;
     Py_ssize_t readers;
     bool writer;
+    Py_buffer view; /* what the filter is attached to; obj NULL: nothing */
 } BloomFilter;
+
+/* -1 with an exception set where keys cannot be added. */
+static int
+check_writable(const BloomFilter *self)
+{
+    if (!kf_bloom_is_writable(self->bloom)) {
+        PyErr_SetString(PyExc_ValueError,
+                        "the filter is attached to a read-only buffer");
+        return -1;
+    }
+    return 0;
+}
 
 /* -- the lock -- */
 
@@ -228,7 +241,7 @@ BloomFilter_add(PyObject *op, PyObject *key)
     BloomFilter *self = (BloomFilter *)op;
     uint64_t hash;
     bool locked, added;
-    if (hash_key(key, -1, &hash) < 0) {
+    if (hash_key(key, -1, &hash) < 0 || check_writable(self) < 0) {
         return NULL;
     }
     locked = enter(self, true);
@@ -259,6 +272,10 @@ BloomFilter_update(PyObject *op, PyObject *keys)
     Py_ssize_t n;
     uint64_t *hashes = hash_keys(keys, &n);
     if (hashes == NULL) {
+        return NULL;
+    }
+    if (check_writable(self) < 0) {
+        PyMem_Free(hashes);
         return NULL;
     }
     if (n >= RELEASE_KEYS) {
@@ -430,6 +447,7 @@ static int
 BloomFilter_traverse(PyObject *op, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(op));
+    Py_VISIT(((BloomFilter *)op)->view.obj);
     return 0;
 }
 
@@ -443,6 +461,7 @@ BloomFilter_dealloc(PyObject *op)
         kf_bloom_free(self->bloom);
         pthread_rwlock_destroy(&self->lock);
     }
+    PyBuffer_Release(&self->view); /* after bloom, which looks into it */
     type->tp_free(op);
     Py_DECREF(type);
 }
@@ -509,6 +528,31 @@ BloomFilter_from_bytes(PyObject *type, PyObject *data)
         return kfpy_raise(&err);
     }
     return wrap((PyTypeObject *)type, bloom);
+}
+
+static PyObject *
+BloomFilter_attach(PyObject *type, PyObject *data)
+{
+    Py_buffer view;
+    kf_bloom *bloom = NULL;
+    PyObject *self = NULL;
+    kf_error err;
+    if (read_buffer(data, &view) < 0) {
+        return NULL;
+    }
+    if (kf_bloom_attach(&kfpy_alloc, view.buf, (size_t)view.len,
+                        view.readonly == 0, &bloom, &err) != KF_OK) {
+        (void)kfpy_raise(&err);
+    }
+    else {
+        self = wrap((PyTypeObject *)type, bloom);
+    }
+    if (self == NULL) {
+        PyBuffer_Release(&view);
+        return NULL;
+    }
+    ((BloomFilter *)self)->view = view;
+    return self;
 }
 
 static PyObject *
@@ -599,6 +643,24 @@ PyDoc_STRVAR(
     "\n"
     "The filter as bytes, the same on every machine, for from_bytes.");
 
+PyDoc_STRVAR(
+    attach_doc,
+    "attach($type, data, /)\n"
+    "--\n"
+    "\n"
+    "The filter in the bytes themselves, which are kept: bytes, an mmap, "
+    "shared memory.\n"
+    "\n"
+    "Nothing is copied, and only the header is checked (ValueError), so that "
+    "size does\n"
+    "not matter. More bytes may follow. Keys may be added where the buffer "
+    "can be\n"
+    "written, by several processes at once; on a read-only one that is a "
+    "ValueError.\n"
+    "The header in the buffer then keeps its count, so from_bytes refuses the "
+    "buffer:\n"
+    "give it to attach, or take to_bytes of this filter.");
+
 PyDoc_STRVAR(from_bytes_doc, "from_bytes($type, data, /)\n"
                              "--\n"
                              "\n"
@@ -613,6 +675,7 @@ static PyMethodDef methods[] = {
     {"to_bytes", BloomFilter_to_bytes, METH_NOARGS, to_bytes_doc},
     {"from_bytes", BloomFilter_from_bytes, METH_O | METH_CLASS,
      from_bytes_doc},
+    {"attach", BloomFilter_attach, METH_O | METH_CLASS, attach_doc},
     {"__reduce__", BloomFilter_reduce, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

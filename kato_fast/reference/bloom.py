@@ -50,7 +50,7 @@ class BloomFilter:
         self._capacity = _checked_capacity(capacity)
         self._error_rate = _checked_error_rate(error_rate)
         self._blocks = blocks_needed(self._capacity, self._error_rate)
-        self._bits = bytearray(self._blocks * BLOCK_BYTES)
+        self._bits: Union[bytearray, memoryview] = bytearray(self._blocks * BLOCK_BYTES)
         self._count = 0
         self._lock = threading.Lock()
 
@@ -66,11 +66,15 @@ class BloomFilter:
 
     def add(self, key: Key, /) -> bool:
         """Add a key. True where it was (probably) not yet there."""
-        return self._add_hash(hash_bytes(_key_bytes(key, "key")))
+        value = hash_bytes(_key_bytes(key, "key"))
+        self._check_writable()
+        return self._add_hash(value)
 
     def update(self, keys: Iterable[Key], /) -> None:
         """Add all keys, or none where one of them is no key."""
-        for value in _hashes(keys):
+        values = _hashes(keys)
+        self._check_writable()
+        for value in values:
             self._add_hash(value)
 
     def contains_many(self, keys: Iterable[Key], /) -> bytes:
@@ -97,19 +101,41 @@ class BloomFilter:
     @classmethod
     def from_bytes(cls, data: Any, /) -> BloomFilter:
         """The filter that ``to_bytes`` wrote. ValueError, with what is wrong, where a byte was lost or changed."""
-        whole = _whole(data)
-        capacity, error_rate, count, blocks = _checked_header(whole)
+        whole = _view(data).tobytes()
+        fields = _checked_header(whole)
+        _check_blocks(whole, fields[3])
+        return cls._made(fields, bytearray(whole[HEADER.size :]))
+
+    @classmethod
+    def attach(cls, data: Any, /) -> BloomFilter:
+        """The filter in the bytes themselves, which are kept: ``bytes``, an ``mmap``, shared memory.
+
+        Nothing is copied, and only the header is checked (ValueError), so that size does not matter. More bytes may
+        follow. Keys may be added where the buffer can be written (here, unlike in C, by one process at a time); on a
+        read-only one that is a ValueError. The header in the buffer then keeps its count, so from_bytes refuses the
+        buffer: give it to attach, or take to_bytes of this filter.
+        """
+        view = _view(data)
+        fields = _checked_header(view[: HEADER.size].tobytes())
+        size = HEADER.size + fields[3] * BLOCK_BYTES
+        if len(view) < size:
+            raise ValueError(f"data must have at least {size} bytes, not {len(view)}")
+        return cls._made(fields, view[HEADER.size : size])
+
+    @classmethod
+    def _made(cls, fields: tuple[int, float, int, int], bits: Union[bytearray, memoryview]) -> BloomFilter:
         made = cls.__new__(cls)
-        made._capacity = capacity
-        made._error_rate = error_rate
-        made._count = count
-        made._blocks = blocks
-        made._bits = bytearray(whole[HEADER.size :])
+        made._capacity, made._error_rate, made._count, made._blocks = fields
+        made._bits = bits
         made._lock = threading.Lock()
         return made
 
     def __reduce__(self) -> tuple:
         return type(self).from_bytes, (self.to_bytes(),)
+
+    def _check_writable(self) -> None:
+        if isinstance(self._bits, memoryview) and self._bits.readonly:
+            raise ValueError("the filter is attached to a read-only buffer")
 
     def _add_hash(self, value: int) -> bool:
         start, mask = self._place(value)
@@ -292,21 +318,22 @@ def _checked_error_rate(error_rate: float) -> float:
     return rate
 
 
-def _whole(data: Any) -> bytes:
+def _view(data: Any) -> memoryview:
+    """All of it, by bytes."""
     try:
         view = memoryview(data)
     except TypeError:
         raise TypeError(f"data must be a bytes-like object, not {type(data).__name__}") from None
     if not view.c_contiguous:
         raise BufferError("data must be contiguous")
-    return view.tobytes()
+    return view.cast("B")
 
 
 def _checked_header(data: bytes) -> tuple[int, float, int, int]:
-    """capacity, error_rate, count and blocks of a whole and undamaged filter."""
+    """capacity, error_rate, count and blocks of data that begins with the undamaged header of a filter."""
     if len(data) < HEADER.size:
         raise ValueError(f"data must have at least {HEADER.size} bytes, not {len(data)}")
-    magic, version, capacity, error_rate, count, blocks, blocks_sum, header_sum = HEADER.unpack_from(data)
+    magic, version, capacity, error_rate, count, blocks, _, header_sum = HEADER.unpack_from(data)
     if magic != MAGIC:
         raise ValueError("data must begin with the magic of a Bloom filter")
     if version != VERSION:
@@ -321,8 +348,12 @@ def _checked_header(data: bytes) -> tuple[int, float, int, int]:
         raise ValueError("data has a number of blocks that its capacity and error_rate do not give")
     if count > blocks * BLOCK_BITS:  # a new key sets at least one bit
         raise ValueError("data has a count of more keys than its blocks have bits")
+    return capacity, error_rate, count, blocks
+
+
+def _check_blocks(data: bytes, blocks: int) -> None:
+    """data: with an undamaged header."""
     if len(data) != HEADER.size + blocks * BLOCK_BYTES:
         raise ValueError(f"data must have {HEADER.size + blocks * BLOCK_BYTES} bytes, not {len(data)}")
-    if hash_bytes(data[HEADER.size :]) != blocks_sum:
+    if hash_bytes(data[HEADER.size :]) != HEADER.unpack_from(data)[6]:
         raise ValueError("data is damaged: the checksum of its blocks does not match")
-    return capacity, error_rate, count, blocks

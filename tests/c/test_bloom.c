@@ -167,6 +167,41 @@ test_bytes(const kf_alloc *alloc)
     kf_bloom_free(bloom);
 }
 
+static void
+test_attach(const kf_alloc *alloc)
+{
+    kf_bloom *bloom = filter_of(alloc, KEYS, 0.001, KEYS);
+    kf_bloom *there = NULL, *here = NULL;
+    size_t size = kf_bloom_bytes_size(bloom);
+    uint8_t *bytes = bytes_of(bloom);
+    uint8_t *moved = malloc(size + 1); /* at an odd address */
+    memcpy(moved + 1, bytes, size);
+    if (CHECK(kf_bloom_attach(alloc, moved + 1, size, true, &there, NULL) ==
+              KF_OK) &&
+        CHECK(kf_bloom_attach(alloc, bytes, size, false, &here, NULL) ==
+              KF_OK)) {
+        CHECK(kf_bloom_is_writable(there) && !kf_bloom_is_writable(here));
+        CHECK(kf_bloom_add(there, hash_of(1000000)));
+        CHECK(!kf_bloom_add(there, hash_of(1000000)));
+        CHECK(kf_bloom_add(bloom, hash_of(1000000)));
+        CHECK(kf_bloom_count(there) == kf_bloom_count(bloom));
+        CHECK(!kf_bloom_contains(here, hash_of(1000000)));
+        free(bytes);
+        bytes = bytes_of(bloom);
+        CHECK(memcmp(bytes + HEADER_BYTES, moved + 1 + HEADER_BYTES,
+                     size - HEADER_BYTES) == 0);
+    }
+    kf_bloom_free(there);
+    kf_bloom_free(here);
+    there = NULL;
+    CHECK(kf_bloom_attach(alloc, bytes, size - 1, true, &there, NULL) ==
+          KF_INVALID);
+    CHECK(there == NULL);
+    free(moved);
+    free(bytes);
+    kf_bloom_free(bloom);
+}
+
 static bool
 is_refused(const kf_alloc *alloc, const uint8_t *bytes, size_t size,
            const char *words)
@@ -275,6 +310,13 @@ test_failures(check_memory *memory, const kf_alloc *alloc)
         CHECK(done || (err.code == KF_NO_MEMORY && bloom == NULL));
         kf_bloom_free(bloom);
     }
+    CHECK_EACH_FAILURE (*memory, done) {
+        bloom = NULL;
+        done = kf_bloom_attach(alloc, bytes, kf_bloom_bytes_size(made), true,
+                               &bloom, &err) == KF_OK;
+        CHECK(done || (err.code == KF_NO_MEMORY && bloom == NULL));
+        kf_bloom_free(bloom);
+    }
     free(bytes);
     kf_bloom_free(made);
 }
@@ -290,6 +332,7 @@ main(void)
     test_many(&alloc);
     test_rate(&alloc);
     test_bytes(&alloc);
+    test_attach(&alloc);
     test_damage(&alloc);
     test_lies(&alloc);
     test_failures(&memory, &alloc);

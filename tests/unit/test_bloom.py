@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import copy
 import gc
+import mmap
 import pickle
 import random
 import struct
@@ -421,6 +422,130 @@ def test_copies_are_independent(bloom, copied):
     assert len(made) == 1
 
 
+# ---- Attached to bytes that are there already ----
+
+
+def test_attached_filter_answers_as_a_copy(bloom):
+    for count in (0, 1, 100, 500):
+        data = filled(bloom, numbers(0, count), 100, 0.02).to_bytes()
+        attached = bloom.attach(data)
+        assert (len(attached), attached.capacity, attached.error_rate) == (
+            len(bloom.from_bytes(data)),
+            100,
+            0.02,
+        )
+        assert attached.contains_many(numbers(0, 1000)) == bloom.from_bytes(data).contains_many(numbers(0, 1000))
+        assert attached.to_bytes() == data
+        assert ("key 0" in attached) == (count > 0)
+
+
+@pytest.mark.parametrize("kind", [bytes, lambda data: memoryview(bytearray(data)).toreadonly()])
+def test_attached_to_what_cannot_be_written(bloom, kind):
+    data = filled(bloom, ["a"], 1000).to_bytes()
+    attached = bloom.attach(kind(data))
+    for call in (lambda: attached.add("b"), lambda: attached.update(["b"]), lambda: attached.update([])):
+        with pytest.raises(ValueError, match="^the filter is attached to a read-only buffer$"):
+            call()
+    with pytest.raises(TypeError, match="key must be"):
+        attached.add(5)  # the key is looked at first
+    assert attached.to_bytes() == data
+    other = copy.copy(attached)
+    assert other.add("b")  # a copy has its own bytes
+    assert attached.to_bytes() == data
+
+
+@pytest.mark.parametrize("offset", [0, 1, 7])
+def test_attached_to_what_can_be_written(bloom, offset):
+    """At any address, with more bytes behind it, which stay as they are."""
+    data = filled(bloom, numbers(0, 100), 1000, 1e-6).to_bytes()
+    buffer = bytearray(b"\xaa" * offset + data + b"\xbb" * 40)
+    attached, beside = (bloom.attach(memoryview(buffer)[offset:]) for _ in range(2))
+    assert attached.add("new") is True
+    assert attached.add("new") is False
+    attached.update(numbers(100, 300))
+    assert beside.contains_many(["new", *numbers(0, 300)]) == b"\1" * 301  # the same bits, nothing copied
+    expected = filled(bloom, ["new", *numbers(0, 300)], 1000, 1e-6)
+    assert attached.to_bytes() == expected.to_bytes()
+    assert buffer[offset + HEADER : offset + len(data)] == expected.to_bytes()[HEADER:]
+    assert buffer[:offset] + buffer[offset + len(data) :] == b"\xaa" * offset + b"\xbb" * 40
+    assert (len(attached), len(beside)) == (301, 100)  # each counts its own
+    assert bloom.attach(memoryview(buffer)[offset:]).capacity == 1000
+    with pytest.raises(ValueError, match="checksum of its blocks"):
+        bloom.from_bytes(bytes(buffer)[offset : offset + len(data)])
+
+
+def test_attached_filter_keeps_the_buffer(bloom):
+    buffer = bytearray(filled(bloom, numbers(0, 100), 100).to_bytes())
+    attached = bloom.attach(buffer)
+    with pytest.raises(BufferError):
+        buffer.append(0)
+    holder = [array.array("B", buffer)]
+    other = bloom.attach(holder[0])
+    holder.clear()
+    gc.collect()
+    assert other.contains_many(numbers(0, 100)) == b"\1" * 100
+    del attached
+    gc.collect()
+    buffer.append(0)
+
+
+def test_attach_checks_the_header(bloom):
+    data = bytearray(filled(bloom, numbers(0, 40), 40, 0.01).to_bytes())
+    for i in range(HEADER):
+        data[i] ^= 0x80
+        with pytest.raises(ValueError, match=what_is_damaged(i)):
+            bloom.attach(bytes(data))
+        data[i] ^= 0x80
+    for size in range(len(data)):
+        text = f"data must have at least {HEADER if size < HEADER else len(data)} bytes, not {size}"
+        with pytest.raises(ValueError, match=f"^{text}$"):
+            bloom.attach(bytes(data[:size]))
+    with pytest.raises(ValueError, match="number of blocks"):
+        bloom.attach(header(blocks=2**64 - 1))
+    for wrong in ("text", 5, None):
+        with pytest.raises(TypeError, match=f"^data must be a bytes-like object, not {type(wrong).__name__}$"):
+            bloom.attach(wrong)
+    with pytest.raises(BufferError):
+        bloom.attach(memoryview(bytes(256))[::2])
+
+
+SHARED = """
+import mmap, sys
+from kato_fast import native
+with open(sys.argv[2], "r+b") as file:
+    made = native.load(sys.argv[1]).BloomFilter.attach(mmap.mmap(file.fileno(), 0))
+first, last = int(sys.argv[3]), int(sys.argv[4])
+for i in range(first, last, 2):
+    made.add(f"key {i}")
+made.update([f"key {i}" for i in range(first + 1, last, 2)])
+assert made.contains_many([f"key {i}" for i in range(first, last)]) == b"\\1" * (last - first)
+"""
+
+
+def test_processes_share_a_filter(implementation, bloom, tmp_path):
+    """Several write at the same time, into few blocks, and no key is lost; the twin has one writer at a time."""
+    each, processes = (20_000, 3) if implementation == "c" else (200, 2)
+    path = tmp_path / "filter"
+    path.write_bytes(bloom(2000, 0.001).to_bytes())
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        attached = bloom.attach(mapped)
+        command = [sys.executable, "-c", SHARED, implementation, str(path)]
+        started = []
+        for first in range(0, each * processes, each):
+            arguments = [*command, str(first), str(first + each)]
+            started.append(subprocess.Popen(arguments, stderr=subprocess.PIPE))
+            if implementation != "c":
+                started[-1].wait(60)
+        for process in started:
+            told = process.communicate(timeout=60)[1].decode()
+            assert process.returncode == 0, told
+        keys = numbers(0, each * processes)
+        assert attached.contains_many(keys) == b"\1" * len(keys)
+        with pytest.raises(ValueError, match="read-only"):
+            attached.add("a")
+        del attached
+
+
 # ---- Threads and memory ----
 
 
@@ -511,7 +636,11 @@ def every_call(bloom):
         lambda: bloom.from_bytes(bad[:70]),
         lambda: bloom.from_bytes(5),
         lambda: bloom.from_bytes(memoryview(bad)[::2]),
+        lambda: bloom.attach(bytes(70)),
+        lambda: bloom.attach(bytes(bad)).add("b"),
+        lambda: bloom.attach(5),
     ]
+    bloom.attach(bytearray(bad)).update(["b"])
     for call in calls:
         try:
             call()
@@ -571,6 +700,7 @@ def test_each_allocation_may_fail():
     calls = [
         lambda: bloom(100),
         lambda: bloom.from_bytes(data),
+        lambda: bloom.attach(data),
         lambda: made.to_bytes(),
         lambda: made.__reduce__(),
         lambda: made.update(some),
@@ -594,5 +724,5 @@ def test_each_allocation_may_fail():
                 testcapi.remove_mem_hooks()
             assert error is None or isinstance(error, (MemoryError, TypeError, ValueError))
             failed += isinstance(error, MemoryError)
-        assert failed > 0 or call is calls[7]
+        assert failed > 0 or call is calls[8]
         assert made.contains_many(numbers(0, 10)) == b"\1" * 10

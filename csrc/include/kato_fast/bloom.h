@@ -36,7 +36,8 @@ void kf_bloom_free(kf_bloom *bloom); /* NULL is allowed */
 /* wyhash of the key's bytes; key may be NULL where size is 0. */
 uint64_t kf_bloom_hash(const char *key, size_t size);
 
-/* True where the key was (probably) not yet there. */
+/* True where the key was (probably) not yet there. The filter must be
+ * writable, here and below. */
 bool kf_bloom_add(kf_bloom *bloom, uint64_t hash);
 bool kf_bloom_contains(const kf_bloom *bloom, uint64_t hash);
 
@@ -49,6 +50,7 @@ void kf_bloom_contains_many(const kf_bloom *bloom, const uint64_t *hashes,
 uint64_t kf_bloom_count(const kf_bloom *bloom); /* keys added and new */
 uint64_t kf_bloom_capacity(const kf_bloom *bloom);
 double kf_bloom_error_rate(const kf_bloom *bloom);
+bool kf_bloom_is_writable(const kf_bloom *bloom);
 
 /* The serialised form, little endian: a header of eight 64-bit fields and
  * the blocks.
@@ -64,5 +66,16 @@ void kf_bloom_to_bytes(const kf_bloom *bloom, uint8_t *out);
 KF_MUST_USE kf_status kf_bloom_from_bytes(const kf_alloc *alloc,
                                           const uint8_t *bytes, size_t size,
                                           kf_bloom **out, kf_error *err);
+
+/* The filter in the bytes themselves, borrowed until it is freed; more may
+ * follow. Only the header is checked, so this takes no longer for a large
+ * one. writable: keys may be added; several processes may do so at once, and
+ * none loses the key of another. What is added changes the blocks alone: the
+ * header keeps its count and its checksum of the blocks, so that others can
+ * attach, but from_bytes takes the bytes no more (to_bytes writes both
+ * anew). The count is the header's and what was added through this one. */
+KF_MUST_USE kf_status kf_bloom_attach(const kf_alloc *alloc, uint8_t *bytes,
+                                      size_t size, bool writable,
+                                      kf_bloom **out, kf_error *err);
 
 #endif
