@@ -19,11 +19,12 @@ HEADERS = CSRC / "include" / "kato_fast"
 
 # A part may import its own layer and the layers below. What is not listed has no place yet: give it one.
 LAYERS = (
-    {"_version", "profiles", "emotives", "client"},
+    {"_version", "profiles", "emotives", "client", "flags", "observe"},
     {"_core", "reference", "_mongo", "_redis", "_cbor"},
     {"native"},
     {"stores", "redis_client"},
     {"knowledge"},
+    {"rollout"},
     {"kato_fast"},  # the public names
     {"service"},
     {"cli", "__main__"},

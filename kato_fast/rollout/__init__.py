@@ -1,0 +1,12 @@
+"""Runs two paths where there are two: falls back, compares, tries on a few, takes back.
+
+``Choice(flag, name, original, candidate)`` takes the place of the original. ``explain()`` lists every fallback.
+"""
+
+from __future__ import annotations
+
+from kato_fast.rollout.choice import Choice
+from kato_fast.rollout.fallbacks import explain
+from kato_fast.rollout.reasons import REASONS, Declined, FallbackForbidden
+
+__all__ = ["REASONS", "Choice", "Declined", "FallbackForbidden", "explain"]

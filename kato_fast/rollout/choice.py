@@ -1,0 +1,128 @@
+"""The one place that chooses between an original and its replacement, and the only code that runs two paths."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+from time import perf_counter_ns
+from typing import Any, Callable, Optional
+
+from kato_fast import flags
+from kato_fast.flags import Mode, current
+from kato_fast.rollout.fallbacks import Ledger
+from kato_fast.rollout.parking import DECLINED, FAILED, FINE, Parking
+from kato_fast.rollout.reasons import Declined, FallbackForbidden, reason_of
+
+
+class Choice:
+    """Calls the original or the candidate, as the flag says; takes the place of the original.
+
+    Args:
+        flag: one of ``flags.FLAGS``.
+        name: of this place, for people and reports.
+        original, candidate: of the same signature, both sync, or the original async. As an attribute of a class, a
+            Choice binds like a function.
+        key: from the arguments, the session or node that canary chooses by; None without one.
+
+    A candidate that raises has had no effect: the original is called once with the same arguments. It raises Declined
+    where the case is not for it. Neither may change its arguments.
+    """
+
+    def __init__(
+        self,
+        flag: str,
+        name: str,
+        original: Callable,
+        candidate: Callable,
+        *,
+        key: Optional[Callable[..., Optional[str]]] = None,
+    ) -> None:
+        flags.check_flag(flag)
+        self.flag, self.name = flag, name
+        self.original, self.candidate = original, candidate
+        self.key = key
+        self.ledger = Ledger(flag, name)
+        self.parking = Parking()
+        self.is_async = inspect.iscoroutinefunction(original)
+        functools.update_wrapper(self, original, updated=())
+
+    def __repr__(self) -> str:
+        return f"<Choice {self.flag}/{self.name}: {current[self.flag]}; {self.original!r} or {self.candidate!r}>"
+
+    def __get__(self, instance: object, owner: Optional[type] = None) -> Any:
+        return self if instance is None else types.MethodType(self, instance)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        mode = current[self.flag]
+        if mode.kind == "off":
+            return self.original(*args, **kwargs)
+        if self.is_async:
+            return self._call_async(mode, args, kwargs)
+        if self._takes_candidate(mode, args, kwargs):
+            return self._candidate(mode, args, kwargs)
+        return self._original(args, kwargs)
+
+    def _takes_candidate(self, mode: Mode, args: tuple, kwargs: dict) -> bool:
+        if mode.kind == "shadow":
+            return False
+        if mode.kind == "canary":
+            key = None if self.key is None else self.key(*args, **kwargs)
+            if key is None or not flags.chosen(self.flag, key):
+                return False
+        if mode.kind == "require" or self.parking.open():
+            return True
+        self.ledger.fell_back("parked", 0, detail=self.parking.why)
+        return False
+
+    def _original(self, args: tuple, kwargs: dict) -> Any:
+        start = perf_counter_ns()
+        answer = self.original(*args, **kwargs)
+        self._original_took(perf_counter_ns() - start)
+        return answer
+
+    def _original_took(self, took: int) -> None:
+        self.parking.spent(took)
+        self.ledger.answered("original", took)
+
+    def _candidate(self, mode: Mode, args: tuple, kwargs: dict) -> Any:
+        start = perf_counter_ns()
+        try:
+            answer = self.candidate(*args, **kwargs)
+        except Exception as error:
+            self._failed(mode, error, perf_counter_ns() - start)
+        else:
+            self._candidate_took(perf_counter_ns() - start)
+            return answer
+        return self._original(args, kwargs)
+
+    def _candidate_took(self, took: int) -> None:
+        self.parking.note(FINE, took)
+        self.ledger.answered("candidate", took)
+
+    def _failed(self, mode: Mode, error: Exception, took: int) -> None:
+        """Count it; under ``require`` it goes on up."""
+        reason = reason_of(error)
+        if mode.kind == "require":
+            if isinstance(error, Declined):
+                raise FallbackForbidden(f"{self.flag} is on require, but {self.name} declined: {error}") from error
+            raise error
+        self.parking.note(DECLINED if isinstance(error, Declined) else FAILED, took)
+        self.ledger.fell_back(reason, took, error)
+
+    async def _call_async(self, mode: Mode, args: tuple, kwargs: dict) -> Any:
+        if self._takes_candidate(mode, args, kwargs):
+            start = perf_counter_ns()
+            try:
+                answer = self.candidate(*args, **kwargs)
+                if inspect.isawaitable(answer):
+                    answer = await answer
+            except Exception as error:
+                self._failed(mode, error, perf_counter_ns() - start)
+            else:
+                self._candidate_took(perf_counter_ns() - start)
+                return answer
+        start = perf_counter_ns()
+        answer = await self.original(*args, **kwargs)
+        self._original_took(perf_counter_ns() - start)
+        return answer

@@ -1,0 +1,54 @@
+"""Why the original answered although its flag says otherwise: every code there is, and what it means."""
+
+from __future__ import annotations
+
+import re
+
+#: The page docs/reason-codes.md is this table; a test compares both, and finds every code that the package uses.
+REASONS = {
+    "connection": "a connection broke or was refused",
+    "error": "the candidate raised an exception that has no code of its own",
+    "hang": "the candidate did not answer in time; nobody waits for it any more",
+    "no_key": "a stateful path needs a session or node to choose by, and none was named",
+    "os_error": "the operating system refused something",
+    "out_of_memory": "an allocation failed",
+    "parked": "the path failed too often or was slower than the original; it is tried again later",
+    "timeout": "a server did not answer in time",
+    "unplanned_writes": "a path that writes has no plan of its writes, so shadow cannot compare it",
+    "unsupported": "the candidate does not support this case or this version",
+}
+
+_CODE = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
+
+
+class Declined(Exception):
+    """Raised by a candidate when the case is not for it: the original answers, and that is no failure.
+
+    reason: a code of REASONS. detail: for people, short, without the content of requests.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        if not _CODE.fullmatch(reason):
+            raise ValueError(f"reason must be a code such as out_of_memory, not {reason[:60]!r}")
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason, self.detail = reason, detail
+
+
+class FallbackForbidden(RuntimeError):
+    """Raised under ``require`` where another mode would have let the original answer."""
+
+
+def reason_of(error: BaseException) -> str:
+    """The code of an exception."""
+    if isinstance(error, Declined):
+        return error.reason
+    for kind, code in (
+        (MemoryError, "out_of_memory"),
+        (TimeoutError, "timeout"),
+        (ConnectionError, "connection"),
+        (OSError, "os_error"),
+        (NotImplementedError, "unsupported"),
+    ):
+        if isinstance(error, kind):
+            return code
+    return "error"
