@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kato_fast.service.models import Error
+from kato_fast.service.models import Error, NotFound
 
 
 class BareRoute(APIRoute):
@@ -29,9 +29,17 @@ class BareRoute(APIRoute):
         return handle
 
 
-def answers(model: Optional[type[BaseModel]] = None, *statuses: int) -> dict[int, dict[str, Any]]:
+#: KATO's own answer where a session's path meets a defect that is reproduced.
+_PLAIN_500 = {"description": "As KATO", "content": {"text/plain": {"example": "Internal Server Error"}}}
+
+
+def answers(
+    model: Optional[type[BaseModel]] = None, *statuses: int, plain_500: bool = False
+) -> dict[int, dict[str, Any]]:
     """The ``responses=`` of a route: its model for 200, the error form for others."""
-    described: dict = {status: {"model": Error} for status in statuses}
+    described: dict = {status: {"model": NotFound if status == 404 else Error} for status in statuses}
+    if plain_500:
+        described[500] = _PLAIN_500
     if model is not None:
         described[200] = {"model": model}
     return described

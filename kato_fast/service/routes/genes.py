@@ -16,7 +16,7 @@ from kato_fast.service.state import dumps, reply, service_of
 router = APIRouter(tags=["genes"])
 
 
-@router.get("/gene/{gene_name}", responses=answers(None, 404))
+@router.get("/gene/{gene_name}", responses=answers(models.Gene, 404))
 async def read_gene(request: Request, gene_name: str) -> Response:
     """One value: the session's if set, else the default."""
     service = service_of(request)
@@ -26,7 +26,7 @@ async def read_gene(request: Request, gene_name: str) -> Response:
     return reply(dumps({"gene": gene_name, "value": known[gene_name]}))
 
 
-@router.post("/genes/update", responses=answers(None, 422), openapi_extra=models.body(models.Genes))
+@router.post("/genes/update", responses=answers(models.GenesUpdated, 422), openapi_extra=models.body(models.Genes))
 async def update_genes(request: Request) -> Response:
     """Set values, given directly or under ``genes``: all of them or none, which is told with status 200."""
     service = service_of(request)

@@ -44,7 +44,7 @@ async def observe(request: Request) -> Response:
 
 @router.post(
     "/sessions/{session_id}/observe",
-    responses=answers(models.ObservationResult, 404, 422),
+    responses=answers(models.ObservationResult, 404, 422, plain_500=True),
     openapi_extra=models.body(models.ObservationData),
 )
 async def observe_in_session(request: Request, session_id: str) -> Response:
@@ -99,7 +99,7 @@ async def learn(request: Request) -> Response:
     return reply(_learned("learned", name, None, processor.id, "Pattern learned successfully"))
 
 
-@router.post("/sessions/{session_id}/learn", responses=answers(models.LearnResult, 400, 404))
+@router.post("/sessions/{session_id}/learn", responses=answers(models.LearnResult, 400, 404, plain_500=True))
 async def learn_in_session(request: Request, session_id: str) -> Response:
     """Learn the session's short-term memory. One symbol alone is thrown away; the message always counts 0 events."""
     service = service_of(request)

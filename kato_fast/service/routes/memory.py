@@ -75,8 +75,8 @@ def _stm(events, session_id: Optional[str]) -> bytes:
     return dumps({"stm": events, "session_id": session_id, "length": len(events)})
 
 
-@router.post("/clear-stm")
-@router.post("/clear-short-term-memory", operation_id="clear_short_term_memory")
+@router.post("/clear-stm", responses=answers(models.Done))
+@router.post("/clear-short-term-memory", operation_id="clear_short_term_memory", responses=answers(models.Done))
 async def clear_stm(request: Request) -> Response:
     """Empty the session's short-term memory; emotives and predictions of the processor stay."""
     service = service_of(request)
@@ -86,7 +86,7 @@ async def clear_stm(request: Request) -> Response:
     return reply(b'{"status":"okay","message":"stm-cleared"}')
 
 
-@router.post("/sessions/{session_id}/clear-stm", responses=answers(None, 404))
+@router.post("/sessions/{session_id}/clear-stm", responses=answers(models.SessionDone, 404))
 async def clear_stm_of_session(request: Request, session_id: str) -> Response:
     """Empty the session's short-term memory."""
     service = service_of(request)
@@ -97,8 +97,8 @@ async def clear_stm_of_session(request: Request, session_id: str) -> Response:
     return reply(dumps({"status": "cleared", "session_id": session_id}))
 
 
-@router.post("/clear-all", responses=answers(None, 500))
-@router.post("/clear-all-memory", operation_id="clear_all_memory", responses=answers(None, 500))
+@router.post("/clear-all", responses=answers(models.Done, 500))
+@router.post("/clear-all-memory", operation_id="clear_all_memory", responses=answers(models.Done, 500))
 async def clear_all(request: Request) -> Response:
     """Forget everything the user's processor knows."""
     service = service_of(request)
@@ -113,7 +113,7 @@ async def clear_all(request: Request) -> Response:
     return reply(b'{"status":"okay","message":"all-cleared"}')
 
 
-@router.get("/pattern/{pattern_id}")
+@router.get("/pattern/{pattern_id}", responses=answers(models.PatternAnswer))
 async def pattern(request: Request, pattern_id: str) -> Response:
     """One learned pattern, by its name with or without ``PTRN|``. Unknown ones are told with status 200."""
     service = service_of(request)
@@ -127,7 +127,7 @@ async def pattern(request: Request, pattern_id: str) -> Response:
     return reply(dumps({"pattern": answer}))
 
 
-@router.get("/percept-data")
+@router.get("/percept-data", responses=answers(models.PerceptData))
 async def percept_data(request: Request) -> Response:
     """The last observation as it came in."""
     service = service_of(request)
@@ -135,7 +135,7 @@ async def percept_data(request: Request) -> Response:
     return reply(dumps({"percept_data": processor.percept}))
 
 
-@router.get("/cognition-data")
+@router.get("/cognition-data", responses=answers(models.CognitionData))
 async def cognition_data(request: Request) -> Response:
     """What the processor made of the last observation."""
     service = service_of(request)

@@ -37,7 +37,7 @@ async def create(request: Request) -> Response:
     return reply(_info(session, wanted.ttl_seconds or DEFAULT_TTL))
 
 
-@router.get("/sessions/count")
+@router.get("/sessions/count", responses=answers(models.SessionCount))
 async def count(request: Request) -> Response:
     """Number of unexpired sessions."""
     return reply(dumps({"active_session_count": service_of(request).sessions.count()}))
@@ -70,7 +70,7 @@ def _utc(moment) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
-@router.delete("/sessions/{session_id}", responses=answers(None, 404))
+@router.delete("/sessions/{session_id}", responses=answers(models.SessionDone, 404))
 async def delete(request: Request, session_id: str) -> Response:
     """Delete a session; the knowledge of its user stays."""
     service_of(request).sessions.delete(request.scope[SESSION])
@@ -78,7 +78,9 @@ async def delete(request: Request, session_id: str) -> Response:
 
 
 @router.post(
-    "/sessions/{session_id}/config", responses=answers(None, 404, 422), openapi_extra=models.body(models.Genes)
+    "/sessions/{session_id}/config",
+    responses=answers(models.SessionConfigured, 404, 422, plain_500=True),
+    openapi_extra=models.body(models.Genes),
 )
 async def configure(request: Request, session_id: str) -> Response:
     """Set values, given directly or under ``config``. Ranges are not checked, unknown keys are dropped."""
@@ -97,7 +99,7 @@ async def configure(request: Request, session_id: str) -> Response:
     return reply(dumps({"status": "okay", "message": "Configuration updated", "session_id": session_id}))
 
 
-@router.post("/sessions/{session_id}/extend", responses=answers(None, 404, 422))
+@router.post("/sessions/{session_id}/extend", responses=answers(models.SessionExtended, 404, 422))
 async def extend(request: Request, session_id: str, ttl_seconds: int = 3600) -> Response:
     """New end of the session: that many seconds from now."""
     try:
