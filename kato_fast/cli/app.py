@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from kato_fast.cli import doctor, learn, predict, serve, status
+from kato_fast.cli import doctor, learn, predict, serve, snapshot, status
 
 app = typer.Typer(
     name="kato-fast",
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -25,5 +25,6 @@ def _main(
 app.command("serve", help=serve.HELP)(serve.serve)
 app.command("learn", help=learn.HELP)(learn.learn)
 app.command("predict", help=predict.HELP)(predict.predict)
+app.command("snapshot", help=snapshot.HELP)(snapshot.snapshot)
 app.command("doctor", help=doctor.HELP)(doctor.doctor)
 app.command("status", help=status.HELP)(status.status)

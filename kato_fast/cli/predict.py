@@ -15,6 +15,9 @@ MAX_STATE_BYTES = 64 << 20
 #: Events of the future that a row of the table shows, and characters of each.
 NEXT_EVENTS, NEXT_CHARACTERS = 3, 100
 
+#: What a snapshot file begins with.
+SNAPSHOT = b"KFSNAP\x1a\n"
+
 HELP = help_text(
     """Predict from a store: the learned sequences that the state belongs to, best first.
 
@@ -28,7 +31,7 @@ The state is given as symbols, as JSON (a list of symbols or of events), or as P
 
 @command("predict")
 def predict(
-    data: Annotated[Path, typer.Option("--data", metavar="FILE", help="SQLite file that was learned into.")],
+    data: Annotated[Path, typer.Option("--data", metavar="FILE", help="SQLite file that was learned into, or a snapshot.")],
     symbols: Annotated[
         Optional[list[str]], typer.Argument(metavar="[SYMBOL]...", help="The state, symbol by symbol.")
     ] = None,
@@ -79,6 +82,9 @@ def opened(data: Path, implementation: Optional[str] = None) -> Any:
         raise Problem(f"no file {str(data)!r}; kato-fast learn makes one")
     from kato_fast import KnowledgeBase
 
+    with data.open("rb") as file:
+        if file.read(len(SNAPSHOT)) == SNAPSHOT:
+            return KnowledgeBase.open(data, implementation=implementation)
     return KnowledgeBase(data, implementation=implementation)
 
 

@@ -27,7 +27,7 @@ pytest.importorskip("rich", reason="the command line needs the extra: kato_fast[
 from kato_fast.cli import main  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("serve", "learn", "predict", "doctor", "status")
+COMMANDS = ("serve", "learn", "predict", "snapshot", "doctor", "status")
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -107,6 +107,13 @@ class TestAll:
         done = run("--help")
         assert done.stdout == run().stdout and done.returncode == 0
         assert all(f"\n  {command} " in done.stdout for command in COMMANDS)
+
+    @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+    def test_completion(self, shell: str) -> None:
+        """What the shell sources, and what it then asks."""
+        assert "kato-fast" in run_program("--show-completion", shell).stdout
+        asking = environment(_KATO_FAST_COMPLETE="complete_bash", COMP_WORDS="kato-fast pre", COMP_CWORD="1")
+        assert run_program(env=asking).stdout.split() == ["predict"]
 
     @pytest.mark.parametrize("words", ["nonsense", "learn", "predict --limit x", "doctor --what"])
     def test_wrong_usage(self, words: str) -> None:
@@ -311,6 +318,40 @@ class TestDoctor:
         done = run("doctor", "--data", tmp_path)
         plain(done, 1)
         assert "FINDING  store" in done.stdout
+
+
+class TestSnapshot:
+    """Only the C engine writes snapshots, so these start the program with it where it was built."""
+
+    @pytest.fixture
+    def file(self, data: Path, tmp_path: Path) -> Path:
+        pytest.importorskip("kato_fast._core", reason="the C engine is not built")
+        file = tmp_path / "kb.snapshot"
+        done = run_program("snapshot", file, "--data", data, env=environment(KATO_FAST_IMPL="c"))
+        plain(done, 0)
+        assert f"{file}: 6 patterns" in done.stdout
+        return file
+
+    def test_it_answers_as_the_store(self, file: Path, data: Path) -> None:
+        shown = [run("predict", "--data", path, "One", "two", "--json") for path in (file, data)]
+        predictions = [answer(done, "predict")["predictions"] for done in shown]
+        assert predictions[0] == predictions[1] != []
+
+    def test_checking_shows_what_it_holds(self, file: Path) -> None:
+        found = answer(run("snapshot", file, "--json"), "snapshot")
+        assert (found["patterns"], found["profile"]) == (6, "kato-2025-09")
+        assert found["file_bytes"] == file.stat().st_size
+
+    def test_a_damaged_one_is_told(self, file: Path) -> None:
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 1
+        file.write_bytes(content)
+        assert "is damaged" in plain(run("snapshot", file), 2)
+
+    def test_wrong_files(self, data: Path, tmp_path: Path) -> None:
+        assert "no file" in plain(run("snapshot", tmp_path / "none"), 2)
+        assert "is no snapshot" in plain(run("snapshot", data), 2)
+        assert "is the store itself" in plain(run("snapshot", data, "--data", data), 2)
 
 
 class TestStatus:
