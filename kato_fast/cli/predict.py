@@ -31,7 +31,9 @@ The state is given as symbols, as JSON (a list of symbols or of events), or as P
 
 @command("predict")
 def predict(
-    data: Annotated[Path, typer.Option("--data", metavar="FILE", help="SQLite file that was learned into, or a snapshot.")],
+    data: Annotated[
+        Path, typer.Option("--data", metavar="FILE", help="SQLite file that was learned into, or a snapshot.")
+    ],
     symbols: Annotated[
         Optional[list[str]], typer.Argument(metavar="[SYMBOL]...", help="The state, symbol by symbol.")
     ] = None,

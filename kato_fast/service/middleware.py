@@ -35,7 +35,7 @@ class SessionMiddleware:
         if path.startswith("/sessions/"):
             session_id = _session_in(path, scope["method"])
             if session_id is not None:
-                session = scope[SESSION] = self.service.sessions.get(session_id)
+                session = scope[SESSION] = await self.service.desk.find(session_id)
                 if session is None:
                     await not_found(session_id)(scope, receive, send)
                     return

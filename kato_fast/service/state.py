@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kato_fast.service.body import unprocessable
+from kato_fast.service.desk import Desk, OneProcess
 from kato_fast.service.naming import sessions_path
 from kato_fast.service.processors import Processors, open_data_dir
 from kato_fast.service.sessions import Session, Sessions, TooManySessions
@@ -40,7 +41,7 @@ def reply(body: bytes, status: int = 200) -> Response:
 class Service:
     """Settings, sessions and processors of one application. open() and close() run on its event loop."""
 
-    sessions: Sessions
+    desk: Desk
     processors: Processors
 
     def __init__(self, settings: Settings) -> None:
@@ -53,7 +54,7 @@ class Service:
         data_dir = self.settings.data_dir
         open_data_dir(data_dir)
         self.started = time.time()
-        self.sessions = Sessions(data_dir and sessions_path(data_dir), self.settings.max_sessions)
+        self.desk = OneProcess(Sessions(data_dir and sessions_path(data_dir), self.settings.max_sessions))
         self.processors = Processors(self.settings)
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
 
@@ -61,30 +62,30 @@ class Service:
         """Stop sweeping, close the files."""
         self._sweeper.cancel()
         await self.processors.close()
-        self.sessions.close()
+        await self.desk.close()
 
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_EVERY)
             try:
-                self.sessions.sweep()
+                self.desk.sweep()
                 self.processors.sweep()
             except Exception:
                 log.exception("sweeping failed; the next one is in %d s", SWEEP_EVERY)
 
-    def user_session(self, request: Request, endpoint: Optional[str] = None) -> Session:
+    async def user_session(self, request: Request, endpoint: Optional[str] = None) -> Session:
         """The session of the user that the request's headers name; made if there is none."""
         user_id = user_of(request, self.settings.max_id_length)
-        session = self.sessions.of_user(user_id)
+        session = await self.desk.of_user(user_id)
         if session is None:
             metadata = {"type": "auto_created", "endpoint": endpoint or request.url.path}
-            session = self.new_session(user_id, metadata, None)
+            session = await self.new_session(user_id, metadata, None)
         return session
 
-    def new_session(self, user_id: str, metadata: dict, ttl: Optional[int]) -> Session:
+    async def new_session(self, user_id: str, metadata: dict, ttl: Optional[int]) -> Session:
         """The user's session, else a new one; answers 503 at the limit, 422 where the end is beyond all dates."""
         try:
-            return self.sessions.get_or_create(user_id, metadata, ttl)
+            return await self.desk.get_or_create(user_id, metadata, ttl)
         except TooManySessions:
             raise HTTPException(503, f"There are {self.settings.max_sessions} sessions already") from None
         except OverflowError:

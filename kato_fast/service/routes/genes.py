@@ -20,7 +20,7 @@ router = APIRouter(tags=["genes"])
 async def read_gene(request: Request, gene_name: str) -> Response:
     """One value: the session's if set, else the default."""
     service = service_of(request)
-    known = genes.readable(service.user_session(request).config, service.settings)
+    known = genes.readable((await service.user_session(request)).config, service.settings)
     if gene_name not in known:
         raise HTTPException(404, f"Gene '{gene_name}' not found")
     return reply(dumps({"gene": gene_name, "value": known[gene_name]}))
@@ -32,13 +32,13 @@ async def update_genes(request: Request) -> Response:
     service = service_of(request)
     data = await object_of(request)
     values = data.get("genes", data)
-    session = service.user_session(request)
+    session = await service.user_session(request)
     try:
         config = genes.updated(session.config, values)
     except genes.Invalid:
         return reply(b'{"status":"error","message":"Invalid gene values"}')
     check_size(config, ("body",), service.settings.max_metadata_bytes)
-    service.sessions.set_config(session, config)
+    await service.desk.set_config(session, config)
     processor = service.processors.running(session.user_id)
     if processor is not None:  # the mode reaches it at once, also a default; the others with the next request
         processor.genes["stm_mode"] = gene(config, "stm_mode", service.settings)

@@ -28,9 +28,9 @@ async def observe(request: Request) -> Response:
     """Observe one event: it joins the short-term memory, predictions are made, and learning happens when it is full."""
     service = service_of(request)
     observation = observation_of(await json_of(request), str(uuid.uuid4()))
-    session = service.user_session(request, "observe")
+    session = await service.user_session(request, "observe")
     processor = await service.processors.of(session)
-    async with processor.lock:
+    async with service.desk.turn(processor, session):
         try:
             learned, stm = await processor.observe(session.stm, observation)
         except OverLimit as error:
@@ -38,7 +38,7 @@ async def observe(request: Request) -> Response:
         except HostError as error:
             raise HTTPException(500, f"Observation failed: {error}") from None
         moment = processor.time
-        service.sessions.set_stm(session, stm)
+        service.desk.set_stm(session, stm)
     return reply(_observed(None, processor.id, None, moment, observation.unique_id, learned))
 
 
@@ -53,7 +53,7 @@ async def observe_in_session(request: Request, session_id: str) -> Response:
     session = request.scope[SESSION]
     observation = observation_of(await json_of(request), f"obs-{uuid.uuid4().hex}")
     processor = await service.processors.of(session)
-    async with processor.lock:
+    async with service.desk.turn(processor, session):
         check_alive(session)
         try:
             learned, stm = await processor.observe(session.stm, observation)
@@ -62,7 +62,7 @@ async def observe_in_session(request: Request, session_id: str) -> Response:
         except HostError:
             return PlainTextResponse("Internal Server Error", 500)
         moment = processor.time
-        service.sessions.set_stm(session, stm)
+        service.desk.set_stm(session, stm)
     return reply(_observed(session_id, session.user_id, len(session.stm), moment, observation.unique_id, learned))
 
 
@@ -84,9 +84,9 @@ def _observed(session_id, processor_id, stm_length, time: int, unique_id: str, l
 async def learn(request: Request) -> Response:
     """Learn the short-term memory, which is empty afterwards; below two symbols nothing happens."""
     service = service_of(request)
-    session = service.user_session(request)
+    session = await service.user_session(request)
     processor = await service.processors.of(session)
-    async with processor.lock:
+    async with service.desk.turn(processor, session):
         symbols = session.symbols()
         if symbols < 2:
             message = f"Cannot learn pattern: STM requires at least 2 symbols, found {symbols}"
@@ -95,7 +95,7 @@ async def learn(request: Request) -> Response:
             name = await processor.learn(session.stm)
         except HostError as error:
             raise HTTPException(500, f"Learning failed: {error}") from None
-        service.sessions.set_stm(session, [])
+        service.desk.set_stm(session, [])
     return reply(_learned("learned", name, None, processor.id, "Pattern learned successfully"))
 
 
@@ -105,7 +105,7 @@ async def learn_in_session(request: Request, session_id: str) -> Response:
     service = service_of(request)
     session = request.scope[SESSION]
     processor = await service.processors.of(session)
-    async with processor.lock:
+    async with service.desk.turn(processor, session):
         check_alive(session)
         if not session.stm:
             raise HTTPException(400, "Cannot learn from empty STM")
@@ -113,7 +113,7 @@ async def learn_in_session(request: Request, session_id: str) -> Response:
             name = await processor.learn(session.stm)
         except HostError:
             return PlainTextResponse("Internal Server Error", 500)
-        service.sessions.set_stm(session, [])
+        service.desk.set_stm(session, [])
     return reply(_learned("learned", name, session_id, None, f"Learned pattern {name} from 0 events"))
 
 

@@ -14,7 +14,8 @@ from kato_fast.service.middleware import SESSION
 from kato_fast.service.processor import Processor
 from kato_fast.service.routes import BareRoute, answers
 from kato_fast.service.routes.learning import check_alive
-from kato_fast.service.state import dumps, reply, service_of
+from kato_fast.service.sessions import Session
+from kato_fast.service.state import Service, dumps, reply, service_of
 
 router = APIRouter(tags=["memory"], route_class=BareRoute)
 
@@ -32,7 +33,7 @@ _UNIQUE_ID = {"parameters": [{"name": "unique_id", "in": "query", "required": Fa
 async def predictions(request: Request) -> Response:
     """The predictions of the last observation; never computed again. A ``unique_id`` is a 500, as in KATO."""
     service = service_of(request)
-    processor = await service.processors.of(service.user_session(request))
+    processor = await _processor(service, await service.user_session(request))
     unique_id = request.query_params.get("unique_id")
     if unique_id:
         raise HTTPException(500, "Predictions failed: 'str' object has no attribute 'get'")
@@ -43,9 +44,16 @@ async def predictions(request: Request) -> Response:
 @router.get("/sessions/{session_id}/predictions", responses=answers(models.Predictions, 404))
 async def predictions_of_session(request: Request, session_id: str) -> Response:
     """The predictions of the last observation of the session's user, whichever session it came from."""
-    processor = await service_of(request).processors.of(request.scope[SESSION])
+    processor = await _processor(service_of(request), request.scope[SESSION])
     tail = {"session_id": session_id, "processor_id": None, "count": processor.count(), "time": None, "unique_id": None}
     return reply(_predictions(processor, tail, name=False))
+
+
+async def _processor(service: Service, session: Session) -> Processor:
+    """The session's processor, to be read."""
+    processor = await service.processors.of(session)
+    await service.desk.refresh(processor, session)
+    return processor
 
 
 def _predictions(processor: Processor, tail: dict, name: bool) -> bytes:
@@ -59,8 +67,8 @@ def _predictions(processor: Processor, tail: dict, name: bool) -> bytes:
 async def stm(request: Request) -> Response:
     """The short-term memory of the user's session."""
     service = service_of(request)
-    session = service.user_session(request)
-    processor = await service.processors.of(session)
+    session = await service.user_session(request)
+    processor = await _processor(service, session)
     processor.stm = session.stm
     return reply(_stm(session.stm, None))
 
@@ -80,9 +88,9 @@ def _stm(events, session_id: Optional[str]) -> bytes:
 async def clear_stm(request: Request) -> Response:
     """Empty the session's short-term memory; emotives and predictions of the processor stay."""
     service = service_of(request)
-    session = service.user_session(request)
-    async with (await service.processors.of(session)).lock:
-        service.sessions.set_stm(session, [])
+    session = await service.user_session(request)
+    async with service.desk.turn(await service.processors.of(session), session):
+        service.desk.set_stm(session, [])
     return reply(b'{"status":"okay","message":"stm-cleared"}')
 
 
@@ -91,9 +99,9 @@ async def clear_stm_of_session(request: Request, session_id: str) -> Response:
     """Empty the session's short-term memory."""
     service = service_of(request)
     session = request.scope[SESSION]
-    async with (await service.processors.of(session)).lock:
+    async with service.desk.turn(await service.processors.of(session), session):
         check_alive(session)
-        service.sessions.set_stm(session, [])
+        service.desk.set_stm(session, [])
     return reply(dumps({"status": "cleared", "session_id": session_id}))
 
 
@@ -102,10 +110,10 @@ async def clear_stm_of_session(request: Request, session_id: str) -> Response:
 async def clear_all(request: Request) -> Response:
     """Forget everything the user's processor knows."""
     service = service_of(request)
-    session = service.user_session(request)
+    session = await service.user_session(request)
     processor = await service.processors.of(session)
-    async with processor.lock:
-        service.sessions.set_stm(session, [])
+    async with service.desk.turn(processor, session):
+        service.desk.set_stm(session, [])
         try:
             await processor.clear_all()
         except OSError as error:
@@ -117,7 +125,7 @@ async def clear_all(request: Request) -> Response:
 async def pattern(request: Request, pattern_id: str) -> Response:
     """One learned pattern, by its name with or without ``PTRN|``. Unknown ones are told with status 200."""
     service = service_of(request)
-    processor = await service.processors.of(service.user_session(request))
+    processor = await _processor(service, await service.user_session(request))
     name = pattern_id[5:] if pattern_id.startswith("PTRN|") else pattern_id
     found = processor.kb.pattern(name)
     if found is None:
@@ -131,7 +139,7 @@ async def pattern(request: Request, pattern_id: str) -> Response:
 async def percept_data(request: Request) -> Response:
     """The last observation as it came in."""
     service = service_of(request)
-    processor = await service.processors.of(service.user_session(request))
+    processor = await _processor(service, await service.user_session(request))
     return reply(dumps({"percept_data": processor.percept}))
 
 
@@ -139,5 +147,5 @@ async def percept_data(request: Request) -> Response:
 async def cognition_data(request: Request) -> Response:
     """What the processor made of the last observation."""
     service = service_of(request)
-    processor = await service.processors.of(service.user_session(request))
+    processor = await _processor(service, await service.user_session(request))
     return reply(b'{"cognition_data":%b}' % processor.cognition_json(dumps))

@@ -30,7 +30,7 @@ async def health(request: Request) -> Response:
                 "issues": [],
                 "metrics_collected": 0,
                 "last_collection": service.started,
-                "active_sessions": service.sessions.count(),
+                "active_sessions": await service.desk.count(),
                 "timestamp": _now(),
             }
         )
@@ -47,7 +47,7 @@ async def status(request: Request) -> Response:
                 "status": "healthy",
                 "base_processor_id": service.settings.service_name,
                 "uptime_seconds": time.time() - service.started,
-                "sessions": service.sessions.stats(),
+                "sessions": await service.desk.stats(),
                 "processors": service.processors.stats(),
                 "version": VERSION,
             }

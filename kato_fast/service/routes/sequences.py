@@ -34,20 +34,20 @@ async def observe_sequence(request: Request) -> Response:
         raise HTTPException(422, "Missing required field: observations")
     if not isinstance(observations, list):
         raise HTTPException(422, "Field 'observations' must be a list")
-    session = service.user_session(request)
+    session = await service.user_session(request)
     processor = await service.processors.of(session)
     clock.passed("initialization")
     try:
         limits = service.settings.max_sequence, service.settings.max_id_length
         items = sequence_of(data, *limits, sort=not processor.keeps_order)
-        async with processor.lock:
+        async with service.desk.turn(processor, session):
             run = _Run(processor, data, clock)
             processor.check_sequence(items, run.alone)
             clock.passed("batch_preparation")
             try:
                 await run.observe_all(items)
             finally:  # a failure leaves what was done, as in KATO
-                service.sessions.set_stm(session, run.stm)
+                service.desk.set_stm(session, run.stm)
             predictions = processor.predictions_json(name=True)
     except OverLimit as error:
         over_limit(error)

@@ -33,20 +33,20 @@ async def create(request: Request) -> Response:
     check_id(wanted.user_id, ("body", "user_id"), service.settings.max_id_length)
     metadata = wanted.metadata or {}
     check_size(metadata, ("body", "metadata"), service.settings.max_metadata_bytes)
-    session = service.new_session(wanted.user_id, metadata, wanted.ttl_seconds)
+    session = await service.new_session(wanted.user_id, metadata, wanted.ttl_seconds)
     return reply(_info(session, wanted.ttl_seconds or DEFAULT_TTL))
 
 
 @router.get("/sessions/count", responses=answers(models.SessionCount))
 async def count(request: Request) -> Response:
     """Number of unexpired sessions."""
-    return reply(dumps({"active_session_count": service_of(request).sessions.count()}))
+    return reply(dumps({"active_session_count": await service_of(request).desk.count()}))
 
 
 @router.get("/sessions/{session_id}", responses=answers(models.SessionInfo, 404))
 async def show(request: Request, session_id: str) -> Response:
     """One session; ``ttl_seconds`` is what remains."""
-    session = service_of(request).sessions.get(session_id)
+    session = await service_of(request).desk.find(session_id)
     if session is None:
         raise HTTPException(404, f"Session {session_id} not found or expired")
     return reply(_info(session, session.remaining()))
@@ -73,7 +73,7 @@ def _utc(moment) -> str:
 @router.delete("/sessions/{session_id}", responses=answers(models.SessionDone, 404))
 async def delete(request: Request, session_id: str) -> Response:
     """Delete a session; the knowledge of its user stays."""
-    service_of(request).sessions.delete(request.scope[SESSION])
+    await service_of(request).desk.delete(request.scope[SESSION])
     return reply(dumps({"status": "deleted", "session_id": session_id}))
 
 
@@ -94,7 +94,7 @@ async def configure(request: Request, session_id: str) -> Response:
         unprocessable("dict_type", ("body", "config"), "Input should be a valid dictionary", values)
     config = genes.assigned(session.config, values)
     check_size(config, ("body", "config"), service.settings.max_metadata_bytes)
-    service.sessions.set_config(session, config)
+    await service.desk.set_config(session, config)
     await service.processors.of(session)
     return reply(dumps({"status": "okay", "message": "Configuration updated", "session_id": session_id}))
 
@@ -103,7 +103,7 @@ async def configure(request: Request, session_id: str) -> Response:
 async def extend(request: Request, session_id: str, ttl_seconds: int = 3600) -> Response:
     """New end of the session: that many seconds from now."""
     try:
-        service_of(request).sessions.extend(request.scope[SESSION], ttl_seconds)
+        await service_of(request).desk.extend(request.scope[SESSION], ttl_seconds)
     except OverflowError:
         msg = "The session would end beyond the years 1 to 9999"
         unprocessable("date_range", ("query", "ttl_seconds"), msg, ttl_seconds)
