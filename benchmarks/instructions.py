@@ -23,17 +23,20 @@ PATTERNS = 2_048
 #: callgrind knows no AVX-512.
 LEVELS = ("scalar", "avx2")
 LENGTHS = (10, 20, 50)
-#: Mode of the program to the function that is counted, callees included. The last has no variants.
-KERNELS = {"align": "kf_align_local_many", "postings": "kf_postings_candidates", "lcs": "kf_align_lcs"}
-ONE_VARIANT = {"lcs"}
+#: Mode of the program to the function that is counted, callees included.
+KERNELS = {
+    "align": "kf_align_local_many",
+    "blocks": "kf_align_blocks",
+    "postings": "kf_postings_candidates",
+    "lcs": "kf_align_lcs",
+}
 #: Rounds times states of the program.
 REPEATS = 5 * 8
 
 
 def names() -> list[str]:
     """``align avx2 20`` and so on."""
-    levels = {kernel: LEVELS[:1] if kernel in ONE_VARIANT else LEVELS for kernel in KERNELS}
-    return [f"{kernel} {level} {m}" for kernel in KERNELS for level in levels[kernel] for m in LENGTHS]
+    return [f"{kernel} {level} {m}" for kernel in KERNELS for level in LEVELS for m in LENGTHS]
 
 
 def count(name: str) -> float:

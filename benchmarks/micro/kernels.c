@@ -163,7 +163,7 @@ run_align(const uint32_t *ids)
 static uint64_t
 run_blocks(const uint32_t *ids)
 {
-    kf_block blocks[N_MAX];
+    kf_block blocks[N_MAX + 1];
     uint64_t sum = 0;
     for (int s = 0; s < STATES; s++) {
         for (const kf_run *run = segment->runs; run->n != 0; run++) {

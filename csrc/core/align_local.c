@@ -4,19 +4,19 @@
 #include "kato_fast/symbols.h"
 #include "kernels/align_kernel.h"
 
-static kf_align_kernel *
-kernel_of(kf_cpu_level level)
+const kf_align_variant *
+kf_align_variant_of(kf_cpu_level level)
 {
 #if defined(__x86_64__) && defined(__GNUC__)
     if (level == KF_CPU_AVX512) {
-        return kf_align_kernel_avx512;
+        return &kf_align_avx512;
     }
     if (level == KF_CPU_AVX2) {
-        return kf_align_kernel_avx2;
+        return &kf_align_avx2;
     }
 #endif
     (void)level;
-    return kf_align_kernel_scalar;
+    return &kf_align_scalar;
 }
 
 kf_status
@@ -28,7 +28,7 @@ kf_align_local_new(const kf_alloc *alloc, kf_cpu_level level,
         return kf_no_memory(err);
     }
     local->alloc = *alloc;
-    local->kernel = kernel_of(level);
+    local->kernel = kf_align_variant_of(level)->many;
     *out = local;
     return KF_OK;
 }
@@ -180,7 +180,7 @@ align_long(kf_align_local *local, uint32_t id_bytes, const kf_align_task *task,
     }
     *out = (kf_alignment){0, 0, 0, 0};
     if (words.count >= task->need) {
-        kf_align_words_run(&words, local->m, out);
+        kf_align_words_run(&words, local->m, NULL, out);
     }
     if (symbols != NULL) {
         *symbols = all_symbols(&words);

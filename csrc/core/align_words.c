@@ -1,41 +1,17 @@
 #include "kato_fast/align_words.h"
 
+#include "align_drive.h"
+
 #define WORD_BITS 64
-/* Every block leaves at most one task behind, and there are at most 32 of
- * more than one symbol. */
-#define TASKS (WORD_BITS / 2 + 2)
-
-/* Matched positions low..high-1 against the state's positions from..to-1. */
-typedef struct {
-    uint32_t low;
-    uint32_t high;
-    uint32_t from;
-    uint32_t to;
-} task;
-
-/* Bits from..to-1, to <= 64. */
-static inline uint64_t
-bits_between(uint32_t from, uint32_t to)
-{
-    uint64_t below = to == WORD_BITS ? ~(uint64_t)0 : ((uint64_t)1 << to) - 1;
-    return from == WORD_BITS ? 0 : below & (~(uint64_t)0 << from);
-}
-
-/* Blocks come in any order. */
-static inline void
-add_block(kf_alignment *sum, uint32_t i, uint32_t k)
-{
-    sum->first = sum->blocks == 0 || i < sum->first ? i : sum->first;
-    sum->end = i + k > sum->end ? i + k : sum->end;
-    sum->matched += k;
-    sum->blocks++;
-}
+/* Every block of more than one symbol leaves an area behind, and there are
+ * at most 32. */
+#define AREAS (WORD_BITS / 2 + 1)
 
 /* The ends of single matches, and the first position that has one. */
 static uint32_t
-start_level(const kf_align_words *words, const task *range)
+start_level(const kf_align_words *words, const kf_align_area *range)
 {
-    uint64_t allowed = bits_between(range->from, range->to);
+    uint64_t allowed = kf_align_bits(range->from, range->to);
     uint32_t first = range->high;
     for (uint32_t p = range->high; p-- > range->low;) {
         words->level[p] = words->mask[p] & allowed;
@@ -44,15 +20,13 @@ start_level(const kf_align_words *words, const task *range)
     return first;
 }
 
-/* The longest run of the sub-problem: out->k is 0 where there is none. The
- * bits of level[p] are the state positions at which a run of the length at
- * hand ends that also ends at matched position p; one shift and mask per
- * step makes them those of the next length. *end is the matched position
- * at which it ends. */
+/* The bits of level[p] are the state positions at which a run of the length
+ * at hand ends that also ends at matched position p; one shift and mask per
+ * step makes them those of the next length. */
 static void
-longest_run(const kf_align_words *words, const task *range, kf_block *out,
-            uint32_t *end)
+longest_run(void *of, const kf_align_area *range, kf_block *out, uint32_t *end)
 {
+    const kf_align_words *words = of;
     uint64_t *level = words->level;
     uint32_t first = start_level(words, range);
     out->k = 0;
@@ -71,17 +45,16 @@ longest_run(const kf_align_words *words, const task *range, kf_block *out,
     out->i = out->k != 0 ? words->at[*end] + 1 - out->k : 0;
 }
 
-/* Where no run is longer than one symbol, the recursion is a walk from left
- * to right that takes the earliest allowed position each time: nothing is
- * left of the first choice, and the rest has no longer run either. */
 static void
-walk_singles(const kf_align_words *words, const task *range, kf_alignment *sum)
+walk_singles(void *of, const kf_align_area *range, kf_align_sink *to)
 {
-    uint64_t allowed = bits_between(range->from, range->to);
+    const kf_align_words *words = of;
+    uint64_t allowed = kf_align_bits(range->from, range->to);
     for (uint32_t p = range->low; p < range->high; p++) {
         uint64_t bits = words->mask[p] & allowed;
         if (bits != 0) {
-            add_block(sum, words->at[p], 1);
+            uint32_t j = (uint32_t)__builtin_ctzll(bits);
+            kf_align_emit(to, (kf_block){words->at[p], j, 1});
             allowed &= ~(bits ^ (bits - 1));
         }
     }
@@ -110,31 +83,17 @@ count_singles(const kf_align_words *words)
 }
 
 void
-kf_align_words_run(const kf_align_words *words, uint32_t m, kf_alignment *out)
+kf_align_words_run(kf_align_words *words, uint32_t m, kf_block *blocks,
+                   kf_alignment *out)
 {
-    task tasks[TASKS];
-    uint32_t left = 1;
-    kf_alignment sum = {0, 0, 0, 0};
-    if (!words->has_runs) {
+    kf_align_area areas[AREAS];
+    kf_align_area whole = {0, words->count, 0, m, 0};
+    kf_align_sink to = {{0, 0, 0, 0}, blocks};
+    if (!words->has_runs && blocks == NULL) {
         *out = count_singles(words);
         return;
     }
-    tasks[0] = (task){0, words->count, 0, m};
-    while (left > 0) {
-        task here = tasks[--left];
-        kf_block block;
-        uint32_t end = 0;
-        longest_run(words, &here, &block, &end);
-        if (block.k == 1) {
-            walk_singles(words, &here, &sum);
-        }
-        else if (block.k > 1) {
-            add_block(&sum, block.i, block.k);
-            tasks[left++] =
-                (task){end + 1, here.high, block.j + block.k, here.to};
-            tasks[left++] =
-                (task){here.low, end + 1 - block.k, here.from, block.j};
-        }
-    }
-    *out = sum;
+    kf_align_drive(words, longest_run, walk_singles, whole, words->at, areas,
+                   &to);
+    *out = to.sum;
 }

@@ -584,7 +584,7 @@ set_blocks(search *s, kf_arena *arena, const kf_match *match,
            kf_prediction *out)
 {
     size_t most = match->n < s->state->m ? match->n : s->state->m;
-    kf_block *blocks = kf_arena_take(arena, most * sizeof *blocks);
+    kf_block *blocks = kf_arena_take(arena, (most + 1) * sizeof *blocks);
     kf_alignment again;
     if (blocks == NULL) {
         return false;

@@ -336,7 +336,8 @@ matching_blocks(PyObject *module, PyObject *const *args, Py_ssize_t n_args,
         pair_init(&both, given[0], given[1]) < 0) {
         return NULL;
     }
-    blocks = kf_allocate(&both.alloc, both.n < both.m ? both.n : both.m,
+    blocks = kf_allocate(&both.alloc,
+                         (size_t)(both.n < both.m ? both.n : both.m) + 1,
                          sizeof *blocks);
     if (blocks == NULL) {
         PyErr_NoMemory();

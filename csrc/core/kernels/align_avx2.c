@@ -8,6 +8,8 @@
 #define KF_LANES 4
 
 #include "align_runs.h"
+#include "align_batch.h"
+#include "align_pair.h"
 
 /* `set` with the bit of every lane in which word is not 0. */
 KF_TARGET KF_INLINE __m256i
@@ -75,12 +77,40 @@ fill_many(const uint64_t *below, uint32_t first, uint32_t last,
     return found;
 }
 
-KF_TARGET void
-kf_align_kernel_avx2(kf_align_local *local, uint32_t id_bytes,
-                     const kf_align_task *tasks, uint32_t count,
-                     kf_alignment *out, uint64_t *symbols)
+/* Eight at a time. What is behind the pattern is not read. */
+KF_TARGET KF_INLINE uint64_t
+find_hits(const kf_align_table *table, const uint32_t *ids, uint32_t n)
+{
+    const int *keys = (const int *)&table->slots[0].key;
+    const __m256i multiplier = _mm256_set1_epi32((int)table->multiplier);
+    const __m128i shift = _mm_cvtsi32_si128((int)table->shift);
+    __m256i left = _mm256_sub_epi32(_mm256_set1_epi32((int)n),
+                                    _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    uint64_t hits = 0;
+    for (uint32_t i = 0; i < n; i += 8) {
+        __m256i inside = _mm256_cmpgt_epi32(left, _mm256_setzero_si256());
+        __m256i some = _mm256_maskload_epi32((const int *)ids + i, inside);
+        __m256i slots =
+            _mm256_srl_epi32(_mm256_mullo_epi32(some, multiplier), shift);
+        __m256i found =
+            _mm256_i32gather_epi32(keys, _mm256_slli_epi32(slots, 2), 4);
+        __m256i same =
+            _mm256_and_si256(_mm256_cmpeq_epi32(found, some), inside);
+        uint32_t word =
+            (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(same));
+        hits |= (uint64_t)word << i;
+        left = _mm256_sub_epi32(left, _mm256_set1_epi32(8));
+    }
+    return hits;
+}
+
+KF_TARGET static void
+many(kf_align_local *local, uint32_t id_bytes, const kf_align_task *tasks,
+     uint32_t count, kf_alignment *out, uint64_t *symbols)
 {
     align_any(local, id_bytes, tasks, count, out, symbols);
 }
+
+const kf_align_variant kf_align_avx2 = {many, pair, lcs};
 
 #endif

@@ -10,6 +10,8 @@
 #define KF_LANES 8
 
 #include "align_runs.h"
+#include "align_batch.h"
+#include "align_pair.h"
 
 /* Eight words at a time. */
 KF_TARGET KF_INLINE void
@@ -71,12 +73,35 @@ fill_many(const uint64_t *below, uint32_t first, uint32_t last,
     return found;
 }
 
-KF_TARGET void
-kf_align_kernel_avx512(kf_align_local *local, uint32_t id_bytes,
-                       const kf_align_task *tasks, uint32_t count,
-                       kf_alignment *out, uint64_t *symbols)
+/* Sixteen at a time. What is behind the pattern is not read. */
+KF_TARGET KF_INLINE uint64_t
+find_hits(const kf_align_table *table, const uint32_t *ids, uint32_t n)
+{
+    const uint32_t *keys = &table->slots[0].key;
+    const __m512i multiplier = _mm512_set1_epi32((int)table->multiplier);
+    const __m128i shift = _mm_cvtsi32_si128((int)table->shift);
+    uint64_t inside = bits_below(n);
+    uint64_t hits = 0;
+    for (uint32_t i = 0; i < n; i += 16) {
+        __mmask16 here = (__mmask16)(inside >> i);
+        __m512i some = _mm512_maskz_loadu_epi32(here, ids + i);
+        __m512i slots =
+            _mm512_srl_epi32(_mm512_mullo_epi32(some, multiplier), shift);
+        __m512i found =
+            _mm512_i32gather_epi32(_mm512_slli_epi32(slots, 2), keys, 4);
+        uint64_t same = _mm512_mask_cmpeq_epi32_mask(here, found, some);
+        hits |= same << i;
+    }
+    return hits;
+}
+
+KF_TARGET static void
+many(kf_align_local *local, uint32_t id_bytes, const kf_align_task *tasks,
+     uint32_t count, kf_alignment *out, uint64_t *symbols)
 {
     align_any(local, id_bytes, tasks, count, out, symbols);
 }
+
+const kf_align_variant kf_align_avx512 = {many, pair, lcs};
 
 #endif

@@ -1,11 +1,14 @@
-/* What the variants of kf_align_local_many share. Each variant defines
+/* What the variants of kf_align_local_many, and of aligning one pair, share.
+ * Each variant defines
  *
  *     KF_TARGET       the attribute of its functions
  *     KF_LANES        how many patterns it walks at once
  *     walk_lanes(...) the walk
  *     fill_many(...)  a step of the search for runs
+ *     find_hits(...)  which symbols of one pattern are in the state
  *
- * and includes align_runs.h, which says what they do and holds the rest. */
+ * and includes align_runs.h, align_batch.h and align_pair.h, which say what
+ * they do and hold the rest. */
 #ifndef KATO_FAST_KERNELS_ALIGN_KERNEL_H
 #define KATO_FAST_KERNELS_ALIGN_KERNEL_H
 
@@ -29,11 +32,54 @@ typedef void kf_align_kernel(kf_align_local *local, uint32_t id_bytes,
                              const kf_align_task *tasks, uint32_t count,
                              kf_alignment *out, uint64_t *symbols);
 
-kf_align_kernel kf_align_kernel_scalar;
+/* Working memory of one pattern, see align_runs.h. */
+typedef struct {
+    uint64_t at_position[KF_ALIGN_ROW];
+    uint64_t levels[KF_WORD_BITS + 1][KF_ALIGN_ROW];
+} kf_align_rows;
+
+/* The symbols of a state in a hash table: slot of an id is
+ * (id * multiplier) >> shift. */
+typedef struct {
+    uint64_t mask;   /* bit j is set where the key is at state position j */
+    uint32_t key;    /* KF_SYMBOL_NONE: free */
+    uint32_t number; /* of the distinct symbol; not for kernels */
+} kf_align_slot;
+
+/* A state of m <= 64 symbols, no two of which share a slot. */
+typedef struct {
+    const kf_align_slot *slots;
+    uint32_t multiplier;
+    uint32_t shift;
+    uint32_t m;
+} kf_align_table;
+
+/* Align one pattern of n <= 64 symbols: kf_align, or kf_align_blocks if
+ * blocks is not NULL. Returns the positions that occur in the state;
+ * rows->at_position of those is their state positions. */
+typedef uint64_t kf_align_pair(const kf_align_table *table,
+                               kf_align_rows *rows, const uint32_t *ids,
+                               uint32_t n, uint32_t need, kf_block *blocks,
+                               kf_alignment *out);
+
+/* Length of the longest common subsequence of such a pair. */
+typedef uint32_t kf_align_subsequence(const kf_align_table *table,
+                                      const uint32_t *ids, uint32_t n);
+
+typedef struct {
+    kf_align_kernel *many;
+    kf_align_pair *pair;
+    kf_align_subsequence *lcs;
+} kf_align_variant;
+
+extern const kf_align_variant kf_align_scalar;
 #if defined(__x86_64__) && defined(__GNUC__)
-kf_align_kernel kf_align_kernel_avx2;
-kf_align_kernel kf_align_kernel_avx512;
+extern const kf_align_variant kf_align_avx2;
+extern const kf_align_variant kf_align_avx512;
 #endif
+
+/* level: one that kf_cpu_has. */
+const kf_align_variant *kf_align_variant_of(kf_cpu_level level);
 
 struct kf_align_local {
     kf_alloc alloc;
@@ -53,9 +99,7 @@ struct kf_align_local {
     uint32_t *at;
     uint64_t *mask;
     uint64_t *level;
-    /* For runs, see align_runs.h. */
-    uint64_t at_position[KF_ALIGN_ROW];
-    uint64_t levels[KF_WORD_BITS + 1][KF_ALIGN_ROW];
+    kf_align_rows rows;
 };
 
 KF_INLINE uint32_t

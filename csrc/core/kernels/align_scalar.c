@@ -4,12 +4,14 @@
 #define KF_LANES 1
 
 #include "align_runs.h"
+#include "align_batch.h"
+#include "align_pair.h"
 
 /* Positions whose symbol is in the state, ascending. Without a branch, which
  * the processor could not predict; one more than count is written to. */
 KF_INLINE uint32_t
-find_hits(const kf_align_local *local, const void *ids, uint32_t n,
-          uint32_t id_bytes, uint8_t *at)
+find_local_hits(const kf_align_local *local, const void *ids, uint32_t n,
+                uint32_t id_bytes, uint8_t *at)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < n; i++) {
@@ -24,7 +26,7 @@ walk_lanes(const kf_align_local *local, const kf_align_task *lanes, uint32_t n,
            uint32_t id_bytes, walk *out)
 {
     uint8_t at[KF_WORD_BITS + 1];
-    uint32_t count = find_hits(local, lanes->ids, n, id_bytes, at);
+    uint32_t count = find_local_hits(local, lanes->ids, n, id_bytes, at);
     walk sum = {{0}, {0}, {0}, {0}};
     uint64_t allowed = ~(uint64_t)0;
     uint64_t before = 0;
@@ -55,10 +57,21 @@ fill_many(const uint64_t *below, uint32_t first, uint32_t last,
     return found;
 }
 
-void
-kf_align_kernel_scalar(kf_align_local *local, uint32_t id_bytes,
-                       const kf_align_task *tasks, uint32_t count,
-                       kf_alignment *out, uint64_t *symbols)
+KF_INLINE uint64_t
+find_hits(const kf_align_table *table, const uint32_t *ids, uint32_t n)
+{
+    uint64_t hits = 0;
+    for (uint32_t i = n; i-- > 0;) {
+        hits += hits + (table->slots[slot_of(table, ids[i])].key == ids[i]);
+    }
+    return hits;
+}
+
+static void
+many(kf_align_local *local, uint32_t id_bytes, const kf_align_task *tasks,
+     uint32_t count, kf_alignment *out, uint64_t *symbols)
 {
     align_any(local, id_bytes, tasks, count, out, symbols);
 }
+
+const kf_align_variant kf_align_scalar = {many, pair, lcs};

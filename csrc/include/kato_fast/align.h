@@ -16,6 +16,7 @@
 #define KATO_FAST_ALIGN_H
 
 #include "kato_fast/alloc.h"
+#include "kato_fast/cpu.h"
 #include "kato_fast/status.h"
 
 #include <stdbool.h>
@@ -46,6 +47,10 @@ KF_MUST_USE kf_status kf_align_state_new(const kf_alloc *alloc,
                                          kf_align_state **out, kf_error *err);
 void kf_align_state_free(kf_align_state *state); /* NULL is allowed */
 
+/* For tests and benchmarks, before anything is aligned: the kernels of a
+ * level that kf_cpu_has, in place of those of kf_cpu_choose. */
+void kf_align_state_force(kf_align_state *state, kf_cpu_level level);
+
 /* Working memory for patterns of up to n_max symbols. */
 KF_MUST_USE kf_status kf_align_scratch_new(const kf_alloc *alloc,
                                            const kf_align_state *state,
@@ -61,7 +66,8 @@ void kf_align(const kf_align_state *state, kf_align_scratch *scratch,
               const uint32_t *ids, uint32_t n, uint32_t need,
               kf_alignment *out);
 
-/* The same, and the blocks in order of i; blocks has room for min(n, m). */
+/* The same, and the blocks in order of i; blocks has room for one more than
+ * min(n, m). */
 void kf_align_blocks(const kf_align_state *state, kf_align_scratch *scratch,
                      const uint32_t *ids, uint32_t n, kf_block *blocks,
                      kf_alignment *out);
@@ -69,7 +75,6 @@ void kf_align_blocks(const kf_align_state *state, kf_align_scratch *scratch,
 /* Length of the longest common subsequence. */
 uint32_t kf_align_lcs(const kf_align_state *state, kf_align_scratch *scratch,
                       const uint32_t *ids, uint32_t n);
-
 
 /* Note the state symbols at positions from..end-1 of the pattern that the
  * last kf_align on this scratch looked at. */

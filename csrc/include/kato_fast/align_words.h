@@ -19,8 +19,9 @@ typedef struct {
     bool has_runs;   /* two of them may stand in a row in both */
 } kf_align_words;
 
-/* The alignment with a state of m symbols. */
-void kf_align_words_run(const kf_align_words *words, uint32_t m,
+/* The alignment with a state of m symbols, and the blocks in order of i where
+ * blocks is not NULL. */
+void kf_align_words_run(kf_align_words *words, uint32_t m, kf_block *blocks,
                         kf_alignment *out);
 
 #endif
