@@ -1,12 +1,10 @@
-"""The command line. ``main`` is the console script ``kato-fast``; needs the extra ``cli``, except for ``--version``."""
+"""The command line. ``main`` is the console script ``kato-fast``: typer's with the extra ``cli``, else argparse's."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 from typing import Optional
-
-MISSING = "kato-fast needs the extra: pip install kato_fast[cli]"
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> None:
@@ -18,13 +16,19 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
         print(f"kato-fast {__version__}")
         sys.exit(0)
     try:
-        import rich  # noqa: F401
-        import typer  # noqa: F401
-    except ImportError:
-        print(MISSING, file=sys.stderr)
-        sys.exit(3)
+        _run(arguments or ["--help"])
+    except KeyboardInterrupt:  # while modules are imported; commands have their own answer
+        sys.exit(130)
+
+
+def _run(arguments: list[str]) -> None:
     try:
         from kato_fast.cli.app import app
-    except KeyboardInterrupt:
-        sys.exit(130)
-    app(args=arguments or ["--help"], prog_name="kato-fast")
+    except ModuleNotFoundError as error:
+        if error.name != "typer":
+            raise
+        from kato_fast.cli import plain
+
+        plain.run(arguments)
+    else:
+        app(args=arguments, prog_name="kato-fast")

@@ -1,10 +1,10 @@
-"""The commands of ``kato-fast``, put together."""
+"""The commands of ``kato-fast``, put together by typer."""
 
 from __future__ import annotations
 
 import typer
 
-from kato_fast.cli import doctor, learn, predict, serve, snapshot, status
+from kato_fast.cli.commands import ABOUT, COMMANDS
 
 app = typer.Typer(
     name="kato-fast",
@@ -15,16 +15,12 @@ app = typer.Typer(
 )
 
 
-@app.callback(help="KATO's answers, digit for digit, from an engine in C.\n\nExample:\n\n    kato-fast serve --demo")
+@app.callback(help=ABOUT)
 def _main(
     version: bool = typer.Option(False, "--version", help="Print the version and exit."),
 ) -> None:
     """--version is answered before this module is imported."""
 
 
-app.command("serve", help=serve.HELP)(serve.serve)
-app.command("learn", help=learn.HELP)(learn.learn)
-app.command("predict", help=predict.HELP)(predict.predict)
-app.command("snapshot", help=snapshot.HELP)(snapshot.snapshot)
-app.command("doctor", help=doctor.HELP)(doctor.doctor)
-app.command("status", help=status.HELP)(status.status)
+for name, text, function in COMMANDS:
+    app.command(name, help=text)(function)

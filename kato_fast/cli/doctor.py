@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, NamedTuple, Optional
 
-import typer
-
+from kato_fast.cli.options import Option
 from kato_fast.cli.output import FINDING, OK, Problem, command, help_text, print_json
 
 EXTRAS = {"cli": ("typer", "rich"), "service": ("fastapi", "uvicorn")}
@@ -38,10 +37,10 @@ class Check(NamedTuple):
 @command("doctor")
 def doctor(
     data: Annotated[
-        Optional[Path], typer.Option("--data", metavar="PATH", help="Store file to verify, or folder of them.")
+        Optional[Path], Option("--data", metavar="PATH", help="Store file to verify, or folder of them.")
     ] = None,
-    port: Annotated[int, typer.Option(min=1, max=65535, metavar="N", help="Port that the service is to use.")] = 8000,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    port: Annotated[int, Option(min=1, max=65535, metavar="N", help="Port that the service is to use.")] = 8000,
+    as_json: Annotated[bool, Option("--json", help="Print the result as JSON.")] = False,
 ) -> int:
     checks = [*environment(), _port(port)]
     if data is not None:

@@ -5,10 +5,9 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
-import typer
-
 from kato_fast.cli import ingest
 from kato_fast.cli.learning import Learner, Report
+from kato_fast.cli.options import Argument, Option
 from kato_fast.cli.output import FINDING, INTERRUPTED, OK, Interrupts, Problem, command, help_text, print_json
 
 HELP = help_text(
@@ -28,27 +27,21 @@ whatever name, is not learned again; a file that changed is new content.""",
 
 @command("learn")
 def learn(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files, or folders to be searched for them.")],
-    data: Annotated[Path, typer.Option("--data", metavar="FILE", help="SQLite file to learn into; made if missing.")],
+    paths: Annotated[list[Path], Argument(metavar="PATH...", help="Files, or folders to be searched for them.")],
+    data: Annotated[Path, Option("--data", metavar="FILE", help="SQLite file to learn into; made if missing.")],
     case: Annotated[
-        Optional[str], typer.Option(metavar="COLUMN", help="Event logs: column that tells the cases apart.")
+        Optional[str], Option(metavar="COLUMN", help="Event logs: column that tells the cases apart.")
     ] = None,
-    order: Annotated[
-        Optional[str], typer.Option(metavar="COLUMN", help="Event logs: column to sort a case by.")
-    ] = None,
+    order: Annotated[Optional[str], Option(metavar="COLUMN", help="Event logs: column to sort a case by.")] = None,
     activity: Annotated[
-        Optional[list[str]], typer.Option(metavar="COLUMN", help="Event logs: column of the symbol; may be repeated.")
+        Optional[list[str]], Option(metavar="COLUMN", help="Event logs: column of the symbol; may be repeated.")
     ] = None,
     max_symbols: Annotated[
-        int, typer.Option(min=2, max=65535, metavar="N", help="Longer sequences are split between events.")
+        int, Option(min=2, max=65535, metavar="N", help="Longer sequences are split between events.")
     ] = 1000,
-    sort: Annotated[
-        bool, typer.Option("--sort", help="Sort the symbols of each event, as KATO's observe does.")
-    ] = False,
-    implementation: Annotated[
-        Optional[str], typer.Option(metavar="NAME", help="c or python; as built by default.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    sort: Annotated[bool, Option("--sort", help="Sort the symbols of each event, as KATO's observe does.")] = False,
+    implementation: Annotated[Optional[str], Option(metavar="NAME", help="c or python; as built by default.")] = None,
+    as_json: Annotated[bool, Option("--json", help="Print the result as JSON.")] = False,
 ) -> int:
     from kato_fast import KnowledgeBase
 

@@ -42,14 +42,12 @@ def command(name: str) -> Callable:
     def decorate(function: Callable[..., int]) -> Callable[..., None]:
         @functools.wraps(function)
         def run(**arguments: Any) -> None:
-            import typer
-
             code, message = _outcome(function, arguments)
             if message:
                 print(f"kato-fast {name}: {message}", file=sys.stderr)
                 if arguments.get("as_json"):
                     print_json(name, error=message, exit_code=code)
-            raise typer.Exit(code)
+            sys.exit(code)
 
         return run
 
@@ -70,6 +68,8 @@ def _outcome(function: Callable[..., int], arguments: dict) -> tuple[int, Option
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return ENVIRONMENT, f"{where}{error.strerror or error}"
+    except ModuleNotFoundError as error:
+        return ENVIRONMENT, f"{error}: pip install kato_fast[cli]" if error.name == "rich" else str(error)
     except (ImportError, sqlite3.Error) as error:
         return ENVIRONMENT, str(error)
     except (TypeError, ValueError, OverflowError) as error:

@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
-import typer
-
+from kato_fast.cli.options import Argument, Option
 from kato_fast.cli.output import FINDING, OK, Problem, command, help_text, print_json
 
 #: Longest state that is read from the command line or standard input.
@@ -31,29 +30,21 @@ The state is given as symbols, as JSON (a list of symbols or of events), or as P
 
 @command("predict")
 def predict(
-    data: Annotated[
-        Path, typer.Option("--data", metavar="FILE", help="SQLite file that was learned into, or a snapshot.")
-    ],
+    data: Annotated[Path, Option("--data", metavar="FILE", help="SQLite file that was learned into, or a snapshot.")],
     symbols: Annotated[
-        Optional[list[str]], typer.Argument(metavar="[SYMBOL]...", help="The state, symbol by symbol.")
+        Optional[list[str]], Argument(metavar="[SYMBOL]...", help="The state, symbol by symbol.")
     ] = None,
-    state_json: Annotated[Optional[str], typer.Option(metavar="JSON", help="The state as JSON.")] = None,
+    state_json: Annotated[Optional[str], Option(metavar="JSON", help="The state as JSON.")] = None,
     code: Annotated[
         Optional[str],
-        typer.Option(
-            metavar="TEXT", help="The state as Python code; \\n and \\t are understood; - reads standard input."
-        ),
+        Option(metavar="TEXT", help="The state as Python code; \\n and \\t are understood; - reads standard input."),
     ] = None,
-    stdin: Annotated[bool, typer.Option("--stdin", help="Read the state as JSON from standard input.")] = False,
-    threshold: Annotated[float, typer.Option(metavar="0..1", help="Least similarity; equality counts.")] = 0.1,
-    limit: Annotated[int, typer.Option(min=0, metavar="N", help="Most predictions to print.")] = 10,
-    sort: Annotated[
-        bool, typer.Option("--sort", help="Sort the symbols of each event, as KATO's observe does.")
-    ] = False,
-    implementation: Annotated[
-        Optional[str], typer.Option(metavar="NAME", help="c or python; as built by default.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the predictions as JSON, with every field.")] = False,
+    stdin: Annotated[bool, Option("--stdin", help="Read the state as JSON from standard input.")] = False,
+    threshold: Annotated[float, Option(metavar="0..1", help="Least similarity; equality counts.")] = 0.1,
+    limit: Annotated[int, Option(min=0, metavar="N", help="Most predictions to print.")] = 10,
+    sort: Annotated[bool, Option("--sort", help="Sort the symbols of each event, as KATO's observe does.")] = False,
+    implementation: Annotated[Optional[str], Option(metavar="NAME", help="c or python; as built by default.")] = None,
+    as_json: Annotated[bool, Option("--json", help="Print the predictions as JSON, with every field.")] = False,
 ) -> int:
     state = _state(symbols or [], state_json, code, stdin)
     if sort:

@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
-import typer
-
+from kato_fast.cli.options import Option
 from kato_fast.cli.output import ENVIRONMENT, INTERRUPTED, Interrupts, Problem, command, help_text
 
 if TYPE_CHECKING:
@@ -33,20 +32,14 @@ x-user-id: demo. Environment variables set what has no option here (see the docu
 def serve(
     data: Annotated[
         Optional[Path],
-        typer.Option(
-            "--data", metavar="DIR", help="Folder of the knowledge, made if missing; without it, none is kept."
-        ),
+        Option("--data", metavar="DIR", help="Folder of the knowledge, made if missing; without it, none is kept."),
     ] = None,
-    demo: Annotated[
-        bool, typer.Option("--demo", help=f"Learn the demo first; into {DEMO_FOLDER}/ without --data.")
-    ] = False,
-    host: Annotated[Optional[str], typer.Option(help="127.0.0.1 by default; only addresses of this machine.")] = None,
-    port: Annotated[Optional[int], typer.Option(metavar="N", help="8000 by default; 0 takes a free one.")] = None,
-    profile: Annotated[Optional[str], typer.Option(help="Which KATO is matched; kato-2025-09 by default.")] = None,
-    implementation: Annotated[
-        Optional[str], typer.Option(metavar="NAME", help="c or python; as built by default.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the line that says where to look as JSON.")] = False,
+    demo: Annotated[bool, Option("--demo", help=f"Learn the demo first; into {DEMO_FOLDER}/ without --data.")] = False,
+    host: Annotated[Optional[str], Option(help="127.0.0.1 by default; only addresses of this machine.")] = None,
+    port: Annotated[Optional[int], Option(metavar="N", help="8000 by default; 0 takes a free one.")] = None,
+    profile: Annotated[Optional[str], Option(help="Which KATO is matched; kato-2025-09 by default.")] = None,
+    implementation: Annotated[Optional[str], Option(metavar="NAME", help="c or python; as built by default.")] = None,
+    as_json: Annotated[bool, Option("--json", help="Print the line that says where to look as JSON.")] = False,
 ) -> int:
     _check_extra()
     from kato_fast import service

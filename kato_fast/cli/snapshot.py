@@ -5,8 +5,7 @@ import time
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
-import typer
-
+from kato_fast.cli.options import Argument, Option
 from kato_fast.cli.output import OK, Problem, command, help_text, print_json
 from kato_fast.cli.predict import opened
 
@@ -23,11 +22,9 @@ store and make it again. Checking reads every byte and compares its checksums.""
 
 @command("snapshot")
 def snapshot(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The snapshot.")],
-    data: Annotated[
-        Optional[Path], typer.Option("--data", metavar="STORE", help="Write it, from this store file.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    file: Annotated[Path, Argument(metavar="FILE", help="The snapshot.")],
+    data: Annotated[Optional[Path], Option("--data", metavar="STORE", help="Write it, from this store file.")] = None,
+    as_json: Annotated[bool, Option("--json", help="Print the result as JSON.")] = False,
 ) -> int:
     fields: dict[str, Any] = {"file": str(file)}
     if data is not None:

@@ -5,8 +5,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
-import typer
-
+from kato_fast.cli.options import Option
 from kato_fast.cli.output import ENVIRONMENT, OK, Problem, command, help_text, print_json
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -25,12 +24,10 @@ HELP = help_text(
 @command("status")
 def status(
     url: Annotated[
-        Optional[str], typer.Option(metavar="URL", help=f"Address of the service; {DEFAULT_URL} by default.")
+        Optional[str], Option(metavar="URL", help=f"Address of the service; {DEFAULT_URL} by default.")
     ] = None,
-    data: Annotated[
-        Optional[Path], typer.Option("--data", metavar="FILE", help="Look at a store file instead.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    data: Annotated[Optional[Path], Option("--data", metavar="FILE", help="Look at a store file instead.")] = None,
+    as_json: Annotated[bool, Option("--json", help="Print the result as JSON.")] = False,
 ) -> int:
     if url is not None and data is not None:
         raise Problem("--url and --data are two questions; ask one")

@@ -119,10 +119,19 @@ class TestAll:
     def test_wrong_usage(self, words: str) -> None:
         plain(run(*words.split()), 2)
 
-    def test_without_the_extra(self, tmp_path: Path) -> None:
-        (tmp_path / "typer.py").write_text("raise ImportError('not here')")
-        done = run_program("doctor", env=environment(PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}"))
-        assert plain(done, 3).strip().endswith("kato-fast needs the extra: pip install kato_fast[cli]")
+    def test_without_the_extra(self, data: Path, tmp_path: Path) -> None:
+        """argparse offers the same commands; what must be drawn names the extra."""
+        without = environment(PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
+        for name in ("typer", "rich"):
+            (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError('no {name}', name='{name}')")
+        assert all(f"\n    {command} " in run_program(env=without).stdout for command in COMMANDS)
+        assert answer(run_program("doctor", "--json", env=without), "doctor")["checks"]
+        asked = ("predict", "--data", data, "One", "two")
+        with_typer = answer(run(*asked, "--json"), "predict")
+        assert answer(run_program(*asked, "--json", env=without), "predict") == with_typer
+        assert "pip install kato_fast[cli]" in plain(run_program(*asked, env=without), 3)
+        for words in ("nonsense", "predict --limit -1 a", "predict a", "doctor --what", "doctor --port 70000"):
+            assert "--help shows what there is" in plain(run_program(*words.split(), env=without), 2)
 
     def test_version_needs_no_extra(self, tmp_path: Path) -> None:
         (tmp_path / "typer.py").write_text("raise ImportError('not here')")

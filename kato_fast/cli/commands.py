@@ -1,0 +1,16 @@
+"""Every command of ``kato-fast``: (name, help, function), in the order of the list."""
+
+from __future__ import annotations
+
+from kato_fast.cli import doctor, learn, predict, serve, snapshot, status
+
+ABOUT = "KATO's answers, digit for digit, from an engine in C.\n\nExample:\n\n    kato-fast serve --demo"
+
+COMMANDS = (
+    ("serve", serve.HELP, serve.serve),
+    ("learn", learn.HELP, learn.learn),
+    ("predict", predict.HELP, predict.predict),
+    ("snapshot", snapshot.HELP, snapshot.snapshot),
+    ("doctor", doctor.HELP, doctor.doctor),
+    ("status", status.HELP, status.status),
+)
