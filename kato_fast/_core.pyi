@@ -134,6 +134,17 @@ class Knowledge:
             TypeError, ValueError: a bad argument.
         """
 
+    def predict_many(
+        self, states: Sequence[_State], recall_threshold: float, max_predictions: int
+    ) -> list[Predictions]:
+        """``predict`` for each state, with the answers that it gives one by one.
+
+        Equal states are asked once and share their answer; the others share what they read.
+
+        Raises:
+            TypeError, ValueError: a bad argument; the text says which state.
+        """
+
     def match(self, state: _State, recall_threshold: float) -> Matches:
         """Which patterns pass the threshold; nothing assembled. Arguments and errors as for ``predict``."""
 

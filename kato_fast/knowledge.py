@@ -224,19 +224,8 @@ class KnowledgeBase:
         return self._current().predict(state, recall_threshold, max_predictions)
 
     def predict_many(self, states, *, recall_threshold: float = 0.1, max_predictions: int = 100) -> list[Predictions]:
-        """predict() for each state; equal states are computed once."""
-        engine = self._current()
-        done: dict = {}
-        answers = []
-        for i, state in enumerate(_iterated("states", states)):
-            key = _state_key(state)
-            answer = done.get(key) if key is not None else None
-            if answer is None:
-                answer = _at(f"states[{i}]", engine.predict, state, recall_threshold, max_predictions)
-                if key is not None:
-                    done[key] = answer
-            answers.append(answer)
-        return answers
+        """predict() for each state, with its answers; equal states are computed once, others share what they read."""
+        return self._current().predict_many(list(_iterated("states", states)), recall_threshold, max_predictions)
 
     async def predict_async(self, state, *, recall_threshold: float = 0.1, max_predictions: int = 100) -> Predictions:
         """predict() that never blocks the event loop: larger work runs on a thread, without the GIL in C."""

@@ -1,7 +1,7 @@
 #include "kato_fast/prediction.h"
 
 #include "kato_fast/decimal.h"
-#include "kato_fast/scan.h"
+#include "prediction_search.h"
 
 #include <string.h>
 
@@ -82,420 +82,20 @@ ensure_use(use_table *table, uint32_t id)
     return slot->use;
 }
 
-/* --- one question --- */
+/* --- assembling one prediction --- */
 
+/* What predictions are made of, and what helps to make them. */
 typedef struct {
-    const kf_alloc *alloc;
-    kf_knowledge *knowledge;
-    kf_root *root; /* a share */
-    kf_state *state;
-    kf_knowledge_view view;
-    kf_scan scan;
-    kf_host_index index;
-    uint32_t *need;
-    kf_scan_scratch **scratches; /* one a worker, made when it works */
-    unsigned n_scratches;
+    kf_search *found;
     kf_align_scratch *align;
-    kf_matches matches;
-    uint64_t *seen;   /* state positions that some present has */
-    uint32_t scanned; /* rows below are done */
     use_table uses;
     bool has_uses;
-} search;
-
-static void
-end_search(search *s)
-{
-    for (unsigned i = 0; s->scratches != NULL && i < s->n_scratches; i++) {
-        kf_scan_scratch_free(s->scratches[i]);
-    }
-    kf_release(s->alloc, s->scratches);
-    kf_align_scratch_free(s->align);
-    kf_matches_free(s->alloc, &s->matches);
-    if (s->has_uses) {
-        free_use_table(s->alloc, &s->uses);
-    }
-    kf_release(s->alloc, s->need);
-    kf_release(s->alloc, s->seen);
-    kf_state_free(s->state);
-    kf_root_release(s->root);
-    memset(s, 0, sizeof *s);
-}
-
-/* Whether the host's index would call the length of any pattern similar. */
-static bool
-any_similar(const search *s)
-{
-    for (uint32_t row = 0; row < s->view.n_rows; row++) {
-        if (kf_knowledge_frequency(s->knowledge, row) != 0 &&
-            kf_host_index_is_similar(&s->index,
-                                     kf_root_length(s->root, row))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Take what the search looks at, under the lock; encode the state, since
- * learning changes the symbols. */
-static kf_status
-take_view(search *s, const kf_text *texts, uint32_t m, kf_error *err)
-{
-    kf_status status;
-    kf_knowledge_lock_shared(s->knowledge);
-    s->view = kf_knowledge_look(s->knowledge);
-    s->root = kf_root_share(s->view.root);
-    status =
-        kf_state_encode(s->alloc, s->root->symbols, texts, m, &s->state, err);
-    if (status == KF_OK && s->view.indexed) {
-        kf_host_index_ask(s->state->ids, m, &s->index);
-        s->index.any_similar = any_similar(s);
-    }
-    kf_knowledge_unlock_shared(s->knowledge);
-    return status;
-}
-
-static kf_status
-prepare(search *s, double threshold, bool regions, kf_error *err)
-{
-    uint32_t m = s->state->m;
-    kf_status status = kf_candidates_needs(s->alloc, threshold, m,
-                                           s->view.longest, &s->need, err);
-    if (status != KF_OK) {
-        return status;
-    }
-    s->seen = kf_allocate_zero(s->alloc, (m + 63) / 64, sizeof *s->seen);
-    if (s->seen == NULL) {
-        return kf_no_memory(err);
-    }
-    s->scan = (kf_scan){.alloc = s->alloc,
-                        .root = s->root,
-                        .state = s->state,
-                        .need = s->need,
-                        .longest = s->view.longest,
-                        .threshold = threshold,
-                        .regions = regions,
-                        .secret = s->view.secret,
-                        .spares = s->view.spares};
-    if (s->view.indexed) {
-        s->scan.index = &s->index;
-    }
-    s->n_scratches = kf_workers_count(s->view.workers);
-    s->scratches =
-        kf_allocate_zero(s->alloc, s->n_scratches, sizeof *s->scratches);
-    if (s->scratches == NULL) {
-        return kf_no_memory(err);
-    }
-    return kf_scan_scratch_new(&s->scan, &s->scratches[0], err);
-}
-
-/* Rows of an open block that are one piece of the work. */
-#define PIECE_ROWS 8192u
-/* Rows from which a search is worth waking other threads: 20 us and more. */
-#define SHARED_ROWS 16384u
-
-/* The end of the piece that begins with the row. */
-static uint32_t
-piece_end(const search *s, uint32_t first, uint32_t rows)
-{
-    uint32_t block = first / KF_SEGMENT_ROWS;
-    uint32_t end = s->root->blocks[block].segment != NULL
-                       ? (block + 1) * KF_SEGMENT_ROWS
-                       : first - first % PIECE_ROWS + PIECE_ROWS;
-    return end < rows ? end : rows;
-}
-
-/* Pieces of one job; each has a result of its own, so that the order is that
- * of the rows whoever does what. */
-typedef struct {
-    search *s;
-    uint32_t *firsts; /* n + 1 */
-    kf_matches *parts;
-    size_t n;
-    _Atomic kf_status status;
-} job;
-
-static void
-scan_piece(void *context, size_t piece, unsigned worker)
-{
-    job *all = context;
-    search *s = all->s;
-    kf_status status = KF_OK;
-    if (all->status != KF_OK) {
-        return;
-    }
-    if (s->scratches[worker] == NULL) {
-        status = kf_scan_scratch_new(&s->scan, &s->scratches[worker], NULL);
-    }
-    if (status == KF_OK) {
-        status =
-            kf_scan_rows(&s->scan, s->scratches[worker], all->firsts[piece],
-                         all->firsts[piece + 1], &all->parts[piece], NULL);
-    }
-    if (status != KF_OK) {
-        all->status = status;
-    }
-}
-
-static kf_status
-join_parts(search *s, const job *all, kf_error *err)
-{
-    kf_matches *matches = &s->matches;
-    void *items = matches->items;
-    size_t count = matches->count;
-    for (size_t piece = 0; piece < all->n; piece++) {
-        count += all->parts[piece].count;
-    }
-    if (all->status != KF_OK || !kf_grow(s->alloc, &items, &matches->capacity,
-                                         count, sizeof *matches->items)) {
-        return kf_no_memory(err);
-    }
-    matches->items = items;
-    for (size_t piece = 0; piece < all->n; piece++) {
-        const kf_matches *part = &all->parts[piece];
-        if (part->count > 0) {
-            memcpy(matches->items + matches->count, part->items,
-                   part->count * sizeof *part->items);
-        }
-        matches->count += part->count;
-    }
-    return KF_OK;
-}
-
-static kf_status
-scan_shared(search *s, uint32_t rows, kf_error *err)
-{
-    size_t most = (rows - s->scanned) / PIECE_ROWS + 2 + s->root->n_blocks;
-    job all = {.s = s};
-    kf_status status = KF_NO_MEMORY;
-    all.firsts = kf_allocate(s->alloc, most + 1, sizeof *all.firsts);
-    all.parts = kf_allocate_zero(s->alloc, most, sizeof *all.parts);
-    if (all.firsts != NULL && all.parts != NULL) {
-        uint32_t first = s->scanned;
-        for (; first < rows; first = piece_end(s, first, rows)) {
-            all.firsts[all.n++] = first;
-        }
-        all.firsts[all.n] = rows;
-        kf_workers_run(s->view.workers, all.n, scan_piece, &all);
-        status = join_parts(s, &all, err);
-    }
-    for (size_t piece = 0; piece < all.n; piece++) {
-        kf_matches_free(s->alloc, &all.parts[piece]);
-    }
-    kf_release(s->alloc, all.firsts);
-    kf_release(s->alloc, all.parts);
-    s->scanned = rows;
-    return status == KF_OK ? KF_OK : kf_no_memory(err);
-}
-
-/* Scan the rows up to `rows` that are not done. */
-static kf_status
-scan_up_to(search *s, uint32_t rows, kf_error *err)
-{
-    kf_status status = KF_OK;
-    if (rows - s->scanned >= SHARED_ROWS && s->n_scratches > 1) {
-        return scan_shared(s, rows, err);
-    }
-    while (s->scanned < rows && status == KF_OK) {
-        uint32_t end = piece_end(s, s->scanned, rows);
-        status = kf_scan_rows(&s->scan, s->scratches[0], s->scanned, end,
-                              &s->matches, err);
-        s->scanned = end;
-    }
-    return status;
-}
-
-/* Whether a symbol of the state that was unknown has been learned. */
-static bool
-learned_unknown(const search *s)
-{
-    const kf_state *state = s->state;
-    for (uint32_t j = 0; j < state->m; j++) {
-        if (state->ids[j] == KF_SYMBOL_NONE &&
-            kf_symbols_find(state->symbols, state->texts[j]) !=
-                KF_SYMBOL_NONE) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Whether what was learned meanwhile can simply be scanned as well: not after
- * a clear, not where a longer pattern came, not where the host's index may
- * find other rows now, not where the state means more now. */
-static bool
-can_continue(const search *s, const kf_knowledge_view *view)
-{
-    if (view->era != s->view.era || view->indexed) {
-        return view->writes == s->view.writes;
-    }
-    return view->n_rows == s->view.n_rows ||
-           (view->longest == s->view.longest && !learned_unknown(s));
-}
-
-/* The index of the symbol in state->distinct, n_distinct where it is not. */
-static uint32_t
-find_distinct(const kf_state *state, uint32_t symbol)
-{
-    uint32_t low = 0;
-    uint32_t high = state->n_distinct;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (state->distinct[middle].symbol < symbol) {
-            low = middle + 1;
-        }
-        else {
-            high = middle;
-        }
-    }
-    return low < state->n_distinct && state->distinct[low].symbol == symbol
-               ? low
-               : state->n_distinct;
-}
-
-/* The match's present has these symbols: they are in doubt no more. Returns
- * how many of them were. pattern: room to read any. */
-static uint32_t
-settle(const search *s, const kf_match *match, uint32_t *pattern,
-       bool *in_doubt)
-{
-    uint32_t settled = 0;
-    uint32_t n_events;
-    kf_root_read(s->root, match->row, pattern, &n_events);
-    for (uint32_t i = match->present_start; i < match->present_end; i++) {
-        uint32_t k = find_distinct(s->state, pattern[i]);
-        if (k < s->state->n_distinct && in_doubt[k]) {
-            in_doubt[k] = false;
-            settled++;
-        }
-    }
-    return settled;
-}
-
-/* Of the symbols that some present has, keep those of matches that are not
- * forgotten. Most are met soon. */
-static kf_status
-look_again(search *s, kf_error *err)
-{
-    const kf_state *state = s->state;
-    bool *in_doubt = kf_allocate_zero(s->alloc, (size_t)state->n_distinct + 1,
-                                      sizeof *in_doubt);
-    uint32_t *pattern =
-        kf_allocate(s->alloc, 2 * (size_t)s->view.longest, sizeof *pattern);
-    bool done = in_doubt != NULL && pattern != NULL;
-    uint32_t doubts = 0;
-    for (uint32_t k = 0; done && k < state->n_distinct; k++) {
-        uint32_t j = state->distinct[k].first;
-        in_doubt[k] = ((s->seen[j / 64] >> (j % 64)) & 1) != 0;
-        doubts += in_doubt[k];
-    }
-    for (size_t i = 0; done && i < s->matches.count && doubts > 0; i++) {
-        const kf_match *match = &s->matches.items[i];
-        doubts -=
-            match->frequency != 0 ? settle(s, match, pattern, in_doubt) : 0;
-    }
-    for (uint32_t j = 0; done && j < state->m && doubts > 0; j++) {
-        /* An unknown symbol was never seen. */
-        if (in_doubt[find_distinct(state, state->ids[j])]) {
-            s->seen[j / 64] &= ~((uint64_t)1 << (j % 64));
-        }
-    }
-    kf_release(s->alloc, in_doubt);
-    kf_release(s->alloc, pattern);
-    return done ? KF_OK : kf_no_memory(err);
-}
-
-/* The frequencies of now; what was forgotten is no match. */
-static kf_status
-drop_forgotten(search *s, kf_error *err)
-{
-    kf_status status = KF_OK;
-    size_t kept = 0;
-    for (size_t i = 0; i < s->matches.count; i++) {
-        kf_match *match = &s->matches.items[i];
-        match->frequency = kf_knowledge_frequency(s->knowledge, match->row);
-        kept += match->frequency != 0;
-    }
-    if (kept == s->matches.count) {
-        return KF_OK;
-    }
-    if (s->scan.regions) {
-        status = look_again(s, err);
-    }
-    kept = 0;
-    for (size_t i = 0; i < s->matches.count; i++) {
-        if (s->matches.items[i].frequency != 0) {
-            s->matches.items[kept++] = s->matches.items[i];
-        }
-    }
-    s->matches.count = kept;
-    return status;
-}
-
-/* Under the shared lock: the rest of the rows, frequencies, nothing that was
- * forgotten. */
-static kf_status
-catch_up(search *s, const kf_knowledge_view *view, kf_error *err)
-{
-    kf_status status;
-    if (view->root != s->root) { /* same rows, in other blocks */
-        kf_root_release(s->root);
-        s->root = kf_root_share(view->root);
-        s->scan.root = s->root;
-    }
-    s->view = *view;
-    status = scan_up_to(s, view->n_rows, err);
-    for (unsigned i = 0; i < s->n_scratches; i++) {
-        if (s->scratches[i] != NULL) {
-            kf_scan_collect_seen(&s->scan, s->scratches[i], s->seen);
-        }
-    }
-    return status == KF_OK ? drop_forgotten(s, err) : status;
-}
-
-/* How often a search that found other contents starts again before it keeps
- * the lock for all of its work. */
-#define TRIES 3
-
-/* Steps up to the matches of one moment. Returns with the shared lock held,
- * also where it fails. What was made is released by end_search. */
-static kf_status
-find_matches(search *s, const kf_text *texts, uint32_t m, double threshold,
-             bool regions, kf_error *err)
-{
-    const kf_alloc *alloc = s->alloc;
-    kf_knowledge *knowledge = s->knowledge;
-    for (int tries = 0;; tries++) {
-        kf_status status;
-        kf_knowledge_view view;
-        *s = (search){.alloc = alloc, .knowledge = knowledge};
-        status = take_view(s, texts, m, err);
-        if (status == KF_OK) {
-            status = prepare(s, threshold, regions, err);
-        }
-        if (status == KF_OK && tries < TRIES) {
-            status = scan_up_to(s, s->view.n_rows, err);
-        }
-        kf_knowledge_lock_shared(knowledge);
-        view = kf_knowledge_look(knowledge);
-        if (status != KF_OK) {
-            return status;
-        }
-        if (can_continue(s, &view)) {
-            return catch_up(s, &view, err);
-        }
-        kf_knowledge_unlock_shared(knowledge);
-        end_search(s);
-        *s = (search){.alloc = alloc, .knowledge = knowledge};
-    }
-}
-
-/* --- assembling one prediction --- */
+} assembly;
 
 /* Count every symbol of present, then of the state. A symbol of the state
  * has a probability only where some match has it in its present. */
 static void
-count_uses(search *s, const kf_match *match, const kf_pattern *pattern,
+count_uses(assembly *s, const kf_match *match, const kf_pattern *pattern,
            kf_metric_input *input)
 {
     use_table *table = &s->uses;
@@ -509,29 +109,29 @@ count_uses(search *s, const kf_match *match, const kf_pattern *pattern,
         table->uses[use].in_present++;
     }
     input->n_present = table->n_uses;
-    for (uint32_t j = 0; j < s->state->m; j++) {
-        if (s->state->ids[j] != KF_SYMBOL_NONE &&
-            ((s->seen[j / 64] >> (j % 64)) & 1) != 0) {
-            table->uses[ensure_use(table, s->state->ids[j])].in_state++;
+    for (uint32_t j = 0; j < s->found->state->m; j++) {
+        if (s->found->state->ids[j] != KF_SYMBOL_NONE &&
+            ((s->found->seen[j / 64] >> (j % 64)) & 1) != 0) {
+            table->uses[ensure_use(table, s->found->state->ids[j])].in_state++;
         }
     }
     for (uint32_t use = 0; use < table->n_uses; use++) {
         table->uses[use].probability =
-            kf_counters_probability(s->view.counters, table->ids[use]);
+            kf_counters_probability(s->found->view.counters, table->ids[use]);
     }
     input->uses = table->uses;
     input->n_uses = table->n_uses;
     input->present = table->present;
     input->n = end - start;
-    input->n_symbols = s->view.counters->n_symbols;
+    input->n_symbols = s->found->view.counters->n_symbols;
 }
 
 static void
-set_metrics(search *s, const kf_match *match, kf_prediction *out)
+set_metrics(assembly *s, const kf_match *match, kf_prediction *out)
 {
     double frequency = (double)match->frequency;
-    double total = (double)s->matches.frequency;
-    double learns = (double)s->view.counters->totals.patterns;
+    double total = (double)s->found->matches.frequency;
+    double learns = (double)s->found->view.counters->totals.patterns;
     kf_metric_input input;
     count_uses(s, match, out->pattern, &input);
     out->entropy = kf_metric_entropy(&input);
@@ -548,10 +148,10 @@ set_metrics(search *s, const kf_match *match, kf_prediction *out)
 
 /* What the regions alone decide (the host's section 6.2). */
 static void
-set_shares(const search *s, const kf_match *match, kf_prediction *out)
+set_shares(const assembly *s, const kf_match *match, kf_prediction *out)
 {
     double m = match->matched;
-    double x = s->state->m - (uint32_t)match->matched;
+    double x = s->found->state->m - (uint32_t)match->matched;
     double present = match->present_end - match->present_start;
     out->evidence = m / match->n;
     out->confidence = m / present;
@@ -562,7 +162,7 @@ set_shares(const search *s, const kf_match *match, kf_prediction *out)
 
 /* A copy of the pattern with its name. */
 static bool
-set_pattern(const search *s, kf_arena *arena, const kf_match *match,
+set_pattern(const assembly *s, kf_arena *arena, const kf_match *match,
             kf_prediction *out)
 {
     kf_pattern *pattern =
@@ -570,9 +170,9 @@ set_pattern(const search *s, kf_arena *arena, const kf_match *match,
     if (pattern == NULL) {
         return false;
     }
-    pattern->n =
-        kf_root_read(s->root, match->row, pattern->ids, &pattern->n_events);
-    kf_root_name(s->root, s->view.unicode, match->row, pattern);
+    pattern->n = kf_root_read(s->found->root, match->row, pattern->ids,
+                              &pattern->n_events);
+    kf_root_name(s->found->root, s->found->view.unicode, match->row, pattern);
     out->pattern = pattern;
     out->past_end = kf_pattern_event_from(pattern, match->present_start);
     out->present_end = kf_pattern_event_from(pattern, match->present_end);
@@ -580,16 +180,17 @@ set_pattern(const search *s, kf_arena *arena, const kf_match *match,
 }
 
 static bool
-set_blocks(search *s, kf_arena *arena, const kf_match *match,
+set_blocks(assembly *s, kf_arena *arena, const kf_match *match,
            kf_prediction *out)
 {
-    size_t most = match->n < s->state->m ? match->n : s->state->m;
+    size_t most =
+        match->n < s->found->state->m ? match->n : s->found->state->m;
     kf_block *blocks = kf_arena_take(arena, (most + 1) * sizeof *blocks);
     kf_alignment again;
     if (blocks == NULL) {
         return false;
     }
-    kf_align_blocks(s->state->align, s->align, out->pattern->ids,
+    kf_align_blocks(s->found->state->align, s->align, out->pattern->ids,
                     out->pattern->n, blocks, &again);
     out->blocks = blocks;
     out->n_blocks = again.blocks;
@@ -598,10 +199,10 @@ set_blocks(search *s, kf_arena *arena, const kf_match *match,
 
 /* Positions of the state that no block covers. */
 static bool
-set_extras(const search *s, kf_arena *arena, kf_prediction *out,
+set_extras(const assembly *s, kf_arena *arena, kf_prediction *out,
            uint32_t matched)
 {
-    uint32_t n = s->state->m - matched;
+    uint32_t n = s->found->state->m - matched;
     uint32_t *extras = kf_arena_take(arena, n * sizeof *extras);
     uint32_t count = 0;
     uint32_t j = 0;
@@ -614,7 +215,7 @@ set_extras(const search *s, kf_arena *arena, kf_prediction *out,
         }
         j += out->blocks[b].k;
     }
-    for (; j < s->state->m; j++) {
+    for (; j < s->found->state->m; j++) {
         extras[count++] = j;
     }
     out->extras = extras;
@@ -625,7 +226,7 @@ set_extras(const search *s, kf_arena *arena, kf_prediction *out,
 /* Positions of present whose symbol is in no block: by membership, so a
  * matched symbol is never missing elsewhere. */
 static bool
-set_missing(search *s, kf_arena *arena, kf_prediction *out)
+set_missing(assembly *s, kf_arena *arena, kf_prediction *out)
 {
     const kf_pattern *pattern = out->pattern;
     uint32_t i = kf_pattern_start(pattern, out->past_end);
@@ -654,7 +255,7 @@ set_missing(search *s, kf_arena *arena, kf_prediction *out)
 
 /* The share of emotives is taken last, so that a failure leaves none. */
 static bool
-assemble_one(search *s, kf_arena *arena, const kf_match *match,
+assemble_one(assembly *s, kf_arena *arena, const kf_match *match,
              kf_prediction *out)
 {
     out->frequency = match->frequency;
@@ -666,25 +267,28 @@ assemble_one(search *s, kf_arena *arena, const kf_match *match,
     }
     set_shares(s, match, out);
     set_metrics(s, match, out);
-    out->emotives =
-        kf_emotives_share(kf_knowledge_emotives(s->knowledge, match->row));
+    out->emotives = kf_emotives_share(
+        kf_knowledge_emotives(s->found->knowledge, match->row));
     return true;
 }
 
 static bool
-assemble(search *s, const uint32_t *ranked, size_t count, kf_predictions *out)
+assemble(assembly *s, const uint32_t *ranked, size_t count,
+         kf_predictions *out)
 {
     out->items = kf_arena_take(&out->arena, count * sizeof *out->items);
     if (out->items == NULL ||
-        kf_align_scratch_new(s->alloc, s->state->align, s->view.longest,
-                             &s->align, NULL) != KF_OK ||
-        !make_use_table(s->alloc, s->view.longest, s->state->m, &s->uses)) {
+        kf_align_scratch_new(s->found->alloc, s->found->state->align,
+                             s->found->view.longest, &s->align,
+                             NULL) != KF_OK ||
+        !make_use_table(s->found->alloc, s->found->view.longest,
+                        s->found->state->m, &s->uses)) {
         return false;
     }
     s->has_uses = true;
     while (out->count < count) {
         if (!assemble_one(s, &out->arena,
-                          &s->matches.items[ranked[out->count]],
+                          &s->found->matches.items[ranked[out->count]],
                           &out->items[out->count])) {
             return false;
         }
@@ -693,54 +297,61 @@ assemble(search *s, const uint32_t *ranked, size_t count, kf_predictions *out)
     return true;
 }
 
+static void
+end_assembly(assembly *s)
+{
+    kf_align_scratch_free(s->align);
+    if (s->has_uses) {
+        free_use_table(s->found->alloc, &s->uses);
+    }
+}
+
 /* Steps from score on, under the lock. */
 static kf_status
-finish(search *s, size_t max_predictions, kf_predictions *out, kf_error *err)
+finish(kf_search *found, size_t max_predictions, kf_predictions *out,
+       kf_error *err)
 {
+    assembly s = {.found = found};
     uint32_t *ranked = NULL;
     size_t count;
     kf_status status =
-        kf_score_ensemble(s->alloc, &s->matches, &out->futures, err);
+        kf_score_ensemble(found->alloc, &found->matches, &out->futures, err);
     if (status == KF_OK) {
-        status = kf_score_rank(s->alloc, &s->matches, max_predictions, &ranked,
-                               &count, err);
+        status = kf_score_rank(found->alloc, &found->matches, max_predictions,
+                               &ranked, &count, err);
     }
-    if (status == KF_OK && !assemble(s, ranked, count, out)) {
+    if (status == KF_OK && !assemble(&s, ranked, count, out)) {
         status = kf_no_memory(err);
     }
-    out->matched = s->matches.count;
-    out->longest = s->view.longest;
-    out->root = kf_root_share(s->root);
-    out->state = s->state;
-    s->state = NULL;
-    kf_release(s->alloc, ranked);
+    out->matched = found->matches.count;
+    out->longest = found->view.longest;
+    out->root = kf_root_share(found->root);
+    out->state = found->state;
+    found->state = NULL;
+    kf_release(found->alloc, ranked);
+    end_assembly(&s);
     return status;
 }
 
+/* The answer to what the search asks; it may have begun. */
 static kf_status
-answer(kf_knowledge *knowledge, const kf_text *texts, uint32_t m,
-       double threshold, size_t max_predictions, kf_predictions *out,
-       kf_error *err)
+answer(kf_search *s, const kf_question *question, size_t max_predictions,
+       kf_predictions *out, kf_error *err)
 {
-    search s = {.alloc = &out->alloc, .knowledge = knowledge};
-    kf_status status = find_matches(&s, texts, m, threshold, true, err);
-    if (status == KF_OK && s.matches.count > 0) {
-        status = finish(&s, max_predictions, out, err);
+    kf_status status = kf_search_find(s, question, err);
+    if (status == KF_OK && s->matches.count > 0) {
+        status = finish(s, max_predictions, out, err);
     }
-    kf_knowledge_unlock_shared(knowledge);
-    end_search(&s);
+    kf_knowledge_unlock_shared(s->knowledge);
     return status;
 }
 
-kf_status
-kf_predict(kf_knowledge *knowledge, const kf_text *texts, uint32_t m,
-           double threshold, size_t max_predictions, kf_predictions **out,
-           kf_error *err)
+/* Without any answer yet. */
+static kf_status
+make_predictions(const kf_alloc *alloc, kf_predictions **out, kf_error *err)
 {
-    const kf_alloc *alloc = kf_knowledge_alloc(knowledge);
     kf_predictions *predictions =
         kf_allocate_zero(alloc, 1, sizeof *predictions);
-    kf_status status = KF_OK;
     if (predictions == NULL) {
         return kf_no_memory(err);
     }
@@ -750,9 +361,23 @@ kf_predict(kf_knowledge *knowledge, const kf_text *texts, uint32_t m,
     }
     predictions->alloc = *alloc;
     kf_arena_init(&predictions->arena, &predictions->alloc);
-    if (m >= 2) {
-        status = answer(knowledge, texts, m, threshold, max_predictions,
-                        predictions, err);
+    *out = predictions;
+    return KF_OK;
+}
+
+kf_status
+kf_predict(kf_knowledge *knowledge, const kf_text *texts, uint32_t m,
+           double threshold, size_t max_predictions, kf_predictions **out,
+           kf_error *err)
+{
+    kf_question question = {texts, m, threshold, true};
+    kf_predictions *predictions = NULL;
+    kf_status status =
+        make_predictions(kf_knowledge_alloc(knowledge), &predictions, err);
+    if (status == KF_OK && m >= 2) {
+        kf_search s = {.alloc = &predictions->alloc, .knowledge = knowledge};
+        status = answer(&s, &question, max_predictions, predictions, err);
+        kf_search_end(&s);
     }
     if (status != KF_OK) {
         kf_predictions_free(predictions);
@@ -760,6 +385,91 @@ kf_predict(kf_knowledge *knowledge, const kf_text *texts, uint32_t m,
     }
     *out = predictions;
     return KF_OK;
+}
+
+/* --- several states --- */
+
+/* States that are looked for at once: enough to share what they read, few
+ * enough that their own memory stays in the cache beside it. */
+#define GROUP 32u
+
+typedef struct {
+    kf_search searches[GROUP];
+    kf_question questions[GROUP];
+    kf_predictions *answers[GROUP]; /* borrowed */
+    size_t n;
+} group;
+
+/* The next states with something to look for; how many states were taken. */
+static size_t
+fill_group(kf_knowledge *knowledge, const kf_asked *states, size_t n,
+           double threshold, kf_predictions **out, group *g)
+{
+    size_t taken = 0;
+    g->n = 0;
+    for (; taken < n && g->n < GROUP; taken++) {
+        if (states[taken].m >= 2) {
+            kf_predictions *answer = out[taken];
+            g->searches[g->n] =
+                (kf_search){.alloc = &answer->alloc, .knowledge = knowledge};
+            g->questions[g->n] = (kf_question){
+                states[taken].texts, states[taken].m, threshold, true};
+            g->answers[g->n++] = answer;
+        }
+    }
+    return taken;
+}
+
+/* Fewer states than threads are faster one by one, with all threads each. */
+static kf_status
+answer_group(group *g, unsigned workers, size_t max_predictions, kf_error *err)
+{
+    kf_status status = KF_OK;
+    if (g->n > 1 && g->n >= workers) {
+        status = kf_search_scan_many(g->searches, g->questions, g->n, err);
+    }
+    for (size_t i = 0; i < g->n; i++) {
+        if (status == KF_OK) {
+            status = answer(&g->searches[i], &g->questions[i], max_predictions,
+                            g->answers[i], err);
+        }
+        kf_search_end(&g->searches[i]);
+    }
+    return status;
+}
+
+static unsigned
+workers_of(kf_knowledge *knowledge)
+{
+    unsigned count;
+    kf_knowledge_lock_shared(knowledge);
+    count = kf_workers_count(kf_knowledge_look(knowledge).workers);
+    kf_knowledge_unlock_shared(knowledge);
+    return count;
+}
+
+kf_status
+kf_predict_many(kf_knowledge *knowledge, const kf_asked *states, size_t n,
+                double threshold, size_t max_predictions, kf_predictions **out,
+                kf_error *err)
+{
+    const kf_alloc *alloc = kf_knowledge_alloc(knowledge);
+    unsigned workers = workers_of(knowledge);
+    group *g = kf_allocate(alloc, 1, sizeof *g);
+    kf_status status = g != NULL ? KF_OK : kf_no_memory(err);
+    size_t made = 0;
+    for (; made < n && status == KF_OK; made += status == KF_OK) {
+        status = make_predictions(alloc, &out[made], err);
+    }
+    for (size_t i = 0; i < n && status == KF_OK;) {
+        i += fill_group(knowledge, states + i, n - i, threshold, out + i, g);
+        status = answer_group(g, workers, max_predictions, err);
+    }
+    while (status != KF_OK && made > 0) {
+        kf_predictions_free(out[--made]);
+    }
+    kf_release(alloc, g);
+    return status;
 }
 
 void
@@ -820,7 +530,7 @@ kf_predictions_read_future(const kf_predictions *predictions,
 /* --- match --- */
 
 static kf_status
-list_matches(search *s, kf_match_list *out, kf_error *err)
+list_matches(kf_search *s, kf_match_list *out, kf_error *err)
 {
     size_t count = s->matches.count;
     out->rows = kf_allocate(&out->alloc, count, sizeof *out->rows);
@@ -845,15 +555,16 @@ kf_match_all(kf_knowledge *knowledge, const kf_text *texts, uint32_t m,
              double threshold, kf_match_list *out, kf_error *err)
 {
     kf_match_list list = {.alloc = *kf_knowledge_alloc(knowledge)};
-    search s = {.alloc = &list.alloc, .knowledge = knowledge};
+    kf_search s = {.alloc = &list.alloc, .knowledge = knowledge};
+    kf_question question = {texts, m, threshold, false};
     kf_status status = KF_OK;
     if (m >= 2) {
-        status = find_matches(&s, texts, m, threshold, false, err);
+        status = kf_search_find(&s, &question, err);
         if (status == KF_OK) {
             status = list_matches(&s, &list, err);
         }
         kf_knowledge_unlock_shared(knowledge);
-        end_search(&s);
+        kf_search_end(&s);
     }
     if (status == KF_OK) {
         *out = list;

@@ -23,7 +23,7 @@ struct kf_scan_scratch {
     kf_spares *spares;
     kf_align_scratch *align;
     uint64_t seen; /* state positions that fast matches have in the present */
-    buffers *room; /* taken when a segment is met */
+    buffers *room; /* while a segment is scanned */
     uint32_t n_matches;
     const uint64_t *hashed; /* by symbol of the segment, or NULL */
     uint32_t *symbols;      /* of the state, in the segment's numbers */
@@ -84,9 +84,6 @@ kf_scan_scratch_free(kf_scan_scratch *scratch)
         return;
     }
     alloc = scratch->alloc;
-    if (scratch->room != NULL) {
-        kf_spares_give(scratch->spares, scratch->room, free_buffers);
-    }
     kf_align_scratch_free(scratch->align);
     kf_release(&alloc, scratch->pattern);
     kf_release(&alloc, scratch->keys);
@@ -122,15 +119,21 @@ make_buffers(const kf_alloc *alloc, buffers **out, kf_error *err)
     return KF_OK;
 }
 
+/* Room is large, and most of all it is warm: whoever scans next gets it. */
 static kf_status
-reserve_for_segments(kf_scan_scratch *scratch, kf_error *err)
+take_room(kf_scan_scratch *scratch, kf_error *err)
 {
-    if (scratch->room == NULL) {
-        scratch->room = kf_spares_take(scratch->spares);
-    }
+    scratch->room = kf_spares_take(scratch->spares);
     return scratch->room != NULL
                ? KF_OK
                : make_buffers(&scratch->alloc, &scratch->room, err);
+}
+
+static void
+give_room(kf_scan_scratch *scratch)
+{
+    kf_spares_give(scratch->spares, scratch->room, free_buffers);
+    scratch->room = NULL;
 }
 
 /* --- one pattern --- */
@@ -279,6 +282,7 @@ find_symbols(const kf_scan *scan, const kf_segment *segment,
              kf_scan_scratch *scratch)
 {
     const kf_state *state = scan->state;
+    kf_segment_prefetch(segment, state->ids, state->m);
     for (uint32_t j = 0; j < state->m; j++) {
         scratch->symbols[j] = state->ids[j] != KF_SYMBOL_NONE
                                   ? kf_segment_symbol(segment, state->ids[j])
@@ -570,16 +574,13 @@ append_by_row(const kf_scan *scan, kf_scan_scratch *scratch, uint32_t first,
 }
 
 static kf_status
-scan_segment(const kf_scan *scan, kf_scan_scratch *scratch,
+scan_in_room(const kf_scan *scan, kf_scan_scratch *scratch,
              const kf_segment *segment, uint32_t first, uint32_t end,
              kf_matches *out, kf_error *err)
 {
     uint32_t base = first - first % KF_SEGMENT_ROWS;
-    kf_status status = reserve_for_segments(scratch, err);
+    kf_status status = KF_OK;
     uint32_t count;
-    if (status != KF_OK) {
-        return status;
-    }
     scratch->n_matches = 0;
     find_symbols(scan, segment, scratch);
     count = find_locals(scan, segment, scratch);
@@ -595,6 +596,19 @@ scan_segment(const kf_scan *scan, kf_scan_scratch *scratch,
     if (status == KF_OK && scratch->n_matches > 0 &&
         !append_by_row(scan, scratch, first - base, end - base, out)) {
         status = kf_no_memory(err);
+    }
+    return status;
+}
+
+static kf_status
+scan_segment(const kf_scan *scan, kf_scan_scratch *scratch,
+             const kf_segment *segment, uint32_t first, uint32_t end,
+             kf_matches *out, kf_error *err)
+{
+    kf_status status = take_room(scratch, err);
+    if (status == KF_OK) {
+        status = scan_in_room(scan, scratch, segment, first, end, out, err);
+        give_room(scratch);
     }
     return status;
 }

@@ -234,6 +234,7 @@ kfpy_input_events(kfpy_input *input, PyObject *events)
 int
 kfpy_input_state(kfpy_input *input, PyObject *state)
 {
+    size_t first = input->n_texts;
     if (!is_list(state)) {
         return wrong_type(PyUnicode_FromString("state"),
                           "a list of symbols or of events", state);
@@ -245,7 +246,7 @@ kfpy_input_state(kfpy_input *input, PyObject *state)
     if (add_symbols(input, state, (place){"state", -1}) < 0) {
         return -1;
     }
-    return check_count(input->n_texts, "state");
+    return check_count(input->n_texts - first, "state");
 }
 
 int

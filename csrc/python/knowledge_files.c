@@ -3,18 +3,17 @@
 
 #include "kato_fast/snapshot.h"
 
-#include <time.h>
-
-/* Ctrl-C while the GIL is not held, asked about ten times a second. */
-typedef struct {
-    PyThreadState *thread;
-    struct timespec asked;
-} signals;
-
-static bool
-was_interrupted(void *context)
+void
+kfpy_signals_start(kfpy_signals *signals)
 {
-    signals *all = context;
+    clock_gettime(CLOCK_MONOTONIC, &signals->asked);
+    signals->thread = PyEval_SaveThread();
+}
+
+bool
+kfpy_was_interrupted(void *context)
+{
+    kfpy_signals *all = context;
     struct timespec now;
     int interrupted;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -59,15 +58,14 @@ kfpy_knowledge_save(PyObject *self, PyObject *path)
 {
     PyObject *text;
     PyObject *bytes;
-    signals all = {NULL, {0, 0}};
-    kf_snapshot_caller caller = {was_interrupted, &all};
+    kfpy_signals all;
+    kf_snapshot_caller caller = {kfpy_was_interrupted, &all};
     kf_status status;
     kf_error err;
     if (read_path(path, &text, &bytes) < 0) {
         return NULL;
     }
-    clock_gettime(CLOCK_MONOTONIC, &all.asked);
-    all.thread = PyEval_SaveThread();
+    kfpy_signals_start(&all);
     status = kf_snapshot_save(kfpy_knowledge_of(self),
                               PyBytes_AS_STRING(bytes), caller, &err);
     PyEval_RestoreThread(all.thread);

@@ -5,22 +5,15 @@
 #include "knowledge_type.h"
 
 #include "convert.h"
-#include "predictions_type.h"
 
 #include "kato_fast/knowledge.h"
-#include "kato_fast/prediction.h"
 
 #include <string.h>
 
-/* Patterns times symbols of the state from which a search lets the GIL go:
- * about 20 us of work, against 0.1 us to release it and up to 5 ms to get it
- * back from a busy thread. */
-#define SEARCH_RELEASES ((size_t)4096)
 /* Symbols of a batch from which learning lets the GIL go: about 50 us. Less
  * than this keeps it, unless another thread is at work, which must not be
  * waited for with the GIL in hand. */
 #define LEARN_RELEASES ((size_t)1024)
-
 
 /* --- life cycle --- */
 
@@ -500,126 +493,6 @@ Knowledge_clear(PyObject *self, PyObject *ignored)
     Py_RETURN_NONE;
 }
 
-/* --- asking --- */
-
-/* Whether the search is worth letting the GIL go for. */
-static bool
-lets_go(kf_knowledge *knowledge, const kfpy_input *input)
-{
-    size_t m = input->n_texts;
-    return m != 0 && (kf_knowledge_count(knowledge) >= SEARCH_RELEASES / m ||
-                      kf_knowledge_is_busy(knowledge));
-}
-
-PyDoc_STRVAR(
-    Knowledge_predict_doc,
-    "predict($self, /, state, recall_threshold, max_predictions)\n--\n\n"
-    "Which patterns the state belongs to, with all of KATO's metrics, best\n"
-    "first.\n\n"
-    "Args:\n"
-    "    state: below two symbols there are no predictions.\n"
-    "    recall_threshold: least similarity, equality counts; finite.\n"
-    "    max_predictions: how many to keep; ensemble figures cover all that\n"
-    "        passed.\n\n"
-    "Returns:\n"
-    "    Predictions that later learning does not change.\n\n"
-    "Raises:\n"
-    "    TypeError, ValueError: a bad argument.");
-
-static PyObject *
-Knowledge_predict(PyObject *self, PyObject *const *args, Py_ssize_t n_args,
-                  PyObject *keywords)
-{
-    static const char *const names[] = {"state", "recall_threshold",
-                                        "max_predictions"};
-    PyObject *given[3];
-    kf_predictions *result = NULL;
-    double threshold;
-    size_t most;
-    kfpy_input input;
-    kf_status status = KF_OK;
-    kf_error err;
-    int release = -1;
-    if (kfpy_arguments("predict", names, 3, 3, args, n_args, keywords, given) <
-        0) {
-        return NULL;
-    }
-    kfpy_input_init(&input);
-    if (kfpy_input_state(&input, given[0]) == 0 &&
-        kfpy_recall_threshold(kfpy_state_of(self), given[1], &threshold) ==
-            0 &&
-        kfpy_max_predictions(given[2], &most) == 0) {
-        release = lets_go(kfpy_knowledge_of(self), &input);
-    }
-    if (release > 0) {
-        Py_BEGIN_ALLOW_THREADS
-        status = kf_predict(kfpy_knowledge_of(self), input.texts,
-                            (uint32_t)input.n_texts, threshold, most, &result,
-                            &err);
-        Py_END_ALLOW_THREADS
-    }
-    else if (release == 0) {
-        status = kf_predict(kfpy_knowledge_of(self), input.texts,
-                            (uint32_t)input.n_texts, threshold, most, &result,
-                            &err);
-    }
-    kfpy_input_free(&input);
-    if (release < 0) {
-        return NULL;
-    }
-    if (status != KF_OK) {
-        return kfpy_raise(&err);
-    }
-    return kfpy_predictions_new(kfpy_state_of(self), result);
-}
-
-PyDoc_STRVAR(Knowledge_match_doc,
-             "match($self, /, state, recall_threshold)\n--\n\n"
-             "Which patterns pass the threshold; nothing assembled.\n"
-             "Arguments and errors as for predict.");
-
-static PyObject *
-Knowledge_match(PyObject *self, PyObject *const *args, Py_ssize_t n_args,
-                PyObject *keywords)
-{
-    static const char *const names[] = {"state", "recall_threshold"};
-    PyObject *given[2];
-    kf_match_list list;
-    double threshold;
-    kfpy_input input;
-    kf_status status = KF_OK;
-    kf_error err;
-    int release = -1;
-    if (kfpy_arguments("match", names, 2, 2, args, n_args, keywords, given) <
-        0) {
-        return NULL;
-    }
-    kfpy_input_init(&input);
-    if (kfpy_input_state(&input, given[0]) == 0 &&
-        kfpy_recall_threshold(kfpy_state_of(self), given[1], &threshold) ==
-            0) {
-        release = lets_go(kfpy_knowledge_of(self), &input);
-    }
-    if (release > 0) {
-        Py_BEGIN_ALLOW_THREADS
-        status = kf_match_all(kfpy_knowledge_of(self), input.texts,
-                              (uint32_t)input.n_texts, threshold, &list, &err);
-        Py_END_ALLOW_THREADS
-    }
-    else if (release == 0) {
-        status = kf_match_all(kfpy_knowledge_of(self), input.texts,
-                              (uint32_t)input.n_texts, threshold, &list, &err);
-    }
-    kfpy_input_free(&input);
-    if (release < 0) {
-        return NULL;
-    }
-    if (status != KF_OK) {
-        return kfpy_raise(&err);
-    }
-    return kfpy_matches_new(kfpy_state_of(self), &list);
-}
-
 /* --- looking --- */
 
 PyDoc_STRVAR(Knowledge_memory_doc,
@@ -662,16 +535,18 @@ static PyMethodDef Knowledge_methods[] = {
      Knowledge_learn_doc},
     {"learn_many", FAST(Knowledge_learn_many), METH_FASTCALL | METH_KEYWORDS,
      Knowledge_learn_many_doc},
-    {"match", FAST(Knowledge_match), METH_FASTCALL | METH_KEYWORDS,
-     Knowledge_match_doc},
+    {"match", FAST(kfpy_knowledge_match), METH_FASTCALL | METH_KEYWORDS,
+     kfpy_knowledge_match_doc},
     {"memory", Knowledge_memory, METH_NOARGS, Knowledge_memory_doc},
     {"name", Knowledge_name, METH_O, Knowledge_name_doc},
     {"names", kfpy_knowledge_names, METH_NOARGS, kfpy_knowledge_names_doc},
     {"open", FAST(kfpy_knowledge_open),
      METH_CLASS | METH_VARARGS | METH_KEYWORDS, kfpy_knowledge_open_doc},
     {"pattern", kfpy_knowledge_pattern, METH_O, kfpy_knowledge_pattern_doc},
-    {"predict", FAST(Knowledge_predict), METH_FASTCALL | METH_KEYWORDS,
-     Knowledge_predict_doc},
+    {"predict", FAST(kfpy_knowledge_predict), METH_FASTCALL | METH_KEYWORDS,
+     kfpy_knowledge_predict_doc},
+    {"predict_many", FAST(kfpy_knowledge_predict_many),
+     METH_FASTCALL | METH_KEYWORDS, kfpy_knowledge_predict_many_doc},
     {"put", FAST(Knowledge_put), METH_FASTCALL | METH_KEYWORDS,
      Knowledge_put_doc},
     {"save", kfpy_knowledge_save, METH_O, kfpy_knowledge_save_doc},

@@ -1,11 +1,15 @@
 /* The Python type Knowledge: the engine. Its methods are in knowledge_type.c
- * (learning, asking), knowledge_looking.c and knowledge_files.c. */
+ * (learning), knowledge_asking.c, knowledge_looking.c and
+ * knowledge_files.c. */
 #ifndef KFPY_KNOWLEDGE_TYPE_H
 #define KFPY_KNOWLEDGE_TYPE_H
 
 #include "module.h"
 
 #include "kato_fast/knowledge.h"
+
+#include <stdbool.h>
+#include <time.h>
 
 typedef struct {
     PyObject_HEAD
@@ -25,6 +29,27 @@ kfpy_state_of(PyObject *self)
 }
 
 int kfpy_knowledge_type_add(PyObject *module);
+
+/* Ctrl-C while the GIL is not held, asked about ten times a second. */
+typedef struct {
+    PyThreadState *thread; /* to restore in the end */
+    struct timespec asked;
+} kfpy_signals;
+
+void kfpy_signals_start(kfpy_signals *signals); /* lets the GIL go */
+/* context: kfpy_signals. True with an exception set. Without the GIL. */
+bool kfpy_was_interrupted(void *context);
+
+/* METH_FASTCALL | METH_KEYWORDS */
+PyObject *kfpy_knowledge_match(PyObject *self, PyObject *const *args,
+                               Py_ssize_t n_args, PyObject *keywords);
+PyObject *kfpy_knowledge_predict(PyObject *self, PyObject *const *args,
+                                 Py_ssize_t n_args, PyObject *keywords);
+PyObject *kfpy_knowledge_predict_many(PyObject *self, PyObject *const *args,
+                                      Py_ssize_t n_args, PyObject *keywords);
+extern const char kfpy_knowledge_match_doc[];
+extern const char kfpy_knowledge_predict_doc[];
+extern const char kfpy_knowledge_predict_many_doc[];
 
 /* METH_O, METH_NOARGS */
 PyObject *kfpy_knowledge_pattern(PyObject *self, PyObject *value);

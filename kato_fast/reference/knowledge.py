@@ -126,6 +126,17 @@ class Knowledge:
         with self._lock:
             return prediction.predict(self._passing(flat, threshold), flat, self._counters, most)
 
+    def predict_many(self, states, recall_threshold, max_predictions) -> list[prediction.Predictions]:
+        """predict() for each state; equal ones are asked once and share their answer."""
+        flat = validate.states(states)
+        threshold = validate.recall_threshold(recall_threshold)
+        most = validate.max_predictions(max_predictions)
+        answers: dict[tuple[str, ...], prediction.Predictions] = {}
+        for state in flat:
+            if state not in answers:
+                answers[state] = self.predict(state, threshold, most)
+        return [answers[state] for state in flat]
+
     def match(self, state, recall_threshold) -> prediction.Matches:
         """Names and similarities of every pattern that passes, in learning order; none below two symbols."""
         flat = validate.state(state)

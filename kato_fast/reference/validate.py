@@ -39,6 +39,19 @@ def state(value: Any) -> list[str]:
     return flat
 
 
+def states(value: Any) -> list[tuple[str, ...]]:
+    """A batch of states; what is wrong with one says which."""
+    if not isinstance(value, (list, tuple)):
+        raise TypeError(f"states must be a list of states, not {_kind(value)}")
+    flat = []
+    for i, item in enumerate(tuple(value)):
+        try:
+            flat.append(tuple(state(item)))
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"states[{i}]: {error}") from None
+    return flat
+
+
 def sequence(value: Any, place: str) -> list[str]:
     """A flat list or tuple of symbols, as ``ratio`` and ``matching_blocks`` take them."""
     if not isinstance(value, (list, tuple)):

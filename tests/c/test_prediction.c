@@ -327,6 +327,93 @@ test_forgotten_leave_no_trace(random_source *random)
     }
 }
 
+/* --- several at once --- */
+
+#define ASKED 70u
+
+/* Many states, equal and too short ones among them, more than one group. */
+static void
+read_states(random_source *random, sequence *made, kf_asked *asked)
+{
+    for (unsigned i = 0; i < ASKED; i++) {
+        sequence_random(&made[i], random, 2 + random_below(random, 12), 9);
+        asked[i] = (kf_asked){made[i].symbols, i % 7 == 6 ? 1 : made[i].n};
+    }
+}
+
+static bool
+same_answers(const kf_predictions *a, const kf_predictions *b)
+{
+    bool same = a->count == b->count && a->matched == b->matched &&
+                a->futures.count == b->futures.count;
+    for (size_t i = 0; same && i < a->count; i++) {
+        const kf_prediction *x = &a->items[i], *y = &b->items[i];
+        same = memcmp(x->pattern->name, y->pattern->name, KF_NAME_SIZE) == 0 &&
+               x->potential == y->potential && x->entropy == y->entropy &&
+               x->confluence == y->confluence && x->n_blocks == y->n_blocks;
+    }
+    return same;
+}
+
+static void
+test_many(random_source *random, unsigned threads)
+{
+    kf_knowledge *knowledge =
+        sequence_knowledge(&kf_alloc_default, false, threads);
+    sequence *made = calloc(ASKED, sizeof *made);
+    kf_asked asked[ASKED];
+    kf_predictions *all[ASKED], *one;
+    for (int i = 0; i < 3000; i++) {
+        sequence_random(&made[0], random, 2 + random_below(random, 12), 9);
+        CHECK(sequence_learn(knowledge, made[0].text, NULL) == KF_OK);
+    }
+    read_states(random, made, asked);
+    CHECK(kf_predict_many(knowledge, asked, ASKED, 0.2, 10, all, NULL) ==
+          KF_OK);
+    for (unsigned i = 0; i < ASKED; i++) {
+        CHECK(kf_predict(knowledge, asked[i].texts, asked[i].m, 0.2, 10, &one,
+                         NULL) == KF_OK);
+        CHECK(same_answers(all[i], one));
+        kf_predictions_free(one);
+        kf_predictions_free(all[i]);
+    }
+    CHECK(kf_predict_many(knowledge, asked, 0, 0.2, 10, NULL, NULL) == KF_OK);
+    kf_knowledge_free(knowledge);
+    free(made);
+}
+
+static void
+test_many_without_memory(random_source *random)
+{
+    check_memory memory = {0};
+    kf_alloc alloc = check_alloc(&memory);
+    sequence made[3];
+    kf_asked asked[3];
+    kf_predictions *all[3];
+    for (int i = 0; i < 3; i++) {
+        sequence_random(&made[i], random, 6, 9);
+        asked[i] = (kf_asked){made[i].symbols, made[i].n};
+    }
+    CHECK_EACH_FAILURE (memory, done) {
+        size_t nth = check_memory_pause(&memory);
+        kf_knowledge *knowledge = knowing(&alloc, example);
+        size_t live = memory.live;
+        kf_error err = {.code = KF_OK};
+        check_memory_arm(&memory, nth);
+        done =
+            kf_predict_many(knowledge, asked, 3, 0.0, 10, all, &err) == KF_OK;
+        CHECK(done || err.code == KF_NO_MEMORY);
+        for (int i = 0; done && i < 3; i++) {
+            kf_predictions_free(all[i]);
+        }
+        nth = check_memory_pause(&memory);
+        CHECK(memory.live == live);
+        kf_knowledge_free(knowledge);
+        memory.fail_at = nth;
+    }
+    CHECK(memory.live == 0);
+}
+
 /* --- no memory --- */
 
 static bool
@@ -392,6 +479,9 @@ main(void)
     test_max_predictions();
     test_match();
     test_forgotten_leave_no_trace(&random);
+    test_many(&random, 1);
+    test_many(&random, 3);
+    test_many_without_memory(&random);
     test_no_memory("ABCN");
     test_no_memory("ABCNABCNABCNABCNABCNABCNABCNABCNABCNABCNABCNABCNABCNABCN"
                    "ABCNABCNABCNABCN");

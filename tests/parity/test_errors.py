@@ -158,6 +158,27 @@ def test_max_predictions(knowledge, value, kind, text) -> None:
     check(kind, text, knowledge.predict, ["a", "b"], 0.1, value)
 
 
+def test_predict_many_says_which_state(knowledge) -> None:
+    good = ["a", "b"]
+    check(TypeError, "states must be a list of states, not int", knowledge.predict_many, 7, "x", "y")
+    check(TypeError, "states must be a list of states, not str", knowledge.predict_many, "ab", 0.1, 1)
+    for value, kind, text in STATE:
+        check(kind, f"states[2]: {text}", knowledge.predict_many, [good, [], value], 0.1, 100)
+    check(TypeError, "recall_threshold must be a number, not str", knowledge.predict_many, [good], "x", "y")
+    check(TypeError, "max_predictions must be an int, not str", knowledge.predict_many, (good,), 0.1, "y")
+    check(TypeError, "recall_threshold must be a number, not str", knowledge.predict_many, [], "x", 1)
+    many = ["s"] * 40_000
+    assert [len(answer) for answer in knowledge.predict_many([many, many[1:]], 0.9, 1)] == [0, 0]
+    check(
+        ValueError,
+        "states[1]: state must have at most 65535 symbols, not 80000",
+        knowledge.predict_many,
+        [many, many * 2],
+        0.9,
+        1,
+    )
+
+
 def test_max_predictions_of_any_size(knowledge) -> None:
     assert len(knowledge.predict(["a", "b"], 0.1, 10**30)) == 1
 

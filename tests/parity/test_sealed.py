@@ -11,7 +11,7 @@ import pytest
 
 from kato_fast import native
 from tests.conftest import SEED
-from tests.parity.sides import both_engines, outcome
+from tests.parity.sides import both_engines, outcome, view
 
 PATTERNS = 66_000
 SEALED = 65_536
@@ -69,8 +69,8 @@ class Sides:
 
 def change(rng: random.Random, sides: Sides, patterns: list[list[list[str]]]) -> None:
     """Forget, learn again, put, learn with emotives: in the sealed block, most of it, and in the open one."""
-    numbers = rng.sample(range(PATTERNS), 500)
-    numbers[:4] = 0, SEALED - 1, SEALED, PATTERNS - 1
+    edges = [0, SEALED - 1, SEALED, PATTERNS - 1]
+    numbers = edges + rng.sample(sorted(set(range(PATTERNS)) - set(edges)), 496)
     for number in numbers[:250]:
         assert sides.call("forget", sides.twin.name(patterns[number])) == ("gave", "True")
         assert sides.call("forget", sides.twin.name(patterns[number])) == ("gave", "False")
@@ -162,3 +162,18 @@ def test_forgotten_matches(known: SimpleNamespace, m: int) -> None:
 
 def test_contents_at_the_end(known: SimpleNamespace) -> None:
     known.sides.compare_contents(known.rng)
+
+
+def test_many_states(known: SimpleNamespace) -> None:
+    """As many as two groups of the engine, equal ones among them: as one by one, whatever the number of threads."""
+    states = [state(known, known.rng.choice(SIZES))[0] for _ in range(40)]
+    states += [states[3], events_of(known.rng, states[4]), [], ["s0"], tuple(states[5])]
+    for knowledge in known.sides.c:
+        answers = knowledge.predict_many(states, 0.3, 7)
+        assert len(answers) == len(states)
+        assert answers[3] is answers[40] and answers[4] is answers[41] and answers[5] is answers[44]
+        for asked, answer in zip(states, answers):
+            assert view(answer) == view(knowledge.predict(asked, 0.3, 7)), f"seed {SEED}"
+    twins = known.sides.twin.predict_many([states[0], states[1], states[0]], 0.3, 7)
+    assert twins[2] is twins[0]
+    assert [view(answer) for answer in twins] == [view(answers[i]) for i in (0, 1, 0)], f"seed {SEED}"

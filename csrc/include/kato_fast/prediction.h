@@ -76,6 +76,19 @@ KF_MUST_USE kf_status kf_predict(kf_knowledge *knowledge, const kf_text *texts,
                                  uint32_t m, double threshold,
                                  size_t max_predictions, kf_predictions **out,
                                  kf_error *err);
+/* A state of a batch, as above. */
+typedef struct {
+    const kf_text *texts;
+    uint32_t m;
+} kf_asked;
+
+/* kf_predict of n states, all or none, with the answers that it gives one by
+ * one: each is that of a moment. They share what they read: blocks are
+ * visited once for many states. out: n of them. */
+KF_MUST_USE kf_status kf_predict_many(kf_knowledge *knowledge,
+                                      const kf_asked *states, size_t n,
+                                      double threshold, size_t max_predictions,
+                                      kf_predictions **out, kf_error *err);
 void kf_predictions_free(kf_predictions *predictions); /* NULL is allowed */
 
 /* Indexes into futures, heaviest first: futures.count of them, borrowed as

@@ -135,8 +135,8 @@ void kf_segment_release(kf_segment *segment); /* NULL is allowed */
  * it. */
 uint32_t kf_segment_symbol(const kf_segment *segment, uint32_t global);
 
-/* Have the processor fetch what kf_segment_symbol will look at, while
- * something else (the segment before) keeps it busy. */
+/* Have the processor fetch what kf_segment_symbol will look at for all of
+ * them, before the first is looked at. */
 void kf_segment_prefetch(const kf_segment *segment, const uint32_t *globals,
                          uint32_t count);
 
