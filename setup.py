@@ -37,7 +37,7 @@ WIRES = {
     "cbor": (("libcbor",), "libcbor-dev", "the twin in Python"),
 }
 #: What wire/ may use of the core, compiled into each extension of its own: the hidden symbols do not meet.
-SHARED = ("alloc", "buffer", "status", "utf8")
+SHARED = ("alloc", "buffer", "cbor", "status", "utf8")
 
 
 class OptionalBuild(build_ext):

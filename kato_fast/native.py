@@ -101,6 +101,12 @@ def wire(name: str) -> Optional[ModuleType]:
     return None if name in _left_out() else _imported(name)[0]
 
 
+def cbor() -> ModuleType:
+    """The module with ``loads`` and ``dumps``: ``_cbor``, or its twin where that is missing or Python is forced."""
+    module = None if os.environ.get(VARIABLE) == "python" else wire("cbor")
+    return module or importlib.import_module("kato_fast.reference.cbor")
+
+
 def libraries() -> dict[str, dict]:
     """Per library: its version where its extension serves, else the reason, what serves, and the package to install."""
     return {name: _library(name) for name in LIBRARIES}

@@ -1,8 +1,12 @@
 #include "kato_fast/cbor.h"
 
+#include <math.h>
+
 /* Major types of RFC 8949, section 3.1, in the upper three bits. */
 enum {
     UNSIGNED = 0 << 5,
+    NEGATIVE = 1 << 5,
+    BYTES = 2 << 5,
     TEXT = 3 << 5,
     ARRAY = 4 << 5,
     MAP = 5 << 5
@@ -48,6 +52,31 @@ kf_cbor_uint(kf_buffer *buffer, uint64_t value)
 }
 
 void
+kf_cbor_negative(kf_buffer *buffer, uint64_t value)
+{
+    put_head(buffer, NEGATIVE, value);
+}
+
+void
+kf_cbor_bytes(kf_buffer *buffer, const void *bytes, size_t size)
+{
+    put_head(buffer, BYTES, size);
+    kf_buffer_append(buffer, bytes, size);
+}
+
+void
+kf_cbor_bool(kf_buffer *buffer, bool value)
+{
+    kf_buffer_put(buffer, value ? '\xf5' : '\xf4');
+}
+
+void
+kf_cbor_null(kf_buffer *buffer)
+{
+    kf_buffer_put(buffer, '\xf6');
+}
+
+void
 kf_cbor_text(kf_buffer *buffer, const char *utf8, size_t size)
 {
     put_head(buffer, TEXT, size);
@@ -70,6 +99,14 @@ void
 kf_cbor_double(kf_buffer *buffer, double value)
 {
     uint64_t bits;
+    if (!isfinite(value)) {
+        put_sized(buffer, 0xf9,
+                  isnan(value) ? 0x7e00
+                  : value > 0  ? 0x7c00
+                               : 0xfc00,
+                  2);
+        return;
+    }
     memcpy(&bits, &value, sizeof bits);
     put_sized(buffer, 0xfb, bits, 8);
 }

@@ -3,6 +3,8 @@
 #include "check.h"
 #include "kato_fast/cbor.h"
 
+#include <math.h>
+
 static bool
 is_hex(kf_buffer *buffer, const char *expected)
 {
@@ -67,6 +69,23 @@ test_doubles(void)
     WRITES("fbc010666666666666", kf_cbor_double(&buffer, -4.1));
     WRITES("fb0000000000000000", kf_cbor_double(&buffer, 0.0));
     WRITES("fb8000000000000000", kf_cbor_double(&buffer, -0.0));
+    WRITES("f97c00", kf_cbor_double(&buffer, INFINITY));
+    WRITES("f9fc00", kf_cbor_double(&buffer, -INFINITY));
+    WRITES("f97e00", kf_cbor_double(&buffer, NAN));
+    WRITES("f97e00", kf_cbor_double(&buffer, -NAN));
+}
+
+static void
+test_the_rest(void)
+{
+    WRITES("20", kf_cbor_negative(&buffer, 0));
+    WRITES("3903e7", kf_cbor_negative(&buffer, 999));
+    WRITES("3bffffffffffffffff", kf_cbor_negative(&buffer, UINT64_MAX));
+    WRITES("40", kf_cbor_bytes(&buffer, "", 0));
+    WRITES("4401020304", kf_cbor_bytes(&buffer, "\1\2\3\4", 4));
+    WRITES("f4", kf_cbor_bool(&buffer, false));
+    WRITES("f5", kf_cbor_bool(&buffer, true));
+    WRITES("f6", kf_cbor_null(&buffer));
 }
 
 static void
@@ -96,6 +115,7 @@ main(void)
     test_heads();
     test_texts();
     test_doubles();
+    test_the_rest();
     test_no_memory();
     return check_report();
 }

@@ -22,7 +22,7 @@ LAYERS = (
     {"_version", "profiles", "emotives", "client", "flags", "observe"},
     {"_core", "reference", "_mongo", "_redis", "_cbor"},
     {"native"},
-    {"stores", "redis_client", "memory", "caches"},
+    {"stores", "redis_client", "cbor", "memory", "caches"},
     {"knowledge"},
     {"rollout"},
     {"kato_fast"},  # the public names

@@ -10,11 +10,15 @@
 #include <stdint.h>
 
 void kf_cbor_uint(kf_buffer *buffer, uint64_t value);
+void kf_cbor_negative(kf_buffer *buffer, uint64_t value); /* -1 - value */
+void kf_cbor_bytes(kf_buffer *buffer, const void *bytes, size_t size);
+void kf_cbor_bool(kf_buffer *buffer, bool value);
+void kf_cbor_null(kf_buffer *buffer);
 void kf_cbor_text(kf_buffer *buffer, const char *utf8, size_t size);
 void kf_cbor_array(kf_buffer *buffer, uint64_t count); /* items follow */
 void kf_cbor_map(kf_buffer *buffer, uint64_t count);   /* pairs follow */
 
-/* A finite double (cbor2 shortens the others to 16 bits). */
+/* Finite doubles in 64 bits; infinities and the one quiet NaN in 16. */
 void kf_cbor_double(kf_buffer *buffer, double value);
 
 #endif
