@@ -14,6 +14,8 @@ from glob import glob
 import setuptools
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
+from setuptools.command.editable_wheel import editable_wheel
 from setuptools.errors import BaseError, CCompilerError
 
 if int(setuptools.__version__.split(".")[0]) < 77:
@@ -64,6 +66,30 @@ class OptionalBuild(build_ext):
         for path in (self.get_ext_fullpath(ext.name), self.get_ext_filename(ext.name)):
             if os.path.exists(path):
                 os.remove(path)
+
+
+#: Beside the package in site-packages: with KATO_FAST=1, a KATO service is attached to when it is imported.
+DOOR = "kato_fast_door.pth"
+
+
+class WithDoor(build_py):
+    """The ``.pth`` file goes where the package's folder goes; setuptools knows no other way to install one."""
+
+    def run(self):
+        super().run()
+        if not self.editable_mode:
+            self.copy_file(DOOR, os.path.join(self.build_lib, DOOR), preserve_mode=False)
+
+    def get_outputs(self, include_bytecode=True):
+        return [*super().get_outputs(include_bytecode), os.path.join(self.build_lib, DOOR)]
+
+
+class EditableWithDoor(editable_wheel):
+    """An editable install has the door too: its wheel holds little else but ``.pth`` files."""
+
+    def _run_build_commands(self, dist_name, unpacked_wheel, build_lib, tmp_dir):
+        self.copy_file(DOOR, os.path.join(unpacked_wheel, DOOR), preserve_mode=False)
+        return super()._run_build_commands(dist_name, unpacked_wheel, build_lib, tmp_dir)
 
 
 def what_serves(name):
@@ -136,4 +162,5 @@ core = Extension(
     optional=not REQUIRE_C,
 )
 
-setup(ext_modules=[core, *wires.values()], cmdclass={"build_ext": OptionalBuild})
+commands = {"build_ext": OptionalBuild, "build_py": WithDoor, "editable_wheel": EditableWithDoor}
+setup(ext_modules=[core, *wires.values()], cmdclass=commands)

@@ -3,7 +3,7 @@
 from kato_fast._version import __version__
 from kato_fast.emotives import EmotivesConflict
 from kato_fast.knowledge import KnowledgeBase
-from kato_fast.native import explain, load, status
+from kato_fast.native import load
 
 _engine = load()
 BloomFilter = _engine.BloomFilter
@@ -20,11 +20,41 @@ __all__ = [
     "KnowledgeBase",
     "__version__",
     "explain",
+    "install",
     "matching_blocks",
     "pattern_name",
     "ratio",
     "status",
+    "uninstall",
 ]
+
+
+def install(**modes: str) -> dict:
+    """Attach to the KATO of this process. modes: per flag ``off | shadow | canary:<percent> | on | require``."""
+    from kato_fast import hosts
+
+    return hosts.install(**modes)
+
+
+def uninstall() -> dict:
+    """Put every original of the KATO of this process back."""
+    from kato_fast import hosts
+
+    return hosts.uninstall()
+
+
+def explain() -> list[dict]:
+    """Every time that a slower path answered, and why: {flag, name, reason, detail, count, ...}."""
+    from kato_fast import hosts, native
+
+    return native.explain() + hosts.explain()
+
+
+def status() -> dict:
+    """Which implementation answers, the versions of the parts, and what is attached to a KATO in this process."""
+    from kato_fast import hosts, native
+
+    return {**native.status(), "host": hosts.status()}
 
 
 def __getattr__(name: str):

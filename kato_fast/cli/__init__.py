@@ -15,6 +15,10 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
 
         print(f"kato-fast {__version__}")
         sys.exit(0)
+    if arguments[:1] == ["run"]:  # in a host's environment, where the extra need not be
+        from kato_fast.hosts.launch import run
+
+        sys.exit(run(arguments[1:]))
     try:
         _run(arguments or ["--help"])
     except KeyboardInterrupt:  # while modules are imported; commands have their own answer

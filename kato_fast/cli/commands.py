@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kato_fast.cli import doctor, learn, predict, serve, snapshot, status
+from kato_fast.cli import doctor, learn, predict, run, serve, snapshot, status
 
 ABOUT = "KATO's answers, digit for digit, from an engine in C.\n\nExample:\n\n    kato-fast serve --demo"
 
@@ -11,6 +11,7 @@ COMMANDS = (
     ("learn", learn.HELP, learn.learn),
     ("predict", predict.HELP, predict.predict),
     ("snapshot", snapshot.HELP, snapshot.snapshot),
+    ("run", run.HELP, run.run),
     ("doctor", doctor.HELP, doctor.doctor),
     ("status", status.HELP, status.status),
 )

@@ -7,12 +7,16 @@ import re
 #: The page docs/reason-codes.md is this table; a test compares both, and finds every code that the package uses.
 REASONS = {
     "connection": "a connection broke or was refused",
+    "counters_disagree": "the database's counters are not those of its patterns: documents were deleted or edited",
+    "document_shape": "the database holds a pattern that the engine cannot hold",
     "error": "the candidate raised an exception that has no code of its own",
     "hang": "the candidate did not answer in time; nobody waits for it any more",
     "no_key": "a stateful path needs a session or node to choose by, and none was named",
+    "no_session": "the session is not there, and the host says so in its own words",
     "os_error": "the operating system refused something",
     "out_of_memory": "an allocation failed",
     "parked": "the path failed too often or was slower than the original; it is tried again later",
+    "rapidfuzz": "the host compares characters, because the package rapidfuzz is installed",
     "timeout": "a server did not answer in time",
     "unplanned_writes": "a path that writes has no plan of its writes, so shadow cannot compare it",
     "unsupported": "the candidate does not support this case or this version",

@@ -12,7 +12,15 @@ from zipfile import ZipFile
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE")
+SOURCES = (
+    "pyproject.toml",
+    "setup.py",
+    "MANIFEST.in",
+    "README.md",
+    "LICENSE",
+    "kato_fast_door.py",
+    "kato_fast_door.pth",
+)
 BUILT = shutil.ignore_patterns("*.so", "__pycache__")
 NO_COMPILER = {"CC": "/nonexistent/cc"}
 BROKEN_COMPILER = {"CC": "false"}
@@ -97,7 +105,8 @@ def test_the_wheel_holds_types_and_no_sources_of_c(without_c) -> None:
     assert (site / "kato_fast" / "_core.pyi").exists()
     assert (site / "kato_fast" / "reference" / "__init__.py").exists()
     assert not list(site.rglob("*.[ch]")) and not list(site.rglob("*.so"))
-    assert sorted(path.name.split("-")[0] for path in site.iterdir()) == ["kato_fast", "kato_fast"]
+    names = ["kato_fast", "kato_fast", "kato_fast_door.pth", "kato_fast_door.py"]
+    assert sorted(path.name.split("-")[0] for path in site.iterdir()) == names
 
 
 @pytest.mark.parametrize("compiler", [NO_COMPILER, BROKEN_COMPILER], ids=["no compiler", "broken compiler"])

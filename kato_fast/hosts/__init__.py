@@ -1,0 +1,168 @@
+"""Attaching to a running KATO: which host it is, what is replaced in it, and how that is taken back.
+
+``install()`` and ``uninstall()`` for code; the door (``kato_fast_door``) for a service that nobody edits.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from types import ModuleType
+from typing import Any, Optional
+
+import kato_fast_door
+from kato_fast import flags, rollout
+from kato_fast.hosts.seams import Attachment
+
+log = logging.getLogger("kato_fast")
+
+HOST = kato_fast_door.HOST
+
+_lock = threading.RLock()
+
+
+class _State:
+    """What this process is attached to. generation: the module of the host's generation, once recognised."""
+
+    generation: Optional[ModuleType] = None
+    refused = ""
+    attachment = Attachment()
+    applied: set = set()
+    told = False
+
+
+def loaded(module: Any) -> None:
+    """The host has imported one of its modules; its seams are applied before its importer goes on."""
+    with _lock:
+        generation = _generation()
+        if generation is not None:
+            _apply(generation, module)
+
+
+def install(**modes: str) -> dict:
+    """Attach to the host, also where it is already imported. Returns ``status()``.
+
+    Args:
+        modes: per flag ``off | shadow | canary:<percent> | on | require``; without any, every flag that nothing else
+            sets is on.
+
+    Raises: TypeError, ValueError for an unknown flag or mode, RuntimeError where the imported host is not known.
+    """
+    for flag in modes:
+        flags.check_flag(flag)
+    for flag in flags.FLAGS:
+        if flag in modes or (not modes and flags.resolution(flag).origin == "default"):
+            flags.set_mode(flag, modes.get(flag, "on"), by="kato_fast.install")
+    kato_fast_door.open_door()
+    with _lock:
+        loaded_already = [module for name, module in list(sys.modules.items()) if _is_hosts(name) and module]
+        if loaded_already:
+            generation = _generation()
+            if generation is None:
+                raise RuntimeError(_State.refused)
+            for module in _in_order(generation, loaded_already):
+                _apply(generation, module)
+    return status()
+
+
+def uninstall() -> dict:
+    """Put every original back, by identity; running observations end first. Returns what others replaced since."""
+    from kato_fast.hosts import shared
+
+    kato_fast_door.close_door()
+    with _lock:
+        shared.GATE.lazy = False
+        shared.GATE.drain()
+        shared.WRITER.flush()
+        for late in (shared.PREDICTIONS, shared.PATTERN_PREDICTIONS, shared.FUTURES):
+            late.settle()
+        _State.attachment.undo()
+        lost, _State.attachment.lost = _State.attachment.lost, []
+        if _State.generation is not None:
+            _State.generation.detached()
+        _State.applied.clear()
+        shared.RESIDENTS.drop()
+        _State.generation, _State.refused, _State.told = None, "", False
+    return {"lost": [f"{skip.seam.name}: {skip.detail}" for skip in lost]}
+
+
+def status() -> dict:
+    """What is attached to what: host, seams with flag and mode, and what was left alone and why."""
+    generation = _State.generation
+    return {
+        "host": generation.NAME if generation else None,
+        "version": getattr(sys.modules.get(HOST), "__version__", None),
+        "refused": _State.refused or None,
+        "seams": [
+            {"target": change.seam.name, "flag": change.seam.flag, "mode": str(flags.mode(change.seam.flag))}
+            for change in _State.attachment.changes
+        ],
+        "left_alone": [
+            {"target": skip.seam.name, "flag": skip.seam.flag, "reason": skip.reason, "detail": skip.detail}
+            for skip in _State.attachment.skips
+        ],
+    }
+
+
+def explain() -> list[dict]:
+    """Every fallback that happened, and every seam that was left alone."""
+    left = [{**item, "name": item.pop("target"), "count": 1} for item in status()["left_alone"]]
+    if _State.refused:
+        left.append({"flag": "*", "name": HOST, "reason": "host", "detail": _State.refused, "count": 1})
+    return left + rollout.explain()
+
+
+def _is_hosts(name: str) -> bool:
+    return name == HOST or name.startswith(HOST + ".")
+
+
+def _generation() -> Optional[ModuleType]:
+    """The module for the host that is being imported; None, said once, where it is not known."""
+    if _State.generation is None and not _State.refused:
+        from kato_fast.hosts import generations
+
+        _State.generation = generations.recognise(_has)
+        if _State.generation is None:
+            _State.refused = generations.refusal()
+            log.warning("%s", _State.refused)
+        else:
+            _begin(_State.generation)
+    return _State.generation
+
+
+def _has(name: str) -> bool:
+    """Looks at the files: a host that is not known is not imported to find that out."""
+    package, *rest = name.split(".")
+    folders = getattr(sys.modules.get(package), "__path__", ())
+    paths = [os.path.join(folder, *rest) for folder in folders]
+    return any(os.path.isfile(path + ".py") or os.path.isdir(path) for path in paths)
+
+
+def _begin(generation: ModuleType) -> None:
+    from kato_fast.hosts import shared
+
+    _State.attachment.prints = generation.PRINTS
+    shared.GATE.lazy = True
+
+
+def _in_order(generation: ModuleType, modules: list) -> list:
+    order = {seam.module: i for i, seam in reversed(list(enumerate(generation.SEAMS)))}
+    return sorted(modules, key=lambda module: order.get(module.__name__, -1))
+
+
+def _apply(generation: ModuleType, module: Any) -> None:
+    for seam in generation.SEAMS:
+        if seam.module == module.__name__ and seam.name not in _State.applied:
+            _State.applied.add(seam.name)
+            _State.attachment.apply(seam, module)
+    if module.__name__ == generation.LAST and not _State.told:
+        _State.told = True
+        _banner(generation)
+
+
+def _banner(generation: ModuleType) -> None:
+    from kato_fast.hosts.banner import line
+
+    print(line(generation.NAME, status()), file=sys.stderr, flush=True)

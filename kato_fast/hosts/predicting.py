@@ -1,0 +1,222 @@
+"""Matching and prediction assembly of KATO of September 2025: from a processor's state to its predictions, in C.
+
+Two places choose. ``predictPattern`` whole: candidates, matches, metrics, ensemble and order come from the engine and
+stay there as an Answer. ``causalBelief`` alone, for a host that computes its metrics itself: the engine matches, the
+documents come in one query, and the host's own Prediction objects are returned.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from itertools import chain
+from typing import Any, Callable, NamedTuple, Optional
+
+from kato_fast.hosts.answers import Answer, Futures
+from kato_fast.hosts.shared import GATE, NESTED, RESIDENTS, WRITER, is_off
+from kato_fast.rollout import Choice, Declined
+
+
+class Computed(NamedTuple):
+    """What one prediction gives. futures: None where the host leaves those of the last one."""
+
+    predictions: Any
+    futures: Any
+
+
+def key_of(processor: Any, *args: Any) -> Optional[str]:
+    """Canary chooses by knowledge base: its sessions share one processor and its last predictions."""
+    return getattr(processor, "kb_id", None)
+
+
+# predictPattern and processEvents
+
+
+class Predicting:
+    """The choice behind predictPattern, shared with processEvents."""
+
+    choice: Optional[Choice] = None
+
+    def computed(self, processor: Any, state: list) -> Any:
+        """Run the choice and do what the host does with the result. Returns the predictions, a list or an Answer."""
+        found = self._compute(processor, state)
+        predictions, futures = found
+        if futures is not None and futures is not processor.__dict__.get("future_potentials"):
+            processor.future_potentials = futures if GATE.lazy or isinstance(futures, list) else futures.listed()
+        if isinstance(predictions, Answer) and not GATE.lazy:
+            return predictions.listed()
+        return predictions
+
+    def _compute(self, processor: Any, state: list) -> Computed:
+        if is_off("incremental_metrics") and not is_off("native_matching"):
+            return self.parts(processor, state)
+        return self.choice(processor, state)
+
+    def attach(self, original: Callable) -> Callable:
+        def by_host(processor: Any, state: list) -> Computed:
+            before, NESTED.original = NESTED.original, not NESTED.declined
+            NESTED.declined = False
+            try:
+                return Computed(original(processor, state), None)
+            finally:
+                NESTED.original = before
+
+        self.parts = lambda processor, state: Computed(original(processor, state), None)
+        self.choice = Choice("native_matching", "predictPattern", by_host, by_engine, key=key_of)
+
+        @functools.wraps(original)
+        def predictPattern(self: Any, state: list) -> list:
+            predictions = PREDICTING.computed(self, state)
+            return predictions.listed() if isinstance(predictions, Answer) else predictions
+
+        return predictPattern
+
+
+PREDICTING = Predicting()
+
+
+def by_engine(processor: Any, state: list) -> Computed:
+    """The candidate of predictPattern. Changes nothing of the host but its cache of what other processes learned."""
+    searcher = processor.patterns_searcher
+    try:
+        engine = engine_of(searcher, processor.target_class_candidates)
+        found = predicted(engine, state, searcher.recall_threshold, processor.max_predictions)
+    except Declined:
+        NESTED.declined = True
+        raise
+    return Computed(Answer(found), Futures(found) if found.matched else None)
+
+
+def predicted(engine: Any, state: list, threshold: Any, most: Any) -> Any:
+    try:
+        return engine.predict(state, threshold, most)
+    except (TypeError, ValueError) as error:
+        raise Declined("unsupported", str(error)[:120]) from None
+
+
+def engine_of(searcher: Any, targets: Any, *, counters: bool = True) -> Any:
+    """The engine that answers for this searcher. Raises Declined where the host does something else."""
+    if targets:
+        raise Declined("unsupported", "targeted search")
+    if searcher.use_fast_matching and vars(module_of(searcher)).get("RAPIDFUZZ_AVAILABLE"):
+        raise Declined("rapidfuzz", "the host compares characters, because rapidfuzz is installed")
+    resident = RESIDENTS.of(searcher)
+    engine = resident.current(counters=counters)
+    take_arrived(searcher, resident.arrived())
+    return engine
+
+
+def module_of(searcher: Any) -> Any:
+    import sys
+
+    return sys.modules[type(searcher).__module__]
+
+
+def take_arrived(searcher: Any, arrived: Mapping[str, list]) -> None:
+    """What another process learned is found by the host's own search from now on too."""
+    for name, flat in arrived.items():
+        if name not in searcher.patterns_cache:
+            searcher.patterns_cache[name] = flat
+            searcher.patterns_count += 1
+            if searcher.index_manager:
+                searcher.index_manager.add_pattern(name, flat)
+
+
+def process_events(original: Callable) -> Callable:
+    """The host's processEvents, with predictions that stay in the engine and their document written behind."""
+
+    def insert(processor: Any, unique_id: str, predictions: Any) -> None:
+        processor.predictions_kb.insert_one({"unique_id": unique_id, "predictions": documents(predictions)})
+
+    def insert_behind(processor: Any, unique_id: str, predictions: Any) -> None:
+        if not isinstance(predictions, Answer):
+            return insert(processor, unique_id, predictions)  # endpoints change this very list
+        WRITER.put(Insert(processor.predictions_kb, unique_id, predictions))
+
+    keep = Choice("native_store", "predictions_kb", insert, insert_behind, key=key_of)
+
+    @functools.wraps(original)
+    def processEvents(self: Any, current_unique_id: str) -> Any:
+        if PREDICTING.choice is None or (is_off("native_matching") and is_off("native_store")):
+            return original(self, current_unique_id)
+        state = list(chain(*self.STM))
+        if not (len(state) >= 2 and self.predict and self.trigger_predictions):
+            return []
+        predictions = PREDICTING.computed(self, state)
+        self.predictions = predictions
+        if predictions:
+            keep(self, current_unique_id, predictions)
+        return predictions
+
+    return processEvents
+
+
+def documents(predictions: Any) -> list:
+    return predictions.document() if isinstance(predictions, Answer) else predictions
+
+
+class Insert:
+    """One document for the writer, which may have to try more than once."""
+
+    def __init__(self, collection: Any, unique_id: str, answer: Answer) -> None:
+        self._collection, self._unique_id, self._answer = collection, unique_id, answer
+        self._document: Optional[dict] = None
+
+    def __call__(self) -> None:
+        from pymongo.errors import DuplicateKeyError
+
+        again = self._document is not None
+        if not again:
+            self._document = {"unique_id": self._unique_id, "predictions": self._answer.document()}
+        try:
+            self._collection.insert_one(self._document)
+        except DuplicateKeyError:
+            if not again:
+                raise  # else the first try had arrived after all
+
+
+# causalBelief
+
+
+def causal_belief(original: Callable) -> Callable:
+    choice = Choice("native_matching", "causalBelief", original, matched_by_engine, key=key_of)
+
+    @functools.wraps(original)
+    def causalBelief(self: Any, state: list, target_class_candidates: Optional[list] = None) -> list:
+        if NESTED.original:
+            return original(self, state, target_class_candidates)
+        return choice(self, state, target_class_candidates)
+
+    return causalBelief
+
+
+def matched_by_engine(searcher: Any, state: list, targets: Optional[list] = None) -> list:
+    """The host's Prediction objects, with frequencies and emotives as the database has them now."""
+    engine = engine_of(searcher, targets, counters=False)
+    found = predicted(engine, state, searcher.recall_threshold, len(engine)).to_list()
+    documents = RESIDENTS.of(searcher).documents(item["name"] for item in found)
+    kind = vars(module_of(searcher))["Prediction"]
+    pairs = ((item, documents.get(item["name"])) for item in found)
+    return [prediction_of(kind, item, document) for item, document in pairs if document is not None]
+
+
+#: What the host's predictPattern computes after matching: in a new Prediction these are 0.
+LATER = ("potential", "entropy", "hamiltonian", "grand_hamiltonian", "confluence", "predictive_information")
+
+#: And these are not there yet.
+ABSENT = ("itfdf_similarity", "pattern_probability", "weighted_strength")
+
+
+def prediction_of(kind: type, item: dict, document: Mapping) -> Any:
+    """A Prediction as its constructor leaves it, keys in its order."""
+    made = kind.__new__(kind)
+    for key, value in item.items():
+        if key in ABSENT:
+            continue
+        made[key] = 0.0 if key in LATER else value
+        if key == "sequence":
+            made["sequence"] = made["pattern_data"] = document["pattern_data"]
+    made["frequency"] = document["frequency"]
+    made["emotives"] = document.get("emotives", {})
+    made.present = made["present"]
+    return made

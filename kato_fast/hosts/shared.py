@@ -1,0 +1,88 @@
+"""What the replacements of one process share: residents, the writer, and the way out of a running observation."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from kato_fast.flags import current
+from kato_fast.hosts.answers import Late
+from kato_fast.hosts.resident import Residents
+from kato_fast.hosts.writer import Writer
+
+RESIDENTS = Residents()
+WRITER = Writer()
+
+#: Attributes of the host's processors that may hold an answer which is still in the engine.
+PREDICTIONS = Late("predictions")
+PATTERN_PREDICTIONS = Late("predictions")
+FUTURES = Late("future_potentials")
+
+
+class Raised:
+    """A candidate's way to raise the host's own error: with a value, so that nobody runs the original after it."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+def result_of(answer: Any) -> Any:
+    if type(answer) is Raised:
+        raise answer.error
+    return answer
+
+
+def is_off(flag: str) -> bool:
+    return current[flag].kind == "off"
+
+
+class Gate:
+    """How many observations run, so that detaching can wait for them.
+
+    lazy: answers may stay in the engine. While it is False, replacements hand out the host's own kinds of objects.
+    """
+
+    def __init__(self) -> None:
+        self.lazy = False
+        self._lock = threading.Lock()
+        self._inside: dict = {}
+
+    def __enter__(self) -> None:
+        me = threading.get_ident()
+        with self._lock:
+            self._inside[me] = self._inside.get(me, 0) + 1
+
+    def __exit__(self, *exc_info) -> None:
+        me = threading.get_ident()
+        with self._lock:
+            left = self._inside[me] - 1
+            if left:
+                self._inside[me] = left
+            else:
+                del self._inside[me]
+
+    def drain(self, seconds: float = 5.0) -> bool:
+        """Wait until no other thread is inside."""
+        until = time.monotonic() + seconds
+        while set(self._inside) - {threading.get_ident()}:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.001)
+        return True
+
+
+GATE = Gate()
+
+
+class Nested(threading.local):
+    """Inside an original that was chosen on purpose, its own parts are the originals too.
+
+    declined: the original was not chosen but is the way out, so that its parts may still be replacements.
+    """
+
+    original = False
+    declined = False
+
+
+NESTED = Nested()
