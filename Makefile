@@ -123,6 +123,10 @@ sanitize: $(VENV)/.test ## C tests and parity tests under AddressSanitizer and U
 gcc-clang: $(VENV)/.test ## build with gcc and clang, warnings as errors, and compare both with the twin
 	@.ci/compilers "$(BIN)/python" $(ARGS)
 
+.PHONY: neon
+neon: ## cross-compile for aarch64 and run the kernels' C tests under qemu
+	@.ci/neon
+
 .PHONY: python-versions
 python-versions: ## parity tests on the oldest and the newest Python
 	@.ci/python-versions 3.9 3.13

@@ -14,6 +14,10 @@ kf_align_variant_of(kf_cpu_level level)
     if (level == KF_CPU_AVX2) {
         return &kf_align_avx2;
     }
+#elif defined(__aarch64__) && defined(__GNUC__)
+    if (level == KF_CPU_NEON) {
+        return &kf_align_neon;
+    }
 #endif
     (void)level;
     return &kf_align_scalar;

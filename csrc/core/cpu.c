@@ -8,8 +8,16 @@
 #include <cpuid.h>
 #endif
 
+#if defined(__aarch64__) && defined(__GNUC__)
+#define IS_AARCH64 1
+#define GOOD_VALUES "scalar or neon"
+#else
+#define IS_AARCH64 0
+#define GOOD_VALUES "scalar, avx2 or avx512"
+#endif
+
 static const char *const level_names[KF_CPU_LEVELS] = {"scalar", "avx2",
-                                                       "avx512"};
+                                                       "avx512", "neon"};
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static kf_cpu_level chosen;
@@ -64,11 +72,9 @@ kf_cpu_features(const char **out, size_t most)
     if (count < most && has_avx512()) {
         out[count++] = "avx512";
     }
-#if defined(__aarch64__)
-    if (count < most) {
+    if (count < most && IS_AARCH64) {
         out[count++] = "neon";
     }
-#endif
     return count;
 }
 
@@ -82,6 +88,8 @@ kf_cpu_has(kf_cpu_level level)
         return has_avx2();
     case KF_CPU_AVX512:
         return has_avx512();
+    case KF_CPU_NEON:
+        return IS_AARCH64;
     }
     return false;
 }
@@ -102,11 +110,19 @@ highest_level(void)
     return level;
 }
 
+/* Whether another CPU of this kind may have it. */
+static bool
+is_of_this_kind(kf_cpu_level level)
+{
+    return level == KF_CPU_SCALAR || (level == KF_CPU_NEON) == IS_AARCH64;
+}
+
 static void
 force_level(const char *name)
 {
     for (int i = 0; i < KF_CPU_LEVELS; i++) {
-        if (strcmp(name, level_names[i]) != 0) {
+        if (strcmp(name, level_names[i]) != 0 ||
+            !is_of_this_kind((kf_cpu_level)i)) {
             continue;
         }
         if (kf_cpu_has((kf_cpu_level)i)) {
@@ -120,7 +136,7 @@ force_level(const char *name)
         return;
     }
     snprintf(problem, sizeof problem,
-             "KATO_FAST_CPU must be scalar, avx2 or avx512, not %.40s", name);
+             "KATO_FAST_CPU must be " GOOD_VALUES ", not %.40s", name);
 }
 
 static void

@@ -1,6 +1,5 @@
 #include "kato_fast/postings.h"
 
-#include "kato_fast/cpu.h"
 #include "kernels/postings.h"
 
 #include <string.h>
@@ -23,18 +22,22 @@ static const uint64_t no_patterns[KF_SEGMENT_BITMAP_WORDS]
 
 /* --- working memory --- */
 
-static const kf_postings_kernel *
-choose_kernel(void)
+const kf_postings_kernel *
+kf_postings_kernel_of(kf_cpu_level level)
 {
 #if defined(__x86_64__) && defined(__GNUC__)
-    kf_cpu_level level = kf_cpu_choose();
-    if (level >= KF_CPU_AVX512) {
+    if (level == KF_CPU_AVX512) {
         return &kf_postings_avx512;
     }
-    if (level >= KF_CPU_AVX2) {
+    if (level == KF_CPU_AVX2) {
         return &kf_postings_avx2;
     }
+#elif defined(__aarch64__) && defined(__GNUC__)
+    if (level == KF_CPU_NEON) {
+        return &kf_postings_neon;
+    }
 #endif
+    (void)level;
     return &kf_postings_scalar;
 }
 
@@ -84,7 +87,7 @@ kf_postings_scratch_new(const kf_alloc *alloc, kf_postings_scratch **out,
     scratch->spans = (kf_span *)(block += thin);
     scratch->set_bits = (kf_set_bits *)(block += spans);
     fill_set_bits(scratch->set_bits);
-    scratch->kernel = choose_kernel();
+    scratch->kernel = kf_postings_kernel_of(kf_cpu_choose());
     *out = scratch;
     return KF_OK;
 }

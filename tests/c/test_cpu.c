@@ -32,6 +32,20 @@ check_choice(const char *value, kf_cpu_level level, const char *error)
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+static void
+check_unknown(const char *name, kf_cpu_level best)
+{
+#if defined(__aarch64__)
+    const char *good = "scalar or neon";
+#else
+    const char *good = "scalar, avx2 or avx512";
+#endif
+    char error[80];
+    snprintf(error, sizeof error, "KATO_FAST_CPU must be %s, not %s", good,
+             name);
+    check_choice(name, best, error);
+}
+
 int
 main(void)
 {
@@ -41,9 +55,15 @@ main(void)
     }
     check_choice("", best, NULL);
     check_choice("scalar", KF_CPU_SCALAR, NULL);
-    check_choice("sse9", best,
-                 "KATO_FAST_CPU must be scalar, avx2 or avx512, not sse9");
-    for (int i = 0; i < KF_CPU_LEVELS; i++) {
+    check_unknown("sse9", best);
+#if defined(__aarch64__)
+    check_unknown("avx2", best);
+    check_unknown("avx512", best);
+    check_choice("neon", KF_CPU_NEON, NULL);
+    return check_report();
+#endif
+    check_unknown("neon", best);
+    for (int i = 0; i <= KF_CPU_AVX512; i++) {
         const char *name = kf_cpu_level_name((kf_cpu_level)i);
         char error[80];
         snprintf(error, sizeof error,

@@ -98,21 +98,6 @@ make_keys(const checker *c, const state *of, kf_postings_key *keys)
 
 /* --- plans and kernels --- */
 
-static const kf_postings_kernel *
-kernel_of(kf_cpu_level level)
-{
-#if defined(__x86_64__) && defined(__GNUC__)
-    if (level == KF_CPU_AVX512) {
-        return &kf_postings_avx512;
-    }
-    if (level == KF_CPU_AVX2) {
-        return &kf_postings_avx2;
-    }
-#endif
-    (void)level;
-    return &kf_postings_scalar;
-}
-
 static bool
 is_at_rest(const kf_postings_scratch *scratch)
 {
@@ -147,7 +132,7 @@ check_ways(checker *c, const kf_postings_key *keys, uint32_t n_keys)
         if (!kf_cpu_has((kf_cpu_level)level)) {
             continue;
         }
-        c->scratch->kernel = kernel_of((kf_cpu_level)level);
+        c->scratch->kernel = kf_postings_kernel_of((kf_cpu_level)level);
         for (int plan = KF_PLAN_BY_COST; plan <= KF_PLAN_ADD; plan++) {
             c->scratch->plan = (kf_postings_plan)plan;
             check_way(c, keys, n_keys, n_expected);

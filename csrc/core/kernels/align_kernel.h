@@ -76,6 +76,8 @@ extern const kf_align_variant kf_align_scalar;
 #if defined(__x86_64__) && defined(__GNUC__)
 extern const kf_align_variant kf_align_avx2;
 extern const kf_align_variant kf_align_avx512;
+#elif defined(__aarch64__) && defined(__GNUC__)
+extern const kf_align_variant kf_align_neon;
 #endif
 
 /* level: one that kf_cpu_has. */

@@ -11,6 +11,17 @@ slot_of(const kf_align_table *table, uint32_t id)
     return (id * table->multiplier) >> table->shift;
 }
 
+/* find_hits where there is no better way. */
+KF_TARGET KF_INLINE uint64_t
+find_hits_singly(const kf_align_table *table, const uint32_t *ids, uint32_t n)
+{
+    uint64_t hits = 0;
+    for (uint32_t i = n; i-- > 0;) {
+        hits += hits + (table->slots[slot_of(table, ids[i])].key == ids[i]);
+    }
+    return hits;
+}
+
 /* What a walk over all hits finds. */
 typedef struct {
     uint64_t taken; /* positions that find a partner */
@@ -69,9 +80,8 @@ KF_TARGET static uint64_t
 pair(const kf_align_table *table, kf_align_rows *rows, const uint32_t *ids,
      uint32_t n, uint32_t need, kf_block *blocks, kf_alignment *out)
 {
-    return blocks != NULL
-               ? align_pair(table, rows, ids, n, need, blocks, out)
-               : align_pair(table, rows, ids, n, need, NULL, out);
+    return blocks != NULL ? align_pair(table, rows, ids, n, need, blocks, out)
+                          : align_pair(table, rows, ids, n, need, NULL, out);
 }
 
 /* Bit-parallel LCS (H. Hyyro, 2004): zero bits of v mark matched state

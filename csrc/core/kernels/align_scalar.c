@@ -60,11 +60,7 @@ fill_many(const uint64_t *below, uint32_t first, uint32_t last,
 KF_INLINE uint64_t
 find_hits(const kf_align_table *table, const uint32_t *ids, uint32_t n)
 {
-    uint64_t hits = 0;
-    for (uint32_t i = n; i-- > 0;) {
-        hits += hits + (table->slots[slot_of(table, ids[i])].key == ids[i]);
-    }
-    return hits;
+    return find_hits_singly(table, ids, n);
 }
 
 static void

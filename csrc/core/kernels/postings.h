@@ -2,6 +2,7 @@
 #ifndef KATO_FAST_KERNELS_POSTINGS_H
 #define KATO_FAST_KERNELS_POSTINGS_H
 
+#include "kato_fast/cpu.h"
 #include "kato_fast/postings.h"
 
 #include <stdbool.h>
@@ -50,7 +51,12 @@ extern const kf_postings_kernel kf_postings_scalar;
 #if defined(__x86_64__) && defined(__GNUC__)
 extern const kf_postings_kernel kf_postings_avx2;
 extern const kf_postings_kernel kf_postings_avx512;
+#elif defined(__aarch64__) && defined(__GNUC__)
+extern const kf_postings_kernel kf_postings_neon;
 #endif
+
+/* level: one that kf_cpu_has. */
+const kf_postings_kernel *kf_postings_kernel_of(kf_cpu_level level);
 
 typedef enum {
     KF_PLAN_BY_COST,
