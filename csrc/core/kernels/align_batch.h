@@ -54,7 +54,8 @@ align_waiting(kf_align_local *local, const kf_align_task *task,
     }
     for (uint64_t rest = one->hits; rest != 0; rest &= rest - 1) {
         uint32_t i = (uint32_t)__builtin_ctzll(rest);
-        local->rows.at_position[i] = kf_align_mask(local, task->ids, i, id_bytes);
+        local->rows.at_position[i] =
+            kf_align_mask(local, task->ids, i, id_bytes);
     }
     align_runs(&local->rows, task->n, local->m, one->hits, one->ends, NULL,
                out);
