@@ -6,6 +6,7 @@ environment > configuration file > default; a rollback's latch stands between th
 
 from __future__ import annotations
 
+import functools
 import logging
 from typing import Optional
 
@@ -45,6 +46,11 @@ log = logging.getLogger("kato_fast.flags")
 _SALTS = {flag: salt(flag) for flag in FLAGS}
 
 
+@functools.lru_cache(maxsize=1 << 14)  # sessions come again and again
+def _bucket_of(flag: str, key: str) -> int:
+    return bucket(_SALTS[flag], key.encode("utf-8", "surrogatepass"))
+
+
 def mode(flag: str) -> Mode:
     """How the flag runs now. Raises ValueError for a name that is none."""
     return current[flag]
@@ -54,7 +60,7 @@ def chosen(flag: str, key: str) -> bool:
     """Whether this session or node gets the candidate: always the same answer for the same mode and key."""
     now = current[flag]
     if now.kind == "canary":
-        return bucket(_SALTS[flag], key.encode("utf-8", "surrogatepass")) < now.percent * 100
+        return _bucket_of(flag, key) < now.percent * 100
     return now.kind in ("on", "require")
 
 
@@ -106,7 +112,6 @@ def revive(*, by: str, why: str = "") -> None:
     """Take the kill back: the file and what this process was told. A Redis key stays whose it is. Raises OSError."""
     (runtime.directory() / runtime.KILL).unlink(missing_ok=True)
     state.put_kill("api", None)
-    state.put_kill("signal", None)
     _audit("revive", by=by, why=why)
     _look_again()
 

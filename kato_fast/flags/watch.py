@@ -1,17 +1,22 @@
-"""Sees what changes outside of the process: one look at three files of the runtime directory, four times a second."""
+"""Sees what changes outside of the process: one look at three files of the runtime directory, four times a second.
+
+Also carries out what a signal asked for, and the tasks of other parts that want a regular turn.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
+import signal
 import threading
 import time
 from collections.abc import Mapping
-from typing import Optional
+from typing import Callable, Optional
 
 from kato_fast.flags import runtime, state
 from kato_fast.flags.modes import OFF
 from kato_fast.flags.names import FLAGS
+from kato_fast.flags.redis_key import Follower
 from kato_fast.flags.sources import FlagError, from_json
 
 log = logging.getLogger("kato_fast.flags")
@@ -23,16 +28,28 @@ _lock = threading.RLock()
 _seen: dict[str, Optional[tuple[int, int, int]]] = {}
 _watcher: Optional[threading.Thread] = None
 _stop = threading.Event()
+_follower: Optional[Follower] = None
+_signals: list[str] = []
+_tasks: list[Callable[[], None]] = []
+
+#: kill -USR2 of any process that follows: everything off, in all of them.
+SIGNAL = signal.SIGUSR2
 
 
-def start(defaults: Optional[Mapping[str, str]] = None) -> None:
+def start(defaults: Optional[Mapping[str, str]] = None, redis_url: Optional[str] = None) -> None:
     """Read every source and follow those that change. Raises FlagError for a value that cannot be read, OSError.
 
-    defaults: flag to mode where nothing else says; the service's own are ``on``.
+    Args:
+        defaults: flag to mode where nothing else says; the service's own are ``on``.
+        redis_url: of the server whose keys switch; ``KATO_FAST_REDIS_URL`` goes first, without either there is none.
     """
-    global _watcher
+    global _watcher, _follower
     state.load(defaults)
     look(strict=True)
+    _listen()
+    url = os.environ.get("KATO_FAST_REDIS_URL") or redis_url
+    if url and _follower is None:
+        _follower = Follower(url)
     with _lock:
         if _watcher is None or not _watcher.is_alive():
             _stop.clear()
@@ -41,10 +58,13 @@ def start(defaults: Optional[Mapping[str, str]] = None) -> None:
 
 
 def stop() -> None:
-    """End the watcher."""
-    global _watcher
+    """End the watcher, and that of Redis."""
+    global _watcher, _follower
     with _lock:
         watcher, _watcher = _watcher, None
+        follower, _follower = _follower, None
+    if follower is not None:
+        follower.stop()
     if watcher is not None:
         _stop.set()
         watcher.join()
@@ -59,12 +79,35 @@ def look(strict: bool = False) -> None:
         _expire()
 
 
+def every_turn(task: Callable[[], None]) -> None:
+    """Call the task four times a second, in the watcher's thread."""
+    if task not in _tasks:
+        _tasks.append(task)
+
+
 def _watch() -> None:
     while not _stop.wait(SECONDS):
-        try:
-            look()
-        except Exception:
-            log.exception("the runtime directory could not be read")
+        for task in (_carry_out, look, *_tasks):
+            try:
+                task()
+            except Exception:
+                log.exception("a turn of the flags' watcher failed")
+
+
+def _listen() -> None:
+    """Only where nobody else wants the signal, and only the main thread may."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(SIGNAL) is signal.SIG_DFL:
+        signal.signal(SIGNAL, lambda number, _: _signals.append(signal.Signals(number).name))
+
+
+def _carry_out() -> None:
+    """A handler may not take locks or write files, so the watcher does."""
+    if _signals:
+        name = _signals.pop()
+        _signals.clear()
+        from kato_fast import flags
+
+        flags.kill(by=f"signal {name}")
 
 
 def _look_at_kill() -> None:
@@ -122,12 +165,14 @@ def _expire() -> None:
 
 def _after_fork() -> None:
     """Threads do not survive a fork; the child follows for itself."""
-    global _watcher, _lock
+    global _watcher, _follower, _lock
     _lock = threading.RLock()
     state._lock = threading.RLock()
     if _watcher is not None:
         _watcher = threading.Thread(target=_watch, name="kato_fast flags", daemon=True)
         _watcher.start()
+    if _follower is not None:
+        _follower = Follower(_follower._url)
 
 
 os.register_at_fork(after_in_child=_after_fork)

@@ -9,11 +9,14 @@
  *     oracle json             x and hex of UTF-8, or a double as d and bits,
  *                             or i -5 or u 5
  *                             -> the bytes promised and the JSON text
+ *     oracle bucket           the hex of a flag's name, then = and of a key
+ *                             -> the bucket
  *     oracle cbor             x and hex, d and bits, u 5, a 5, m 5
  *                             -> the CBOR bytes in hex
  */
 #define _GNU_SOURCE
 
+#include "kato_fast/bucket.h"
 #include "kato_fast/buffer.h"
 #include "kato_fast/cbor.h"
 #include "kato_fast/decimal.h"
@@ -170,6 +173,19 @@ answer_cbor(char *line, kf_buffer *buffer)
     putchar('\n');
 }
 
+static void
+answer_bucket(char *line)
+{
+    char *flag, *key;
+    size_t flag_size, key_size;
+    char *next = parse_bytes(line, &flag, &flag_size);
+    parse_bytes(next + 1, &key, &key_size);
+    printf("%" PRIu32 "\n",
+           kf_bucket(kf_bucket_salt(flag, flag_size), key, key_size));
+    free(flag);
+    free(key);
+}
+
 static int
 answer(const char *topic, unsigned unicode, char *line)
 {
@@ -186,6 +202,9 @@ answer(const char *topic, unsigned unicode, char *line)
     }
     else if (strcmp(topic, "cbor") == 0) {
         answer_cbor(line, &buffer);
+    }
+    else if (strcmp(topic, "bucket") == 0) {
+        answer_bucket(line);
     }
     else {
         fprintf(stderr, "oracle: no such topic: %s\n", topic);

@@ -45,6 +45,7 @@ SYSTEM_HEADERS = {
 ONLY_C = {
     "alloc": "Python allocates by itself",
     "arena": "Python allocates by itself",
+    "bucket": "kato_fast/flags/buckets.py, since flags use nothing",
     "buffer": "Python grows its own strings",
     "status": "Python has exceptions",
     "symbols": "the twin compares strings, C compares ids",
