@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from kato_fast.cli import doctor, learn, predict, run, serve, snapshot, status
+from kato_fast.cli import (
+    doctor,
+    explain,
+    flags,
+    kill,
+    learn,
+    predict,
+    run,
+    serve,
+    snapshot,
+    status,
+)
 
 ABOUT = "KATO's answers, digit for digit, from an engine in C.\n\nExample:\n\n    kato-fast serve --demo"
 
@@ -14,4 +25,7 @@ COMMANDS = (
     ("run", run.HELP, run.run),
     ("doctor", doctor.HELP, doctor.doctor),
     ("status", status.HELP, status.status),
+    ("flags", flags.HELP, flags.flags),
+    ("kill", kill.HELP, kill.kill),
+    ("explain", explain.HELP, explain.explain),
 )

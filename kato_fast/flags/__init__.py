@@ -26,6 +26,7 @@ __all__ = [
     "Mode",
     "Resolution",
     "bucket",
+    "check_flag",
     "chosen",
     "kill",
     "killed",

@@ -7,6 +7,20 @@ from __future__ import annotations
 
 from kato_fast.rollout.choice import Choice
 from kato_fast.rollout.fallbacks import explain
+from kato_fast.rollout.latch import clear, latches, roll_back
+from kato_fast.rollout.process import processes, start, stop
 from kato_fast.rollout.reasons import REASONS, Declined, FallbackForbidden
 
-__all__ = ["REASONS", "Choice", "Declined", "FallbackForbidden", "explain"]
+__all__ = [
+    "REASONS",
+    "Choice",
+    "Declined",
+    "FallbackForbidden",
+    "clear",
+    "explain",
+    "latches",
+    "processes",
+    "roll_back",
+    "start",
+    "stop",
+]

@@ -10,6 +10,7 @@ from typing import Any, Callable, Optional
 
 from kato_fast import flags
 from kato_fast.flags import Mode, current
+from kato_fast.rollout.crash import marks
 from kato_fast.rollout.fallbacks import Ledger
 from kato_fast.rollout.parking import DECLINED, FAILED, FINE, Parking
 from kato_fast.rollout.reasons import Declined, FallbackForbidden, reason_of
@@ -86,6 +87,7 @@ class Choice:
         self.ledger.answered("original", took)
 
     def _candidate(self, mode: Mode, args: tuple, kwargs: dict) -> Any:
+        mark = marks.enter(self.flag)
         start = perf_counter_ns()
         try:
             answer = self.candidate(*args, **kwargs)
@@ -94,6 +96,8 @@ class Choice:
         else:
             self._candidate_took(perf_counter_ns() - start)
             return answer
+        finally:
+            marks.leave(mark)
         return self._original(args, kwargs)
 
     def _candidate_took(self, took: int) -> None:

@@ -27,7 +27,17 @@ pytest.importorskip("rich", reason="the command line needs the extra: kato_fast[
 from kato_fast.cli import main  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("serve", "learn", "predict", "snapshot", "doctor", "status")
+COMMANDS = (
+    "serve",
+    "learn",
+    "predict",
+    "snapshot",
+    "doctor",
+    "status",
+    "flags",
+    "kill",
+    "explain",
+)
 
 
 def environment(**more: str) -> dict[str, str]:
