@@ -202,8 +202,11 @@ class Predictions(Sequence[dict[str, Any]]):
             pattern_names: True appends ``"pattern_name": "PTRN|" + name`` to every prediction.
         """
 
-    def to_cbor(self) -> bytes:
-        """``cbor2.dumps(self.to_list())``."""
+    def to_cbor(self, *, pattern_names: bool = False) -> bytes:
+        """``cbor2.dumps(self.to_list())``; pattern_names as in ``to_json``."""
+
+    def future_potentials_cbor(self) -> bytes:
+        """The CBOR of ``future_potentials``, in the same form."""
 
     def future_potentials_json(self) -> bytes:
         """The JSON of ``future_potentials``, in the same form."""

@@ -129,6 +129,16 @@ write_name(kf_buffer *buffer, format as, const kf_pattern *pattern)
 }
 
 INLINE void
+write_prefixed_name(kf_buffer *buffer, format as, const kf_pattern *pattern)
+{
+    char text[1 + 5 + KF_NAME_HEX_SIZE + 1] = "\"PTRN|";
+    kf_name_to_hex(pattern->name, text + 6);
+    text[6 + KF_NAME_HEX_SIZE] = '"';
+    write_text(buffer, as, (kf_text){text + 1, 5 + KF_NAME_HEX_SIZE},
+               (kf_text){text, sizeof text});
+}
+
+INLINE void
 write_events(kf_buffer *buffer, format as, const kf_symbols *symbols,
              const kf_pattern *pattern, uint32_t first, uint32_t end)
 {
@@ -273,12 +283,9 @@ write_prediction(kf_buffer *buffer, format as, const kf_state *state,
     WRITE_FIELD(itfdf_similarity);
     WRITE_FIELD(pattern_probability);
     WRITE_FIELD(weighted_strength);
-    if (pattern_name) { /* JSON only */
-        char hex[KF_NAME_HEX_SIZE];
-        kf_name_to_hex(pattern->name, hex);
-        KF_BUFFER_LITERAL(buffer, ",\"pattern_name\":\"PTRN|");
-        kf_buffer_append(buffer, hex, KF_NAME_HEX_SIZE);
-        kf_buffer_put(buffer, '"');
+    if (pattern_name) {
+        WRITE_KEY(buffer, as, ",", "pattern_name");
+        write_prefixed_name(buffer, as, pattern);
     }
     close_map(buffer, as);
 }
@@ -304,31 +311,33 @@ kf_write_predictions_json(kf_buffer *buffer, const kf_predictions *predictions,
 }
 
 void
-kf_write_predictions_cbor(kf_buffer *buffer, const kf_predictions *predictions)
+kf_write_predictions_cbor(kf_buffer *buffer, const kf_predictions *predictions,
+                          bool pattern_names)
 {
-    write_predictions(buffer, CBOR, predictions, false);
+    write_predictions(buffer, CBOR, predictions, pattern_names);
 }
 
-static void
-write_future(kf_buffer *buffer, const kf_predictions *predictions,
+INLINE void
+write_future(kf_buffer *buffer, format as, const kf_predictions *predictions,
              const kf_future *future, kf_pattern *pattern)
 {
     uint32_t first_event;
     kf_predictions_read_future(predictions, future, pattern, &first_event);
-    KF_BUFFER_LITERAL(buffer, "{\"future\":");
-    write_events(buffer, JSON, predictions->root->symbols, pattern,
-                 first_event, pattern->n_events);
-    KF_BUFFER_LITERAL(buffer, ",\"aggregate_potential\":");
-    kf_json_double(buffer, future->aggregate);
-    KF_BUFFER_LITERAL(buffer, ",\"supporting_patterns\":");
-    kf_json_uint(buffer, future->members);
-    KF_BUFFER_LITERAL(buffer, ",\"total_weighted_frequency\":");
-    kf_json_double(buffer, future->weight);
-    kf_buffer_put(buffer, '}');
+    open_map(buffer, as, 4);
+    WRITE_KEY(buffer, as, "", "future");
+    write_events(buffer, as, predictions->root->symbols, pattern, first_event,
+                 pattern->n_events);
+    WRITE_KEY(buffer, as, ",", "aggregate_potential");
+    write_double(buffer, as, future->aggregate);
+    WRITE_KEY(buffer, as, ",", "supporting_patterns");
+    write_uint(buffer, as, future->members);
+    WRITE_KEY(buffer, as, ",", "total_weighted_frequency");
+    write_double(buffer, as, future->weight);
+    close_map(buffer, as);
 }
 
-void
-kf_write_futures_json(kf_buffer *buffer, kf_predictions *predictions)
+INLINE void
+write_futures(kf_buffer *buffer, format as, kf_predictions *predictions)
 {
     kf_pattern *room = kf_predictions_room(predictions);
     const uint32_t *order;
@@ -338,12 +347,24 @@ kf_write_futures_json(kf_buffer *buffer, kf_predictions *predictions)
         buffer->failed = true;
         return;
     }
-    kf_buffer_put(buffer, '[');
+    open_list(buffer, as, predictions->futures.count);
     for (size_t g = 0; g < predictions->futures.count; g++) {
-        separate(buffer, JSON, g == 0);
-        write_future(buffer, predictions,
+        separate(buffer, as, g == 0);
+        write_future(buffer, as, predictions,
                      &predictions->futures.items[order[g]], room);
     }
-    kf_buffer_put(buffer, ']');
+    close_list(buffer, as);
     kf_release(&predictions->alloc, room);
+}
+
+void
+kf_write_futures_json(kf_buffer *buffer, kf_predictions *predictions)
+{
+    write_futures(buffer, JSON, predictions);
+}
+
+void
+kf_write_futures_cbor(kf_buffer *buffer, kf_predictions *predictions)
+{
+    write_futures(buffer, CBOR, predictions);
 }

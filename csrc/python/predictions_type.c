@@ -337,28 +337,33 @@ PyDoc_STRVAR(Predictions_to_json_doc,
              "    pattern_names: True appends \"pattern_name\": \"PTRN|\" +\n"
              "        name to every prediction.");
 
+/* -1 with an exception set where the arguments are not pattern_names=... */
+static int
+read_pattern_names(const char *function, PyObject *const *args,
+                   Py_ssize_t n_args, PyObject *keywords)
+{
+    static const char *const names[] = {"pattern_names"};
+    PyObject *given[1];
+    if (n_args > 0) {
+        PyErr_Format(PyExc_TypeError, "%s() takes no positional arguments",
+                     function);
+        return -1;
+    }
+    if (kfpy_arguments(function, names, 1, 0, args, n_args, keywords, given) <
+        0) {
+        return -1;
+    }
+    return given[0] == NULL ? 0 : PyObject_IsTrue(given[0]);
+}
+
 static PyObject *
 Predictions_to_json(PyObject *self, PyObject *const *args, Py_ssize_t n_args,
                     PyObject *keywords)
 {
-    static const char *const names[] = {"pattern_names"};
-    PyObject *given[1];
-    int pattern_names = 0;
+    int pattern_names = read_pattern_names("to_json", args, n_args, keywords);
     kf_buffer buffer;
-    if (n_args > 0) {
-        PyErr_SetString(PyExc_TypeError,
-                        "to_json() takes no positional arguments");
+    if (pattern_names < 0) {
         return NULL;
-    }
-    if (kfpy_arguments("to_json", names, 1, 0, args, n_args, keywords, given) <
-        0) {
-        return NULL;
-    }
-    if (given[0] != NULL) {
-        pattern_names = PyObject_IsTrue(given[0]);
-        if (pattern_names < 0) {
-            return NULL;
-        }
     }
     kf_buffer_init(&buffer, &kfpy_alloc);
     Py_BEGIN_ALLOW_THREADS
@@ -368,17 +373,41 @@ Predictions_to_json(PyObject *self, PyObject *const *args, Py_ssize_t n_args,
     return finish(&buffer);
 }
 
-PyDoc_STRVAR(Predictions_to_cbor_doc, "to_cbor($self, /)\n--\n\n"
-                                      "cbor2.dumps(self.to_list()).");
+PyDoc_STRVAR(Predictions_to_cbor_doc,
+             "to_cbor($self, /, *, pattern_names=False)\n--\n\n"
+             "cbor2.dumps(self.to_list()).\n\n"
+             "Args:\n"
+             "    pattern_names: as in to_json.");
 
 static PyObject *
-Predictions_to_cbor(PyObject *self, PyObject *ignored)
+Predictions_to_cbor(PyObject *self, PyObject *const *args, Py_ssize_t n_args,
+                    PyObject *keywords)
+{
+    int pattern_names = read_pattern_names("to_cbor", args, n_args, keywords);
+    kf_buffer buffer;
+    if (pattern_names < 0) {
+        return NULL;
+    }
+    kf_buffer_init(&buffer, &kfpy_alloc);
+    Py_BEGIN_ALLOW_THREADS
+    kf_write_predictions_cbor(&buffer, ((Predictions *)self)->result,
+                              pattern_names != 0);
+    Py_END_ALLOW_THREADS
+    return finish(&buffer);
+}
+
+PyDoc_STRVAR(Predictions_future_potentials_cbor_doc,
+             "future_potentials_cbor($self, /)\n--\n\n"
+             "The CBOR of future_potentials, in the form of to_cbor.");
+
+static PyObject *
+Predictions_future_potentials_cbor(PyObject *self, PyObject *ignored)
 {
     kf_buffer buffer;
     (void)ignored;
     kf_buffer_init(&buffer, &kfpy_alloc);
     Py_BEGIN_ALLOW_THREADS
-    kf_write_predictions_cbor(&buffer, ((Predictions *)self)->result);
+    kf_write_futures_cbor(&buffer, ((Predictions *)self)->result);
     Py_END_ALLOW_THREADS
     return finish(&buffer);
 }
@@ -447,7 +476,10 @@ static PyMethodDef Predictions_methods[] = {
     {"future_potentials_json", Predictions_future_potentials_json, METH_NOARGS,
      Predictions_future_potentials_json_doc},
     {"index", Predictions_index, METH_O, Predictions_index_doc},
-    {"to_cbor", Predictions_to_cbor, METH_NOARGS, Predictions_to_cbor_doc},
+    {"future_potentials_cbor", Predictions_future_potentials_cbor, METH_NOARGS,
+     Predictions_future_potentials_cbor_doc},
+    {"to_cbor", (PyCFunction)(void (*)(void))Predictions_to_cbor,
+     METH_FASTCALL | METH_KEYWORDS, Predictions_to_cbor_doc},
     {"to_json", (PyCFunction)(void (*)(void))Predictions_to_json,
      METH_FASTCALL | METH_KEYWORDS, Predictions_to_json_doc},
     {"to_list", Predictions_to_list, METH_NOARGS, Predictions_to_list_doc},

@@ -178,15 +178,22 @@ class Predictions(Sequence):
 
     def to_json(self, *, pattern_names: bool = False) -> bytes:
         """Compact JSON as UTF-8. pattern_names adds ``"pattern_name": "PTRN|" + name`` to each."""
+        return json.dumps(self._listed(pattern_names))
+
+    def _listed(self, pattern_names: bool) -> list[dict]:
         predictions = self.to_list()
         if pattern_names:
             for prediction in predictions:
                 prediction["pattern_name"] = NAME_PREFIX + prediction["name"]
-        return json.dumps(predictions)
+        return predictions
 
-    def to_cbor(self) -> bytes:
-        """CBOR of the list."""
-        return cbor.dumps(self.to_list())
+    def to_cbor(self, *, pattern_names: bool = False) -> bytes:
+        """CBOR of the list; pattern_names as in ``to_json``."""
+        return cbor.dumps(self._listed(pattern_names))
+
+    def future_potentials_cbor(self) -> bytes:
+        """CBOR of ``future_potentials``."""
+        return cbor.dumps(self.future_potentials)
 
     def future_potentials_json(self) -> bytes:
         """Compact JSON of ``future_potentials``."""

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from kato_fast import native
+from kato_fast.service.formats import CborMiddleware
 from kato_fast.service.middleware import SessionMiddleware
 from kato_fast.service.routes import genes, learning, memory, monitoring, sequences, sessions
 from kato_fast.service.settings import Settings
@@ -46,6 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
         CORSMiddleware, allow_origins=["*"], allow_credentials=True, allow_methods=["*"], allow_headers=["*"]
     )
     app.add_middleware(SessionMiddleware, service=service)
+    app.add_middleware(CborMiddleware)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(NumpyMissing, _numpy_missing)
     app.add_exception_handler(sqlite3.Error, _store_failed)

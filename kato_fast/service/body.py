@@ -15,7 +15,13 @@ from fastapi import HTTPException
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect, Request
 
+from kato_fast import cbor
+
 _JSON_TYPES = re.compile(r"application/(json|[^;]*\+json)\s*(;|$)", re.IGNORECASE)
+
+
+_CBOR_TYPES = re.compile(r"application/(cbor|[^;]*\+cbor)\s*(;|$)", re.IGNORECASE)
+_CBOR_FAMILY = re.compile(r"application/[^;]*\b(cbor|cose)", re.IGNORECASE)
 
 
 def unprocessable(kind: str, loc: tuple, msg: str, given: object = None, **more) -> NoReturn:
@@ -23,6 +29,8 @@ def unprocessable(kind: str, loc: tuple, msg: str, given: object = None, **more)
     raise HTTPException(422, [{"type": kind, "loc": list(loc), "msg": msg, "input": given, **more}])
 
 
+#: The deepest that kato_fast.cbor reads.
+MAX_CBOR_DEPTH = 256
 #: More faults than this are not listed.
 MAX_FAULTS = 100
 
@@ -90,12 +98,16 @@ class _Deadline:
 
 
 async def json_of(request: Request) -> object:
-    """The parsed body. Answers 408, 413, or 422 naming the fault."""
+    """The parsed body, JSON or CBOR. Answers 408, 413, 415, or 422 naming the fault."""
     settings = request.app.state.service.settings
     raw = await read(request, settings.max_body_bytes, settings.body_timeout)
     if not raw:
         unprocessable("missing", ("body",), "Field required")
     kind = request.headers.get("content-type")
+    if kind and _CBOR_TYPES.match(kind):
+        return parse_cbor(raw, settings.max_json_depth)
+    if kind and _CBOR_FAMILY.match(kind):
+        raise HTTPException(415, "CBOR must come as application/cbor, one value")
     if kind and not _JSON_TYPES.match(kind):
         msg = "Input should be a valid dictionary or object to extract fields from"
         unprocessable("model_attributes_type", ("body",), msg, raw[:200].decode("utf-8", "replace"))
@@ -131,6 +143,31 @@ def parse(raw: bytes, depth: int) -> object:
     if "\\u" in text:
         _check_unicode(value, ("body",))
     return value
+
+
+def parse_cbor(raw: bytes, depth: int) -> object:
+    """The value of CBOR that JSON could hold, too; answers 422 naming the fault."""
+    try:
+        value = cbor.loads(raw, max_depth=min(depth, MAX_CBOR_DEPTH), finite=True)
+    except ValueError as error:
+        place = re.search(r"at byte (\d+)$", str(error))
+        loc = ("body", int(place.group(1))) if place else ("body",)
+        unprocessable("cbor_invalid", loc, "CBOR decode error", {}, ctx={"error": str(error)})
+    _check_no_bytes(value)
+    return value
+
+
+def _check_no_bytes(value: object) -> None:
+    """Level by level, as the depth of JSON is checked."""
+    level = [((), value)]
+    while level:
+        below: list = []
+        for place, item in level:
+            if isinstance(item, bytes):
+                unprocessable("cbor_bytes", ("body", *place), "Input should not be a byte string")
+            pairs = item.items() if isinstance(item, dict) else enumerate(item) if isinstance(item, list) else ()
+            below += [((*place, key), inner) for key, inner in pairs if isinstance(inner, (list, dict, bytes))]
+        level = below
 
 
 def _malformed(position: int, text: str) -> NoReturn:

@@ -236,6 +236,16 @@ class Processor:
             return b"[]"
         return self.predictions.to_json(pattern_names=self._named)
 
+    def predictions_cbor(self, name: bool) -> bytes:
+        """The same as CBOR, written by the engine from what it found."""
+        if name and self.predictions:
+            self._named = True
+        return b"\x80" if self.predictions is None else self.predictions.to_cbor(pattern_names=self._named)
+
+    def future_potentials_cbor(self) -> bytes:
+        """Likewise."""
+        return b"\x80" if self._found is None else self._found.future_potentials_cbor()
+
     def future_potentials_json(self) -> bytes:
         """Those of the last run that found a pattern, however long ago (section 7.7)."""
         return b"[]" if self._found is None else self._found.future_potentials_json()

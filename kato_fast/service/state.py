@@ -38,6 +38,11 @@ def reply(body: bytes, status: int = 200) -> Response:
     return Response(body, status, media_type="application/json")
 
 
+def reply_cbor(body: bytes) -> Response:
+    """A finished CBOR response."""
+    return Response(body, media_type="application/cbor")
+
+
 class Service:
     """Settings, sessions and processors of one application. open() and close() run on its event loop."""
 

@@ -107,7 +107,7 @@ test_cbor(void)
     kf_predictions *predictions = example();
     kf_buffer buffer;
     kf_buffer_init(&buffer, &kf_alloc_default);
-    kf_write_predictions_cbor(&buffer, predictions);
+    kf_write_predictions_cbor(&buffer, predictions, false);
     CHECK(!buffer.failed && buffer.size > sizeof head + sizeof tail);
     CHECK(memcmp(buffer.data, head, sizeof head - 1) == 0);
     CHECK(memcmp(buffer.data + buffer.size - (sizeof tail - 1), tail,
@@ -128,7 +128,7 @@ test_nothing(void)
     CHECK(holds(&buffer, "[]"));
     kf_write_futures_json(&buffer, none);
     CHECK(holds(&buffer, "[]"));
-    kf_write_predictions_cbor(&buffer, none);
+    kf_write_predictions_cbor(&buffer, none, false);
     CHECK(holds(&buffer, "\x80"));
     kf_predictions_free(none);
     kf_knowledge_free(knowledge);
@@ -146,7 +146,7 @@ test_no_memory(void)
         kf_buffer buffer;
         kf_buffer_init(&buffer, &alloc);
         kf_write_predictions_json(&buffer, predictions, true);
-        kf_write_predictions_cbor(&buffer, predictions);
+        kf_write_predictions_cbor(&buffer, predictions, false);
         kf_write_futures_json(&buffer, predictions);
         done = !buffer.failed;
         failures += !done;

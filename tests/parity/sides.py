@@ -51,7 +51,9 @@ def _view_predictions(predictions: Any) -> tuple:
         predictions.to_json(),
         predictions.to_json(pattern_names=True),
         predictions.to_cbor(),
+        predictions.to_cbor(pattern_names=True),
         predictions.future_potentials_json(),
+        predictions.future_potentials_cbor(),
     )
 
 

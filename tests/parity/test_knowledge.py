@@ -252,6 +252,9 @@ def test_cbor_is_that_of_cbor2(engine: ModuleType, rng: random.Random) -> None:
     predictions = knowledge.predict(["a", "b", "😀"], 0.0, 100)
     assert len(predictions) > 10
     assert predictions.to_cbor() == cbor2.dumps(predictions.to_list())
+    named = [{**prediction, "pattern_name": "PTRN|" + prediction["name"]} for prediction in predictions]
+    assert predictions.to_cbor(pattern_names=True) == cbor2.dumps(named)
+    assert predictions.future_potentials_cbor() == cbor2.dumps(predictions.future_potentials)
     assert knowledge.predict(["a"], 0.0, 100).to_cbor() == b"\x80"
 
 

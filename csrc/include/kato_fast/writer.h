@@ -17,9 +17,11 @@ void kf_write_predictions_json(kf_buffer *buffer,
                                const kf_predictions *predictions,
                                bool pattern_names);
 void kf_write_predictions_cbor(kf_buffer *buffer,
-                               const kf_predictions *predictions);
+                               const kf_predictions *predictions,
+                               bool pattern_names);
 
 /* The list of future_potentials. */
 void kf_write_futures_json(kf_buffer *buffer, kf_predictions *predictions);
+void kf_write_futures_cbor(kf_buffer *buffer, kf_predictions *predictions);
 
 #endif

@@ -10,12 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kato_fast.service import models
+from kato_fast.service.formats import joined, wants_cbor
 from kato_fast.service.middleware import SESSION
 from kato_fast.service.processor import Processor
 from kato_fast.service.routes import BareRoute, answers
 from kato_fast.service.routes.learning import check_alive
 from kato_fast.service.sessions import Session
-from kato_fast.service.state import Service, dumps, reply, service_of
+from kato_fast.service.state import Service, dumps, reply, reply_cbor, service_of
 
 router = APIRouter(tags=["memory"], route_class=BareRoute)
 
@@ -38,7 +39,7 @@ async def predictions(request: Request) -> Response:
     if unique_id:
         raise HTTPException(500, "Predictions failed: 'str' object has no attribute 'get'")
     tail = {"session_id": None, "processor_id": processor.id, "count": processor.count(), "time": int(time.time())}
-    return reply(_predictions(processor, {**tail, "unique_id": unique_id}, name=True))
+    return _predictions(request, processor, {**tail, "unique_id": unique_id}, name=True)
 
 
 @router.get("/sessions/{session_id}/predictions", responses=answers(models.Predictions, 404))
@@ -46,7 +47,7 @@ async def predictions_of_session(request: Request, session_id: str) -> Response:
     """The predictions of the last observation of the session's user, whichever session it came from."""
     processor = await _processor(service_of(request), request.scope[SESSION])
     tail = {"session_id": session_id, "processor_id": None, "count": processor.count(), "time": None, "unique_id": None}
-    return reply(_predictions(processor, tail, name=False))
+    return _predictions(request, processor, tail, name=False)
 
 
 async def _processor(service: Service, session: Session) -> Processor:
@@ -56,7 +57,14 @@ async def _processor(service: Service, session: Session) -> Processor:
     return processor
 
 
-def _predictions(processor: Processor, tail: dict, name: bool) -> bytes:
+def _predictions(request: Request, processor: Processor, tail: dict, name: bool) -> Response:
+    if wants_cbor(request):
+        listed = {"predictions": processor.predictions_cbor(name)}
+        return reply_cbor(joined({**listed, "future_potentials": processor.future_potentials_cbor()}, tail))
+    return reply(_predictions_json(processor, tail, name))
+
+
+def _predictions_json(processor: Processor, tail: dict, name: bool) -> bytes:
     listed = processor.predictions_json(name)
     potentials = processor.future_potentials_json()
     return b'{"predictions":%b,"future_potentials":%b,%b' % (listed, potentials, dumps(tail)[1:])

@@ -9,14 +9,16 @@ from fastapi import APIRouter, HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kato_fast import cbor
 from kato_fast.service import models
 from kato_fast.service.body import object_of
 from kato_fast.service.errors import HostError
+from kato_fast.service.formats import joined, wants_cbor
 from kato_fast.service.observations import Observation, sequence_of
 from kato_fast.service.processor import OverLimit, Processor
 from kato_fast.service.routes import answers
 from kato_fast.service.routes.learning import over_limit
-from kato_fast.service.state import dumps, reply, service_of
+from kato_fast.service.state import dumps, reply, reply_cbor, service_of
 
 router = APIRouter(tags=["learning"])
 
@@ -48,11 +50,14 @@ async def observe_sequence(request: Request) -> Response:
                 await run.observe_all(items)
             finally:  # a failure leaves what was done, as in KATO
                 service.desk.set_stm(session, run.stm)
-            predictions = processor.predictions_json(name=True)
+            as_cbor = wants_cbor(request)
+            predictions = processor.predictions_cbor(name=True) if as_cbor else processor.predictions_json(name=True)
     except OverLimit as error:
         over_limit(error)
     except HostError as error:
         raise HTTPException(500, f"Observe sequence failed: {error}") from None
+    if as_cbor:
+        return reply_cbor(run.answer_cbor(session.user_id, predictions))
     return reply(run.answer(session.user_id, predictions))
 
 
@@ -130,16 +135,24 @@ class _Run:
 
     def answer(self, user_id: str, predictions: bytes) -> bytes:
         """The response."""
+        head = self._head(user_id)
+        metrics = dumps(self._metrics())
+        return b'%b,"final_predictions":%b,"performance_metrics":%b}' % (dumps(head)[:-1], predictions, metrics)
+
+    def answer_cbor(self, user_id: str, predictions: bytes) -> bytes:
+        """The same as CBOR; the predictions are CBOR already."""
+        head = {key: cbor.dumps(value) for key, value in self._head(user_id).items()}
+        return joined({**head, "final_predictions": predictions}, {"performance_metrics": self._metrics()})
+
+    def _head(self, user_id: str) -> dict:
         self._clock.passed("post_processing")
-        head = {
+        return {
             "status": "okay",
             "processor_id": user_id,
             "observations_processed": len(self._results),
             "patterns_learned": self._patterns,
             "individual_results": self._results,
         }
-        metrics = dumps(self._metrics())
-        return b'%b,"final_predictions":%b,"performance_metrics":%b}' % (dumps(head)[:-1], predictions, metrics)
 
     def _metrics(self) -> dict:
         clock, count = self._clock, len(self._results)
