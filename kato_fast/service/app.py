@@ -13,10 +13,10 @@ from starlette.responses import JSONResponse, Response
 
 from kato_fast import native
 from kato_fast.service.formats import CborMiddleware
-from kato_fast.service.middleware import SessionMiddleware, unavailable
-from kato_fast.service.routes import genes, learning, memory, monitoring, sequences, sessions
+from kato_fast.service.middleware import SessionMiddleware
+from kato_fast.service.monitor.requests import RequestMiddleware
+from kato_fast.service.routes import genes, learning, memory, monitoring, page, sequences, sessions
 from kato_fast.service.settings import Settings
-from kato_fast.service.shared import Unavailable
 from kato_fast.service.state import Service
 from kato_fast.service.vectors import NumpyMissing
 
@@ -41,7 +41,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.service = service
-    modules = (learning, memory, sequences, sessions, genes, monitoring)
+    modules = (learning, memory, sequences, sessions, genes, monitoring, page)
     # Not include_router(), which searches each router by itself; and before the routes of the documentation.
     app.router.routes[:0] = [route for module in modules for route in module.router.routes]
     app.add_middleware(
@@ -49,10 +49,10 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.add_middleware(SessionMiddleware, service=service)
     app.add_middleware(CborMiddleware)
+    app.add_middleware(RequestMiddleware, requests=service.requests)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(NumpyMissing, _numpy_missing)
     app.add_exception_handler(sqlite3.Error, _store_failed)
-    app.add_exception_handler(Unavailable, unavailable)
     return app
 
 

@@ -48,6 +48,22 @@ class Processors:
         """The user's processor if it is in memory."""
         return self._open.get(self._name(user_id))
 
+    def knows(self, user_id: str) -> bool:
+        """Whether the user's processor is in memory, or has knowledge that was kept."""
+        name = self._name(user_id)
+        if name in self._open or name in self._kept:
+            return True
+        data_dir = self._settings.data_dir
+        return data_dir is not None and os.path.exists(knowledge_path(data_dir, name))
+
+    def patterns(self) -> int:
+        """Patterns of the processors in memory; what others wrote since they were last asked is not counted."""
+        return sum(processor.kb.held() for processor in self._open.values())
+
+    def memory(self) -> int:
+        """Bytes that their engines hold."""
+        return sum(processor.kb.memory() for processor in self._open.values())
+
     def sweep(self) -> None:
         """Evict processors idle for longer than SESSION_TTL."""
         old = time.time() - self._settings.session_ttl

@@ -13,9 +13,11 @@ from fastapi import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kato_fast import flags
+from kato_fast import native
 from kato_fast.service.body import unprocessable
 from kato_fast.service.desk import Desk, OneProcess
+from kato_fast.service.monitor.requests import Requests
+from kato_fast.service.monitor.watch import Watch
 from kato_fast.service.naming import sessions_path
 from kato_fast.service.processors import Processors, open_data_dir
 from kato_fast.service.sessions import Session, Sessions, TooManySessions
@@ -53,6 +55,9 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.started = time.time()
+        self.implementation = "c" if native.load(settings.implementation).__name__.endswith("_core") else "python"
+        self.requests = Requests()
+        self.watch = Watch(self)
         self._sweeper: Optional[asyncio.Task] = None
 
     def open(self) -> None:
@@ -60,32 +65,14 @@ class Service:
         data_dir = self.settings.data_dir
         open_data_dir(data_dir)
         self.started = time.time()
-        self.desk = self._desk()
+        self.desk = OneProcess(Sessions(data_dir and sessions_path(data_dir), self.settings.max_sessions))
         self.processors = Processors(self.settings)
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
-
-    def _desk(self) -> Desk:
-        settings = self.settings
-        if settings.redis is not None and flags.mode("stream_memory").kind in ("on", "require"):
-            from kato_fast.redis_client import open_client
-            from kato_fast.service.shared.redis_desk import RedisDesk
-
-            client = open_client(
-                settings.redis, pool_size=settings.redis_pool, connect_timeout=0.5, command_timeout=1.0
-            )
-            return RedisDesk(
-                client, name=settings.service_name, limit=settings.max_sessions, threads=settings.redis_pool
-            )
-        path = settings.data_dir and sessions_path(settings.data_dir)
-        if settings.workers > 1:
-            from kato_fast.service.shared.file_desk import FileDesk
-
-            assert path is not None  # Settings has seen to it
-            return FileDesk(path, settings.max_sessions)
-        return OneProcess(Sessions(path, settings.max_sessions))
+        self.watch.start()
 
     async def close(self) -> None:
         """Stop sweeping, close the files."""
+        self.watch.stop()
         self._sweeper.cancel()
         await self.processors.close()
         await self.desk.close()

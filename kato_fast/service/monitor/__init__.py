@@ -1,0 +1,1 @@
+"""What the service knows of itself over time, for ``/ui/``, ``/metrics`` and ``/alerts``."""

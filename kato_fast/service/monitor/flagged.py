@@ -1,0 +1,65 @@
+"""Flags for the page: their modes and origins, what their paths did, and the kill switch."""
+
+from __future__ import annotations
+
+import asyncio
+
+from kato_fast import flags, rollout
+from kato_fast.service.monitor.figures import by_label, total
+
+BY = "page"
+
+
+def rows(snapshot: dict) -> list[dict]:
+    """One row for each flag. Figures are None where no call has gone through the flag."""
+    calls = by_label(snapshot, "kato_fast_calls_total", "flag")
+    fallbacks = by_label(snapshot, "kato_fast_fallback_total", "flag")
+    compared = by_label(snapshot, "kato_fast_compared_total", "flag")
+    differences = by_label(snapshot, "kato_fast_mismatch_total", "flag")
+    return [
+        {
+            "flag": flag,
+            **_resolved(flag),
+            "calls": calls.get(flag),
+            "fallbacks": fallbacks.get(flag),
+            "compared": compared.get(flag),
+            "differences": differences.get(flag),
+            "canary": None,
+        }
+        for flag in flags.FLAGS
+    ]
+
+
+def _resolved(flag: str) -> dict:
+    found = flags.resolution(flag)
+    origin = f"{found.origin}: {found.detail}" if found.detail else found.origin
+    return {"mode": str(found.mode), "origin": origin}
+
+
+def fallbacks() -> list[dict]:
+    """Every reason for which something slower answered in this process, the most frequent first."""
+    found = [
+        {"flag": one["flag"], "reason": one["reason"], "count": one["count"], "where": _where(one)}
+        for one in rollout.explain()
+    ]
+    return sorted(found, key=lambda one: -one["count"])
+
+
+def _where(one: dict) -> str:
+    return " ".join(part for part in (one["name"], one["detail"]) if part)
+
+
+def switched_on() -> list[str]:
+    """Flags whose replacement answers, or some of its calls."""
+    return [flag for flag in flags.FLAGS if flags.mode(flag).kind in ("on", "require", "canary")]
+
+
+def used(snapshot: dict) -> bool:
+    """Whether any call of these processes went through a flag."""
+    return total(snapshot, "kato_fast_calls_total") > 0
+
+
+async def switch(off: bool) -> None:
+    """Kill or release: files are written, so not on the event loop. Raises OSError."""
+    action = flags.kill if off else flags.revive
+    await asyncio.get_running_loop().run_in_executor(None, lambda: action(by=BY, why="asked for on the page"))

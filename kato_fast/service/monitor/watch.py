@@ -1,0 +1,128 @@
+"""The one who looks at the clock: a sample per second of everything the page, ``/metrics`` and ``/alerts`` show."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Optional
+
+from kato_fast import flags, observe
+from kato_fast._version import __version__
+from kato_fast.service.monitor.history import History
+from kato_fast.service.monitor.process import Processor, resident
+
+if TYPE_CHECKING:
+    from kato_fast.service.state import Service
+
+log = logging.getLogger("kato_fast.service")
+
+#: Seconds between two samples.
+EVERY = 1.0
+#: Deploys and switches that are remembered.
+MARKS = 200
+#: What is drawn of a latency, and the window in seconds that each value is of: two slices, since the last is not full.
+QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
+WINDOW = 20
+#: Endpoints with a curve of their own. The paths of flags have one each.
+DRAWN = ("POST /observe", "POST /learn", "POST /sessions/{session_id}/observe", "GET /predictions")
+
+
+class Watch:
+    """Samples one service. start() and stop() run on its event loop, and so does everything else."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self.history = History(service.settings.history)
+        self.marks: deque = deque(maxlen=MARKS)
+        self._processor = Processor()
+        self._before = (time.monotonic(), 0, 0)
+        self._task: Optional[asyncio.Task] = None
+
+    def start(self) -> None:
+        """Begin to sample; a start is a deploy."""
+        self.mark(f"started kato_fast {__version__}")
+        flags.on_change(self._flag_changed)
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def stop(self) -> None:
+        """No more samples."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def mark(self, text: str) -> None:
+        """Remember a deploy, a switch, or whatever else explains a change of the curves."""
+        self.marks.append({"time": time.time(), "text": text})
+
+    def _flag_changed(self, before: flags.Resolution, after: flags.Resolution) -> None:
+        """Called from whichever thread changed it; a deque takes that."""
+        self.mark(f"{after.flag}: {before.mode} to {after.mode}")
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            due += EVERY
+            await asyncio.sleep(max(0.0, due - loop.time()))
+            late = loop.time() - due
+            due = max(due, loop.time() - EVERY)  # after a long stop, not one sample per missed second
+            try:
+                self.sample(late)
+            except Exception:
+                log.exception("a sample failed; the next one is in %g s", EVERY)
+
+    def sample(self, late: float = 0.0) -> None:
+        """Take one sample now. late: seconds by which the event loop had other things to do."""
+        own, machine = self._processor.percent()
+        processors = self._service.processors
+        values = {
+            "cpu": own,
+            "machine_cpu": machine,
+            "resident": resident(),
+            "engine": processors.memory(),
+            "patterns": processors.patterns(),
+            "late": late,
+            **self._rates(),
+        }
+        values.update(latencies())
+        self.history.add(time.time(), values)
+
+    def _rates(self) -> dict[str, float]:
+        """Requests and errors per second since the last sample."""
+        requests, (then, calls, errors) = self._service.requests, self._before
+        now = time.monotonic()
+        self._before = (now, requests.calls, requests.errors)
+        seconds = max(now - then, 1e-9)
+        return {"requests": (requests.calls - calls) / seconds, "errors": (requests.errors - errors) / seconds}
+
+
+def latencies() -> Iterator[tuple[str, Optional[float]]]:
+    """``latency/<path>/<quantile>`` of the last seconds, for what was called in them."""
+    whole = observe.Sketch()
+    for (endpoint,), sketch in windows("kato_fast_request_seconds"):
+        whole.merge(sketch)
+        if endpoint in DRAWN:
+            yield from _quantiles(endpoint, sketch)
+    yield from _quantiles("all", whole)
+    by_path: dict[str, observe.Sketch] = {}
+    for (_, path), sketch in windows("kato_fast_call_seconds"):
+        by_path.setdefault(path, observe.Sketch()).merge(sketch)
+    for path, sketch in by_path.items():
+        yield from _quantiles(f"{path} path", sketch)
+
+
+def windows(name: str) -> Iterator[tuple[tuple[str, ...], observe.Sketch]]:
+    """Label values and latencies of what was called in the last seconds."""
+    metric = observe.find(name)
+    for values, series in metric.items() if metric is not None else ():
+        sketch = series.window(WINDOW)
+        if sketch.count:
+            yield values, sketch
+
+
+def _quantiles(name: str, sketch: observe.Sketch) -> Iterator[tuple[str, Optional[float]]]:
+    if sketch.count:
+        for label, q in QUANTILES.items():
+            yield f"latency/{name}/{label}", sketch.quantile(q)
