@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static const uint8_t key[16] = "sixteen bytes!!";
 
@@ -164,6 +165,109 @@ test_no_memory(void)
     CHECK(failures > 6);
 }
 
+/* --- texts made to collide --- */
+
+#define CHOSEN 2000u
+#define CHOSEN_BITS 12u /* of the slots that so many texts need */
+
+#define ROTATED(x, bits) (((x) << (bits)) | ((x) >> (64 - (bits))))
+
+static void
+sip_round(uint64_t v[4])
+{
+    v[0] += v[1];
+    v[2] += v[3];
+    v[1] = ROTATED(v[1], 13) ^ v[0];
+    v[3] = ROTATED(v[3], 16) ^ v[2];
+    v[0] = ROTATED(v[0], 32);
+    v[2] += v[1];
+    v[0] += v[3];
+    v[1] = ROTATED(v[1], 17) ^ v[2];
+    v[3] = ROTATED(v[3], 21) ^ v[0];
+    v[2] = ROTATED(v[2], 32);
+}
+
+/* SipHash-1-3 of 8 bytes with the key of zeros, as who knows the key could
+ * compute it. */
+static uint64_t
+known_hash(uint64_t word)
+{
+    uint64_t last = (uint64_t)8 << 56;
+    uint64_t v[4] = {0x736f6d6570736575u, 0x646f72616e646f6du,
+                     0x6c7967656e657261u, 0x7465646279746573u ^ word};
+    sip_round(v);
+    v[0] ^= word;
+    v[3] ^= last;
+    sip_round(v);
+    v[0] ^= last;
+    v[2] ^= 0xff;
+    sip_round(v);
+    sip_round(v);
+    sip_round(v);
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+/* Texts of 8 letters: any, or those that all want the same slot of a table
+ * with the key of zeros. */
+static void
+choose_texts(uint64_t *out, bool colliding)
+{
+    const uint64_t mask = ((uint64_t)1 << CHOSEN_BITS) - 1;
+    uint64_t number = 0;
+    for (uint32_t i = 0; i < CHOSEN; number++) {
+        uint64_t word = 0x4141414141414141u;
+        for (int d = 0; d < 8; d++) {
+            word += (number >> (4 * d) & 15) << (8 * d);
+        }
+        if (!colliding || (known_hash(word) & mask) == 0) {
+            out[i++] = word;
+        }
+    }
+}
+
+/* The best of some runs, in seconds of CPU time. */
+static double
+time_texts(const uint8_t key[16], const uint64_t *words)
+{
+    double best = 1e9;
+    for (int run = 0; run < 5; run++) {
+        kf_symbols *symbols = NULL;
+        clock_t began = clock();
+        double spent;
+        uint32_t id;
+        CHECK(kf_symbols_new(&kf_alloc_default, key, &symbols, NULL) == KF_OK);
+        for (uint32_t i = 0; i < CHOSEN; i++) {
+            kf_text text = {(const char *)&words[i], 8};
+            CHECK(kf_symbols_intern(symbols, text, &id, NULL) == KF_OK);
+            CHECK(id == i);
+        }
+        kf_symbols_release(symbols);
+        spent = (double)(clock() - began) / CLOCKS_PER_SEC;
+        best = spent < best ? spent : best;
+    }
+    return best;
+}
+
+/* Who does not know the key cannot make texts that cost more than others. */
+static void
+test_chosen_texts(void)
+{
+    static const uint8_t zeros[16];
+    static const uint8_t secret[16] = {7, 1, 4, 99, 3, 2, 1, 5, 250, 6};
+    static uint64_t any[CHOSEN], chosen[CHOSEN];
+    double ordinary, attacked, known;
+    choose_texts(any, false);
+    choose_texts(chosen, true);
+    ordinary = time_texts(secret, any);
+    attacked = time_texts(secret, chosen);
+    known = time_texts(zeros, chosen);
+    printf("any texts %.0f us, chosen ones %.0f us, with a known key %.0f "
+           "us\n",
+           1e6 * ordinary, 1e6 * attacked, 1e6 * known);
+    CHECK(attacked < 3 * ordinary + 1e-4);
+    CHECK(known > 3 * attacked); /* else the test shows nothing */
+}
+
 int
 main(void)
 {
@@ -172,5 +276,6 @@ main(void)
     test_sizes();
     test_shares();
     test_no_memory();
+    test_chosen_texts();
     return check_report();
 }
