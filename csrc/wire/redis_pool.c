@@ -5,7 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define FIRST_PAUSE 0.05
+#define FIRST_PAUSE 0.1
 #define LAST_PAUSE 0.5
 #define TIMEOUTS_IN_A_ROW 3
 

@@ -11,7 +11,7 @@ from typing import Callable, Generic, Protocol, TypeVar
 from kato_fast.redis_client.errors import ConnectionError, PoolExhausted
 
 #: Seconds until a server that refused is asked again: doubled from the first to the last, less up to half of it.
-FIRST_PAUSE, LAST_PAUSE = 0.05, 0.5
+FIRST_PAUSE, LAST_PAUSE = 0.1, 0.5
 #: So many commands in a row without an answer are taken for a lost server.
 TIMEOUTS_IN_A_ROW = 3
 
