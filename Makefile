@@ -119,6 +119,10 @@ format: $(VENV)/.lint ## lay out Python and C as `make lint` wants them
 sanitize: $(VENV)/.test ## C tests and parity tests under AddressSanitizer and UBSan
 	@.ci/sanitize "$(BIN)/python" $(ARGS)
 
+.PHONY: tsan
+tsan: ## readers, a writer, sealing, saving and closing at once, under ThreadSanitizer
+	@.ci/tsan
+
 .PHONY: gcc-clang
 gcc-clang: $(VENV)/.test ## build with gcc and clang, warnings as errors, and compare both with the twin
 	@.ci/compilers "$(BIN)/python" $(ARGS)

@@ -21,6 +21,7 @@ static const char *const level_names[KF_CPU_LEVELS] = {"scalar", "avx2",
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static kf_cpu_level chosen;
+static bool sha;          /* asked once: the instruction that tells is slow */
 static char problem[128]; /* empty: none */
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -48,9 +49,25 @@ has_avx512(void)
            __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl");
 }
+/* __builtin_cpu_supports knows the name only in newer compilers. */
+static bool
+has_sha(void)
+{
+    unsigned a, b, c, d;
+    __builtin_cpu_init();
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 &&
+           ((b >> 29) & 1) != 0 && __builtin_cpu_supports("ssse3") &&
+           __builtin_cpu_supports("sse4.1");
+}
 #else
 static bool
 has_avx2(void)
+{
+    return false;
+}
+
+static bool
+has_sha(void)
 {
     return false;
 }
@@ -144,6 +161,7 @@ read_environment(void)
 {
     const char *name = getenv("KATO_FAST_CPU");
     chosen = highest_level();
+    sha = has_sha();
     if (name != NULL && name[0] != '\0') {
         force_level(name);
     }
@@ -154,6 +172,12 @@ kf_cpu_choose(void)
 {
     pthread_once(&once, read_environment);
     return chosen;
+}
+
+bool
+kf_cpu_has_sha(void)
+{
+    return kf_cpu_choose() != KF_CPU_SCALAR && sha;
 }
 
 const char *

@@ -1,5 +1,5 @@
 /* What a knowledge base is made of. Internal to those who read or replace all
- * of it at once: knowledge.c, knowledge_names.c, moment.c. */
+ * of it at once: knowledge*.c, moment.c. */
 #ifndef KATO_FAST_KNOWLEDGE_CONTENTS_H
 #define KATO_FAST_KNOWLEDGE_CONTENTS_H
 
@@ -91,6 +91,56 @@ void kf_names_add(const kf_knowledge *knowledge, kf_name_table *table,
 
 /* Free a slot in the table of now; columns still have the row's prefix. */
 void kf_names_remove(kf_knowledge *knowledge, size_t slot);
+
+/* --- contents: knowledge.c --- */
+
+/* No writer but who made them may know of them. */
+KF_MUST_USE kf_status kf_contents_make_empty(const kf_knowledge *knowledge,
+                                             kf_contents *out, kf_error *err);
+void kf_contents_free(const kf_alloc *alloc, kf_contents *old);
+
+/* A root whose blocks are those of `before` (may be NULL) but the last,
+ * which is `sealed` where that is not NULL, and a new head. */
+KF_MUST_USE kf_status kf_contents_root(const kf_knowledge *knowledge,
+                                       const kf_root *before,
+                                       kf_segment *sealed, kf_symbols *symbols,
+                                       kf_root **out, kf_error *err);
+
+/* Let readers see these contents from now on, free the old ones. */
+void kf_contents_replace(kf_knowledge *knowledge, const kf_contents *fresh);
+
+/* Writing functions ask before they do anything. */
+KF_MUST_USE kf_status
+kf_knowledge_check_writable(const kf_knowledge *knowledge, kf_error *err);
+
+/* --- rows: knowledge_rows.c, the writer's, on contents that it alone sees
+ * or under the exclusive lock --- */
+
+/* Room for one row more, but for symbols and counters. */
+bool kf_rows_reserve(const kf_knowledge *knowledge, kf_contents *to);
+
+/* The row gets the pattern, with frequency 0; all room is there. */
+uint32_t kf_rows_append(const kf_knowledge *knowledge, kf_contents *to,
+                        const kf_pattern *pattern);
+
+/* Where the head is full, a segment takes its place, a new head comes
+ * behind. seen: readers see these contents. */
+KF_MUST_USE kf_status kf_rows_seal_if_full(kf_knowledge *knowledge,
+                                           kf_contents *to, bool seen,
+                                           kf_error *err);
+
+/* Room to read any pattern back, also one of n symbols that is to come. */
+bool kf_rows_reserve_buffer(kf_knowledge *knowledge, uint32_t n);
+
+/* The row's pattern in the buffer. */
+const kf_pattern *kf_rows_read_back(kf_knowledge *knowledge, uint32_t row);
+
+/* --- knowledge_tidy.c --- */
+
+/* Build contents without what forgotten patterns left, where that is much,
+ * and let them take over. Where there is no memory for that it stays, until
+ * the next time. */
+void kf_knowledge_tidy(kf_knowledge *knowledge);
 
 /* --- life: knowledge.c --- */
 

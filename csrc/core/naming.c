@@ -1,5 +1,7 @@
 #include "kato_fast/naming.h"
 
+#include "kato_fast/cpu.h"
+#include "kernels/naming.h"
 #include "unicode_table.h"
 
 #include <string.h>
@@ -76,31 +78,66 @@ compress(uint32_t state[5], const uint8_t block[64])
     state[4] += e;
 }
 
+void
+kf_sha1_blocks_scalar(uint32_t state[5], const uint8_t *blocks, size_t n)
+{
+    for (; n > 0; n--, blocks += 64) {
+        compress(state, blocks);
+    }
+}
+
+static kf_sha1_blocks
+choose_blocks(void)
+{
+#if defined(__x86_64__) && defined(__GNUC__)
+    if (kf_cpu_has_sha()) {
+        return kf_sha1_blocks_sha;
+    }
+#endif
+    return kf_sha1_blocks_scalar;
+}
+
+/* What is fed gathers in a buffer of several blocks. */
+
+/* Hash the whole blocks that the buffer holds. */
+static void
+flush(kf_naming *naming)
+{
+    size_t blocks = naming->used / 64;
+    naming->blocks(naming->state, naming->buffer, blocks);
+    naming->used %= 64;
+    naming->size += blocks * 64;
+    memmove(naming->buffer, naming->buffer + blocks * 64, naming->used);
+}
+
+/* Where at least `count` bytes may be written; at most KF_NAMING_PIECE. */
+static inline uint8_t *
+room_for(kf_naming *naming, size_t count)
+{
+    if (KF_NAMING_BUFFER - naming->used < count) {
+        flush(naming);
+    }
+    return naming->buffer + naming->used;
+}
+
 static void
 feed(kf_naming *naming, const void *bytes, size_t count)
 {
     const uint8_t *next = bytes;
-    size_t used = naming->size & 63;
-    naming->size += count;
-    while (count >= 64 - used) {
-        size_t part = 64 - used;
-        memcpy(naming->block + used, next, part);
-        compress(naming->state, naming->block);
+    while (count > 0) {
+        size_t part = count < KF_NAMING_PIECE ? count : KF_NAMING_PIECE;
+        memcpy(room_for(naming, part), next, part);
+        naming->used += part;
         next += part;
         count -= part;
-        used = 0;
     }
-    memcpy(naming->block + used, next, count);
 }
 
 static inline void
 feed_byte(kf_naming *naming, char byte)
 {
-    naming->block[naming->size & 63] = (uint8_t)byte;
-    naming->size++;
-    if ((naming->size & 63) == 0) {
-        compress(naming->state, naming->block);
-    }
+    *room_for(naming, 1) = (uint8_t)byte;
+    naming->used++;
 }
 
 void
@@ -109,7 +146,9 @@ kf_naming_start(kf_naming *naming, unsigned unicode)
     static const uint32_t initial[5] = {0x67452301u, 0xefcdab89u, 0x98badcfeu,
                                         0x10325476u, 0xc3d2e1f0u};
     memcpy(naming->state, initial, sizeof initial);
+    naming->blocks = choose_blocks();
     naming->size = 0;
+    naming->used = 0;
     naming->unicode = unicode;
     naming->in_event = false;
     naming->first_symbol = true;
@@ -119,10 +158,15 @@ kf_naming_start(kf_naming *naming, unsigned unicode)
 void
 kf_naming_event(kf_naming *naming)
 {
+    uint8_t *at = room_for(naming, 4);
     if (naming->in_event) {
-        feed(naming, "], ", 3);
+        memcpy(at, "], [", 4);
+        naming->used += 4;
     }
-    feed_byte(naming, '[');
+    else {
+        *at = '[';
+        naming->used++;
+    }
     naming->in_event = true;
     naming->first_symbol = true;
 }
@@ -137,12 +181,13 @@ kf_naming_finish(kf_naming *naming, uint8_t name[KF_NAME_SIZE])
         feed_byte(naming, ']');
     }
     feed_byte(naming, ']');
-    bits = naming->size * 8;
+    bits = (naming->size + naming->used) * 8;
     for (int i = 0; i < 8; i++) {
         length[i] = (uint8_t)(bits >> (56 - 8 * i));
     }
-    feed(naming, padding, 1 + ((119 - (naming->size & 63)) & 63));
+    feed(naming, padding, 1 + ((119 - (naming->used & 63)) & 63));
     feed(naming, length, sizeof length);
+    flush(naming);
     for (int i = 0; i < KF_NAME_SIZE; i++) {
         name[i] = (uint8_t)(naming->state[i / 4] >> (24 - 8 * (i % 4)));
     }
@@ -257,8 +302,98 @@ feed_special(kf_naming *naming, const char *utf8, size_t size, char quote)
     }
 }
 
-void
-kf_naming_symbol(kf_naming *naming, const char *utf8, size_t size)
+/* --- short and plain: what nearly all symbols are --- */
+
+#define ONES UINT64_C(0x0101010101010101)
+#define TOPS UINT64_C(0x8080808080808080)
+#define PLAIN_MAX ((size_t)16)
+
+static inline uint64_t
+has_byte(uint64_t word, uint8_t byte)
+{
+    uint64_t zero = word ^ ONES * byte;
+    return (zero - ONES) & ~zero & TOPS;
+}
+
+/* Not zero where a byte of the word is anything but plain ASCII, by the usual
+ * arithmetic on eight bytes at once; a borrow may tell of a byte too many,
+ * but only above one that it tells of rightly. */
+static inline uint64_t
+is_not_plain(uint64_t word)
+{
+    uint64_t below = (word - ONES * 0x20) & ~word;
+    return ((below | word) & TOPS) | has_byte(word, 0x7f) |
+           has_byte(word, '\'') | has_byte(word, '"') | has_byte(word, '\\');
+}
+
+/* Up to 16 bytes as two words, which overlap where they are fewer; what is
+ * not there is plain. */
+static inline void
+load_short(const char *utf8, size_t size, uint64_t *low, uint64_t *high)
+{
+    *low = *high = ONES * 'a';
+    if (size >= 8) {
+        memcpy(low, utf8, 8);
+        memcpy(high, utf8 + size - 8, 8);
+    }
+    else if (size >= 4) {
+        memcpy(low, utf8, 4);
+        memcpy(high, utf8 + size - 4, 4);
+    }
+    else if (size > 0) {
+        uint8_t bytes[3] = {(uint8_t)utf8[0], (uint8_t)utf8[size / 2],
+                            (uint8_t)utf8[size - 1]};
+        memcpy(low, bytes, sizeof bytes);
+    }
+}
+
+static inline void
+store_short(uint8_t *out, size_t size, uint64_t low, uint64_t high)
+{
+    if (size >= 8) {
+        memcpy(out, &low, 8);
+        memcpy(out + size - 8, &high, 8);
+    }
+    else if (size >= 4) {
+        memcpy(out, &low, 4);
+        memcpy(out + size - 4, &high, 4);
+    }
+    else if (size > 0) {
+        const uint8_t *bytes = (const uint8_t *)&low;
+        out[0] = bytes[0];
+        out[size / 2] = bytes[1];
+        out[size - 1] = bytes[2];
+    }
+}
+
+/* False where the symbol is long, or has something to escape. */
+static inline bool
+feed_plain(kf_naming *naming, const char *utf8, size_t size)
+{
+    uint64_t low, high;
+    uint8_t *at;
+    if (size > PLAIN_MAX) {
+        return false;
+    }
+    load_short(utf8, size, &low, &high);
+    if ((is_not_plain(low) | is_not_plain(high)) != 0) {
+        return false;
+    }
+    at = room_for(naming, PLAIN_MAX + 4);
+    if (!naming->first_symbol) {
+        memcpy(at, ", ", 2);
+        at += 2;
+    }
+    naming->first_symbol = false;
+    at[0] = '\'';
+    store_short(at + 1, size, low, high);
+    at[size + 1] = '\'';
+    naming->used = (size_t)(at + size + 2 - naming->buffer);
+    return true;
+}
+
+static void
+feed_quoted(kf_naming *naming, const char *utf8, size_t size)
 {
     unsigned kinds = PLAIN;
     char quote;
@@ -278,6 +413,14 @@ kf_naming_symbol(kf_naming *naming, const char *utf8, size_t size)
         feed(naming, utf8, size);
     }
     feed_byte(naming, quote);
+}
+
+void
+kf_naming_symbol(kf_naming *naming, const char *utf8, size_t size)
+{
+    if (!feed_plain(naming, utf8, size)) {
+        feed_quoted(naming, utf8, size);
+    }
 }
 
 bool

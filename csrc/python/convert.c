@@ -79,9 +79,9 @@ broken_rule(PyObject *where, const char *format, Py_ssize_t number)
 
 /* --- symbols --- */
 
-/* The UTF-8 of a symbol, borrowed from the object. */
+/* symbol_text for those that need a closer look. */
 static int
-symbol_text(PyObject *item, place at, Py_ssize_t index, kf_text *out)
+text_of_any(PyObject *item, place at, Py_ssize_t index, kf_text *out)
 {
     Py_ssize_t size;
     const char *bytes;
@@ -106,6 +106,20 @@ symbol_text(PyObject *item, place at, Py_ssize_t index, kf_text *out)
     }
     *out = (kf_text){bytes, (size_t)size};
     return 0;
+}
+
+/* The UTF-8 of a symbol, borrowed from the object. */
+static inline int
+symbol_text(PyObject *item, place at, Py_ssize_t index, kf_text *out)
+{
+    if (PyUnicode_Check(item) && PyUnicode_IS_COMPACT_ASCII(item)) {
+        size_t size = (size_t)PyUnicode_GET_LENGTH(item);
+        if (size <= KF_SYMBOL_MAX_BYTES) {
+            *out = (kf_text){PyUnicode_DATA(item), size};
+            return 0;
+        }
+    }
+    return text_of_any(item, at, index, out);
 }
 
 static int
@@ -149,8 +163,12 @@ reserve_texts(kfpy_input *input, size_t more)
     size_t needed = input->n_texts + more;
     void *texts = input->texts;
     void *objects = input->objects;
-    bool grown = kf_grow(&kfpy_alloc, &texts, &input->texts_capacity, needed,
-                         sizeof *input->texts);
+    bool grown;
+    if (needed <= input->texts_capacity && needed <= input->objects_capacity) {
+        return 0;
+    }
+    grown = kf_grow(&kfpy_alloc, &texts, &input->texts_capacity, needed,
+                    sizeof *input->texts);
     input->texts = texts;
     grown = grown && kf_grow(&kfpy_alloc, &objects, &input->objects_capacity,
                              needed, sizeof *input->objects);
@@ -198,7 +216,8 @@ add_event(kfpy_input *input, PyObject *event, place at, size_t first)
     if (add_symbols(input, event, at) < 0) {
         return -1;
     }
-    if (!kf_grow(&kfpy_alloc, &ends, &input->ends_capacity, input->n_ends + 1,
+    if (input->n_ends == input->ends_capacity &&
+        !kf_grow(&kfpy_alloc, &ends, &input->ends_capacity, input->n_ends + 1,
                  sizeof *input->ends)) {
         PyErr_NoMemory();
         return -1;

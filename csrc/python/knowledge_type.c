@@ -586,6 +586,13 @@ static PyType_Spec Knowledge_spec = {
     .slots = Knowledge_slots,
 };
 
+/* The type is final: no other has this function. */
+bool
+kfpy_is_knowledge(PyObject *object)
+{
+    return Py_TYPE(object)->tp_dealloc == Knowledge_dealloc;
+}
+
 int
 kfpy_knowledge_type_add(PyObject *module)
 {

@@ -29,6 +29,10 @@ kfpy_state_of(PyObject *self)
 }
 
 int kfpy_knowledge_type_add(PyObject *module);
+bool kfpy_is_knowledge(PyObject *object);
+
+/* The capsule of engine_table.h. */
+int kfpy_engine_table_add(PyObject *module);
 
 /* Ctrl-C while the GIL is not held, asked about ten times a second. */
 typedef struct {

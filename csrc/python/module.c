@@ -196,7 +196,7 @@ module_exec(PyObject *module)
         import_real(state) < 0 || kfpy_knowledge_type_add(module) < 0 ||
         kfpy_predictions_type_add(module, state) < 0 ||
         kfpy_matches_type_add(module, state) < 0 ||
-        kfpy_bloom_type_add(module) < 0) {
+        kfpy_bloom_type_add(module) < 0 || kfpy_engine_table_add(module) < 0) {
         return -1;
     }
     return 0;

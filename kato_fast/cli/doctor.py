@@ -82,12 +82,15 @@ def _engine() -> Iterator[Check]:
 
 
 def _libraries() -> Iterator[Check]:
-    """A library that was not built in is no finding: something else serves. One that is broken is."""
+    """A library that was not built in is no finding: something else serves. One that is broken, or open, is."""
     from kato_fast import native
+    from kato_fast.cli.holes import hole
 
     for name, found in native.libraries().items():
         if found["available"]:
-            yield Check(f"library {name}", True, found["version"])
+            known = hole(name, found["version"])
+            detail = found["version"] if known is None else f"{found['version']}: {known}"
+            yield Check(f"library {name}", known is None, detail)
             continue
         is_choice = "was not built" in found["reason"] or native.WITHOUT in found["reason"]
         advice = f"{found['reason']}; to have it: apt-get install pkg-config {found['package']}, and build again"

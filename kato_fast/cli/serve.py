@@ -39,12 +39,19 @@ def serve(
     port: Annotated[Optional[int], Option(metavar="N", help="8000 by default; 0 takes a free one.")] = None,
     profile: Annotated[Optional[str], Option(help="Which KATO is matched; kato-2025-09 by default.")] = None,
     implementation: Annotated[Optional[str], Option(metavar="NAME", help="c or python; as built by default.")] = None,
+    redis: Annotated[
+        Optional[str],
+        Option(metavar="URI", help="Redis of sessions and short-term memories, with the flag stream_memory."),
+    ] = None,
+    workers: Annotated[
+        Optional[int], Option(metavar="N", help="Processes that serve; 1 by default, more need --data.")
+    ] = None,
     as_json: Annotated[bool, Option("--json", help="Print the line that says where to look as JSON.")] = False,
 ) -> int:
     _check_extra()
     from kato_fast import service
 
-    settings = _settings(data, demo, host, port, profile, implementation)
+    settings = _settings(data, demo, host, port, profile, implementation, redis=redis, workers=workers)
     if demo and not _learn_demo(settings):
         return INTERRUPTED
     _announce(settings, demo, as_json)
@@ -60,10 +67,10 @@ def _check_extra() -> None:
         raise Problem("kato-fast serve needs the extra: pip install kato_fast[service]", ENVIRONMENT) from None
 
 
-def _settings(data, demo, host, port, profile, implementation) -> "Settings":
+def _settings(data, demo, host, port, profile, implementation, **more) -> "Settings":
     from kato_fast.service.settings import Settings
 
-    given = {"host": host, "port": port, "profile": profile, "implementation": implementation}
+    given = {"host": host, "port": port, "profile": profile, "implementation": implementation, **more}
     given["data_dir"] = None if data is None else str(data)
     settings = Settings.from_env(**given)
     if demo and settings.data_dir is None:

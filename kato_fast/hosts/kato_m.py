@@ -13,9 +13,9 @@ import weakref
 from collections.abc import Iterator
 from typing import Any, Callable
 
-from kato_fast.hosts import learning, predicting, responses, sessions
+from kato_fast.hosts import batches, learning, middleware, predicting, responses, sessions
 from kato_fast.hosts.seams import Place, Seam
-from kato_fast.hosts.shared import FUTURES, GATE, PATTERN_PREDICTIONS, PREDICTIONS
+from kato_fast.hosts.shared import BATCH, FUTURES, GATE, PATTERN_PREDICTIONS, PREDICTIONS
 
 NAME = "KATO of September 2025"
 PROFILE = "kato-2025-09-indexed"
@@ -32,12 +32,16 @@ def recognised(has: Callable[[str], bool]) -> bool:
 
 
 def observe(original: Callable) -> Callable:
-    """Counts who is inside, so that detaching waits for them."""
+    """Counts who is inside, so that detaching waits for them, and how far a batch is."""
 
     @functools.wraps(original)
     def wrapper(self: Any, data: Any = None) -> Any:
         with GATE:
-            return original(self, data)
+            answer = original(self, data)
+            batch = BATCH.get()
+            if batch is not None:
+                batch.observed(self)
+            return answer
 
     return wrapper
 
@@ -172,6 +176,10 @@ SEAMS = (
         sessions.Psutil,
         places=sessions.psutil_places,
     ),
+    Seam(SERVICE, "SessionMiddleware", "host_repairs", middleware.replace, places=middleware.session_entry),
+    Seam(SERVICE, "metrics_middleware", "host_repairs", middleware.replace, places=middleware.metrics_entry),
+    Seam(SERVICE, "app.middleware_stack", "host_repairs", middleware.build, wraps=True, places=middleware.built_stack),
+    Seam(SERVICE, "observe_sequence_primary", "batch", batches.replace_app, places=batches.sequence_route),
     Seam(SERVICE, "get_predictions_primary", "native_responses", responses.replace_app, places=responses.primary),
     Seam(SERVICE, "get_session_predictions", "native_responses", responses.replace_app, places=responses.in_session),
 )
@@ -200,8 +208,11 @@ PRINTS = {
     "kato.searches.pattern_search:PatternSearcher._process_with_original": ("f504fe65aec66f49",),
     "kato.searches.pattern_search:PatternSearcher.causalBelief": ("3a60d604bdc83626",),
     "kato.searches.pattern_search:PatternSearcher.getPatterns": ("4a696e94cffaa81c",),
+    "kato.services.kato_fastapi:SessionMiddleware": ("557ded49b4e9d952",),
     "kato.services.kato_fastapi:get_predictions_primary": ("454057726757dec4",),
     "kato.services.kato_fastapi:get_session_predictions": ("002226db581b54c3",),
+    "kato.services.kato_fastapi:metrics_middleware": ("5c43cf042c4ab1ed",),
+    "kato.services.kato_fastapi:observe_sequence_primary": ("acfd6a046df1ad2a",),
     "kato.sessions.redis_session_manager:RedisSessionManager.get_active_session_count_async": ("6e57c977d5afb92e",),
     "kato.sessions.redis_session_manager:RedisSessionManager.get_or_create_session": ("87d042fd122c11a4",),
     "kato.sessions.redis_session_manager:RedisSessionManager.get_session": ("13deb0f421601af5",),

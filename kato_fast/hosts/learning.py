@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Any, Callable, Optional
 
 from kato_fast.hosts.predicting import engine_of
-from kato_fast.hosts.shared import NESTED, RESIDENTS, WRITER, Raised, is_off, result_of
+from kato_fast.hosts.shared import BATCH, NESTED, RESIDENTS, WRITER, Raised, is_off, result_of
 from kato_fast.rollout import Choice, Declined
 
 
@@ -27,6 +27,9 @@ def learn_pattern(original: Callable) -> Callable:
 
     @functools.wraps(original)
     def learnPattern(self: Any, pattern_object: Any, emotives: Any = {}) -> Any:  # noqa: B006 - the host's signature
+        batch = BATCH.get()
+        if batch is not None:
+            batch.settle()
         new = result_of(choice(self, pattern_object, emotives))
         resident = RESIDENTS.named(self.id)
         if resident is not None:

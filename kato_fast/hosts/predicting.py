@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Any, Callable, NamedTuple, Optional
 
 from kato_fast.hosts.answers import Answer, Futures
-from kato_fast.hosts.shared import GATE, NESTED, RESIDENTS, WRITER, is_off
+from kato_fast.hosts.shared import BATCH, GATE, NESTED, RESIDENTS, WRITER, is_off
 from kato_fast.rollout import Choice, Declined
 
 
@@ -142,8 +142,14 @@ def process_events(original: Callable) -> Callable:
         state = list(chain(*self.STM))
         if not (len(state) >= 2 and self.predict and self.trigger_predictions):
             return []
+        batch = BATCH.get()
+        if batch is not None and batch.may_pass():
+            batch.pass_over(self, state)
+            return []
         predictions = PREDICTING.computed(self, state)
         self.predictions = predictions
+        if batch is not None:
+            batch.computed(bool(predictions))
         if predictions:
             keep(self, current_unique_id, predictions)
         return predictions

@@ -46,7 +46,7 @@ def replace_app(routed: Routed) -> Callable:
     async def by_bytes(scope: dict, receive: Any, send: Any) -> Any:
         return await respond(module, scope, receive)
 
-    choice = Choice("native_responses", routed.name, by_host, by_bytes, key=_key_of)
+    choice = Choice("native_responses", routed.name, by_host, by_bytes, key=key_of_request)
 
     async def app(scope: dict, receive: Any, send: Any) -> None:
         response = await choice(scope, receive, send)
@@ -56,7 +56,8 @@ def replace_app(routed: Routed) -> Callable:
     return app
 
 
-def _key_of(scope: dict, *args: Any) -> Optional[str]:
+def key_of_request(scope: dict, *args: Any) -> Optional[str]:
+    """Who asks: the user that a header names, else the session, else the address."""
     for name, value in scope.get("headers", ()):
         if name in (b"x-user-id", b"x-test-id"):
             return value.decode("latin-1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextvars import ContextVar
 from typing import Any
 
 from kato_fast.flags import current
@@ -18,6 +19,10 @@ WRITER = Writer()
 PREDICTIONS = Late("predictions")
 PATTERN_PREDICTIONS = Late("predictions")
 FUTURES = Late("future_potentials")
+
+
+#: The batch whose observations this request makes, a batches.Batch.
+BATCH: ContextVar[Any] = ContextVar("kato_fast_batch", default=None)
 
 
 class Raised:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Optional
 
 from kato_fast.service.settings import Settings, SettingsError
@@ -34,8 +35,13 @@ def run(settings: Optional[Settings] = None) -> None:
         import uvicorn
     except ModuleNotFoundError as error:
         raise _explained(error) from error
+    if settings.workers > 1:
+        os.environ.update(settings.to_env())  # the workers are processes that begin anew
+        app = "kato_fast.service:create_app"
     uvicorn.run(
         app,
+        factory=settings.workers > 1,
+        workers=settings.workers,
         host=settings.host,
         port=settings.port,
         log_level="warning",

@@ -13,10 +13,11 @@ from starlette.responses import JSONResponse, Response
 
 from kato_fast import native
 from kato_fast.service.formats import CborMiddleware
-from kato_fast.service.middleware import SessionMiddleware
+from kato_fast.service.middleware import SessionMiddleware, unavailable
 from kato_fast.service.monitor.requests import RequestMiddleware
 from kato_fast.service.routes import genes, learning, memory, monitoring, page, sequences, sessions
 from kato_fast.service.settings import Settings
+from kato_fast.service.shared import Unavailable
 from kato_fast.service.state import Service
 from kato_fast.service.vectors import NumpyMissing
 
@@ -53,6 +54,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(NumpyMissing, _numpy_missing)
     app.add_exception_handler(sqlite3.Error, _store_failed)
+    app.add_exception_handler(Unavailable, unavailable)
     return app
 
 

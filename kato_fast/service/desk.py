@@ -36,8 +36,11 @@ class Desk(Protocol):
     async def delete(self, session: Session) -> None:
         """Remove the session and its short-term memory."""
 
-    def turn(self, processor: Processor, session: Session) -> AbstractAsyncContextManager[None]:
-        """Alone with the processor and the session, both as they now stand; what the block changes lasts after it."""
+    def turn(self, processor: Processor, session: Session, about: object = None) -> AbstractAsyncContextManager[None]:
+        """Alone with the processor and the session, both as they now stand; what the block changes lasts after it.
+
+        about: what the request asks for, by which one that is repeated after a failure is recognised.
+        """
 
     def set_stm(self, session: Session, stm: Sequence[list[str]]) -> None:
         """Inside a turn: replace the short-term memory, cut to its latest events."""
@@ -90,7 +93,7 @@ class OneProcess:
         """Memory and file."""
         self.sessions.delete(session)
 
-    def turn(self, processor: Processor, session: Session) -> AbstractAsyncContextManager[None]:
+    def turn(self, processor: Processor, session: Session, about: object = None) -> AbstractAsyncContextManager[None]:
         """The processor's lock."""
         return processor.lock
 

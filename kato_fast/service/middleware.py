@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Optional
 
-from starlette.requests import cookie_parser
+from starlette.requests import Request, cookie_parser
 from starlette.responses import JSONResponse
 
+from kato_fast.service.shared import Unavailable
 from kato_fast.service.state import Service
 
 HEADER = b"x-session-id"
@@ -35,7 +36,11 @@ class SessionMiddleware:
         if path.startswith("/sessions/"):
             session_id = _session_in(path, scope["method"])
             if session_id is not None:
-                session = scope[SESSION] = await self.service.desk.find(session_id)
+                try:
+                    session = scope[SESSION] = await self.service.desk.find(session_id)
+                except Unavailable as error:
+                    await _unavailable(error)(scope, receive, send)
+                    return
                 if session is None:
                     await not_found(session_id)(scope, receive, send)
                     return
@@ -77,6 +82,16 @@ def _with_header(send, value: bytes, plain_errors: bool):
         await send(message)
 
     return wrapped
+
+
+async def unavailable(request: Request, error: Exception) -> JSONResponse:
+    """The answer where what is needed cannot be reached: 503, with what it is and when to try again."""
+    assert isinstance(error, Unavailable)
+    return _unavailable(error)
+
+
+def _unavailable(error: Unavailable) -> JSONResponse:
+    return JSONResponse({"detail": str(error)}, 503, headers={"retry-after": str(error.retry_after)})
 
 
 def not_found(session_id: str) -> JSONResponse:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
 
+from kato_fast import pattern_name
 from kato_fast.emotives import EmotivesConflict, average
 from kato_fast.service.errors import HostError, learning_error, observation_error, vector_error
 from kato_fast.service.vectors import vector_symbol
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from kato_fast.service.settings import Settings
 
 log = logging.getLogger("kato_fast.service")
+
+#: Begins the key of a session's note that says which of its turns has learned last, and how often.
+LEARNED = "learned-by"
 
 Events = Sequence[list]
 
@@ -44,6 +48,10 @@ class Observation:
     def symbols(self) -> int:
         """Number of symbols of its event."""
         return len(self.strings) + bool(self.vectors)
+
+    def asked(self) -> list:
+        """What came in, without the id that each request gets."""
+        return [self.strings, self.vectors, self.emotives]
 
 
 class OverLimit(Exception):
@@ -66,6 +74,12 @@ class Processor:
         self._settings = settings
         self._path = f"User-{user_id}-PatternProcessor-unknown-process"
         self._found: Optional[Predictions] = None  # the last run that found something
+        #: What this turn is about, where a repeated one must not learn again; and how often it has learned.
+        self.operation = ""
+        self.learns = 0
+        #: As it is kept where several processes share it: the turn that wrote it, and what it wrote.
+        self.version = ""
+        self.carried = (b"", b"", b"")
         self._forget()
 
     def _forget(self) -> None:
@@ -86,6 +100,37 @@ class Processor:
             value = config.get(gene)
             if value is not None:
                 self.genes[gene] = value
+
+    # between processes
+
+    @property
+    def found(self):
+        """The predictions of the last run that found something."""
+        return self._found
+
+    def shown_state(self) -> dict:
+        """All but the predictions, as JSON can say it."""
+        return {
+            "time": self.time,
+            "stm": list(self.stm),
+            "percept": self.percept,
+            "symbols": self.symbols,
+            "emotives": self.emotives,
+            "felt": None if self._felt is self.emotives else self._felt,
+            "named": self._named,
+            "genes": self.genes,
+        }
+
+    def take_state(self, state: Optional[dict], predictions, found) -> None:
+        """Become what shown_state() said elsewhere; None for a processor that has seen nothing."""
+        if state is None:
+            self._forget()
+        else:
+            self.time, self.stm, self.percept = state["time"], state["stm"], state["percept"]
+            self.symbols, self.emotives, self._named = state["symbols"], state["emotives"], state["named"]
+            self._felt = self.emotives if state["felt"] is None else state["felt"]
+            self.genes = state["genes"]
+        self.predictions, self._found = predictions, found
 
     # observing
 
@@ -213,13 +258,25 @@ class Processor:
         name = None
         if sum(map(len, stm)) > 1:
             try:
-                name = await asyncio.get_running_loop().run_in_executor(None, self.kb.learn, stm, self.emotives)
+                name = await asyncio.get_running_loop().run_in_executor(None, self._learn_once, stm, self.emotives)
             except Exception as error:  # KATO wraps whatever its knowledge base raises
                 if not isinstance(error, EmotivesConflict):
                     log.exception("processor %s could not learn", self.id)
                 raise learning_error(str(error)) from error
         self.emotives = []
         return f"PTRN|{name}" if name else ""
+
+    def _learn_once(self, stm: Events, emotives: list) -> Optional[str]:
+        """Learn, with a note of it in the same transaction where the turn may come again."""
+        operation, turn = self.operation, self.learns
+        if not operation:
+            return self.kb.learn(stm, emotives)
+        self.learns += 1
+        key = f"{LEARNED}:{operation.partition(':')[0]}"
+        noted, _, before = (self.kb.note(key) or "").rpartition(" ")
+        if noted == operation and int(before) >= turn:
+            return pattern_name(stm)
+        return self.kb.learn_many([stm], emotives=[emotives], notes={key: f"{operation} {turn}"})[0]
 
     async def clear_all(self) -> None:
         """Forget everything but the genes and the future potentials."""
@@ -228,10 +285,18 @@ class Processor:
 
     # reading
 
+    def names_next(self) -> bool:
+        """Whether naming the predictions would change something."""
+        return bool(self.predictions) and not self._named
+
+    def name_predictions(self) -> None:
+        """Give them ``pattern_name``, which later reads keep (W19)."""
+        self._named = self._named or bool(self.predictions)
+
     def predictions_json(self, name: bool) -> bytes:
-        """The predictions of the last observation. name: give them ``pattern_name``, which later reads keep (W19)."""
-        if name and self.predictions:
-            self._named = True
+        """The predictions of the last observation. name: give them ``pattern_name``, for good."""
+        if name:
+            self.name_predictions()
         if self.predictions is None:
             return b"[]"
         return self.predictions.to_json(pattern_names=self._named)

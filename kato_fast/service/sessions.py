@@ -19,7 +19,7 @@ from typing import Optional
 MAX_EVENTS = 1000
 DEFAULT_TTL = 3600
 
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS sessions (
     key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, user_id TEXT NOT NULL, created TEXT NOT NULL,
     expires TEXT NOT NULL, metadata TEXT NOT NULL, config TEXT NOT NULL);
@@ -96,7 +96,7 @@ class Sessions:
         self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, timeout=5)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.executescript(_SCHEMA)
+        self._db.executescript(SCHEMA)
         self._count = self.count()
 
     def close(self) -> None:
@@ -116,7 +116,7 @@ class Sessions:
         """The user's unexpired session, or None."""
         session = self._by_user.get(user_id)
         if session is None:
-            session = self._load("user_id = ? AND expires > ? ORDER BY key", user_id, _text(_now()))
+            session = self._load("user_id = ? AND expires > ? ORDER BY key", user_id, text_of(_now()))
         return self._live(session)
 
     def get_or_create(self, user_id: str, metadata: Mapping, ttl: Optional[int] = None) -> Session:
@@ -129,11 +129,11 @@ class Sessions:
 
     def count(self) -> int:
         """Number of unexpired sessions."""
-        return self._one("SELECT count(*) FROM sessions WHERE expires > ?", _text(_now()))
+        return self._one("SELECT count(*) FROM sessions WHERE expires > ?", text_of(_now()))
 
     def stats(self) -> dict:
         """The figures of ``GET /status``."""
-        now = _text(_now())
+        now = text_of(_now())
         total = self._one("SELECT count(*) FROM sessions")
         active = self.count()
         users = self._one("SELECT count(DISTINCT user_id) FROM sessions WHERE expires > ?", now)
@@ -152,7 +152,7 @@ class Sessions:
     def set_stm(self, session: Session, stm: Sequence[list[str]]) -> None:
         """Replace the short-term memory, cut to its latest events; the file gets only what differs."""
         stm = stm[-MAX_EVENTS:]
-        gone, kept = _overlap(session.stm, stm)
+        gone, kept = overlap(session.stm, stm)
         if session.gone or (gone == 0 and kept == len(stm) == len(session.stm)):
             return
         first = session.first + gone
@@ -172,7 +172,7 @@ class Sessions:
     def extend(self, session: Session, ttl: int) -> None:
         """New end: now plus ttl seconds. Raises OverflowError beyond what dates can say."""
         expires = _now() + timedelta(seconds=ttl)
-        self._db.execute("UPDATE sessions SET expires = ? WHERE key = ?", (_text(expires), session.key))
+        self._db.execute("UPDATE sessions SET expires = ? WHERE key = ?", (text_of(expires), session.key))
         session.expire_at(expires)
 
     def delete(self, session: Session) -> None:
@@ -186,7 +186,7 @@ class Sessions:
 
     def sweep(self) -> None:
         """Remove expired sessions; let unused objects go."""
-        now = _text(_now())
+        now = text_of(_now())
         with _Transaction(self._db):
             self._db.execute(
                 "DELETE FROM events WHERE session IN (SELECT key FROM sessions WHERE expires <= ?)", (now,)
@@ -217,8 +217,8 @@ class Sessions:
             self.sweep()
             if self._count >= self._limit:
                 raise TooManySessions
-        session_id = f"session-{uuid.uuid4().hex}-{int(time.time() * 1000)}"
-        row = (session_id, user_id, _text(now), _text(expires), _json(metadata), "{}")
+        session_id = new_session_id()
+        row = (session_id, user_id, text_of(now), text_of(expires), _json(metadata), "{}")
         cursor = self._db.execute(
             "INSERT INTO sessions (id, user_id, created, expires, metadata, config) VALUES (?, ?, ?, ?, ?, ?)", row
         )
@@ -234,7 +234,7 @@ class Sessions:
         if known is not None:
             return self._hold(known)
         metadata, config = json.loads(metadata), json.loads(config)
-        session = Session(key, session_id, user_id, _moment(created), _moment(expires), metadata, config)
+        session = Session(key, session_id, user_id, moment_of(created), moment_of(expires), metadata, config)
         events = self._db.execute("SELECT seq, symbols FROM events WHERE session = ? ORDER BY seq", (key,)).fetchall()
         session.first = events[0][0] if events else 0
         session.stm = [json.loads(symbols) for _, symbols in events]
@@ -271,7 +271,12 @@ class _Transaction:
             self._db.execute("COMMIT" if exc_type is None else "ROLLBACK")
 
 
-def _overlap(old: Sequence, new: Sequence) -> tuple[int, int]:
+def new_session_id() -> str:
+    """KATO's form: 32 hex digits and the moment in milliseconds."""
+    return f"session-{uuid.uuid4().hex}-{int(time.time() * 1000)}"
+
+
+def overlap(old: Sequence, new: Sequence) -> tuple[int, int]:
     """How many events of old are gone at its front, and with how many of the rest new begins; all by identity."""
     if new and old:
         head = new[0]
@@ -288,12 +293,12 @@ def _now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-def _text(moment: datetime) -> str:
+def text_of(moment: datetime) -> str:
     """Fixed width, so that the order of texts is that of moments."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%f").zfill(26)
 
 
-def _moment(text: str) -> datetime:
+def moment_of(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f").replace(tzinfo=timezone.utc)
 
 

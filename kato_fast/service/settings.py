@@ -117,6 +117,11 @@ class Settings:
     data_dir: Optional[str] = _setting(
         None, "KATO_FAST_DATA_DIR", Text(4096, optional=True), "folder of the knowledge and sessions; none: in memory"
     )
+    redis: Optional[str] = _setting(
+        None, "KATO_FAST_REDIS_URL", Text(1024, optional=True), "Redis of sessions and short-term memories; none: local"
+    )
+    redis_pool: int = _setting(50, "KATO_FAST_REDIS_POOL", Whole(1, 1000), "connections to Redis of each worker")
+    workers: int = _setting(1, "KATO_FAST_WORKERS", Whole(1, 64), "processes that serve; above 1: needs a folder")
     host: str = _setting("127.0.0.1", "KATO_FAST_HOST", Text(255), "address to listen on")
     port: int = _setting(8000, "KATO_FAST_PORT", Whole(0, 65535), "port to listen on; 0 takes a free one")
     profile: str = _setting("kato-2025-09", "KATO_FAST_PROFILE", Choice(tuple(PROFILES)), "which KATO is matched")
@@ -179,8 +184,15 @@ class Settings:
             for spec in fields(self)
             if not spec.metadata["rule"].holds(getattr(self, spec.name))
         ]
+        if self.workers > 1 and self.data_dir is None:
+            wrong.append("workers must be 1 without data_dir: several processes share what is in a folder")
         if wrong:
             raise SettingsError("\n".join(wrong))
+
+    def to_env(self) -> dict[str, str]:
+        """The environment from which from_env() makes the same settings, for other processes."""
+        given = {spec.metadata["variable"]: getattr(self, spec.name) for spec in fields(self)}
+        return {name: "" if value is None else str(value) for name, value in given.items()}
 
     @classmethod
     def from_env(cls, env: Optional[Mapping[str, str]] = None, **given) -> Settings:

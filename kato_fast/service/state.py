@@ -13,7 +13,7 @@ from fastapi import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kato_fast import native
+from kato_fast import flags, native
 from kato_fast.service.body import unprocessable
 from kato_fast.service.desk import Desk, OneProcess
 from kato_fast.service.monitor.requests import Requests
@@ -65,10 +65,30 @@ class Service:
         data_dir = self.settings.data_dir
         open_data_dir(data_dir)
         self.started = time.time()
-        self.desk = OneProcess(Sessions(data_dir and sessions_path(data_dir), self.settings.max_sessions))
+        self.desk = self._desk()
         self.processors = Processors(self.settings)
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
         self.watch.start()
+
+    def _desk(self) -> Desk:
+        settings = self.settings
+        if settings.redis is not None and flags.mode("stream_memory").kind in ("on", "require"):
+            from kato_fast.redis_client import open_client
+            from kato_fast.service.shared.redis_desk import RedisDesk
+
+            client = open_client(
+                settings.redis, pool_size=settings.redis_pool, connect_timeout=0.5, command_timeout=1.0
+            )
+            return RedisDesk(
+                client, name=settings.service_name, limit=settings.max_sessions, threads=settings.redis_pool
+            )
+        path = settings.data_dir and sessions_path(settings.data_dir)
+        if settings.workers > 1:
+            from kato_fast.service.shared.file_desk import FileDesk
+
+            assert path is not None  # Settings has seen to it
+            return FileDesk(path, settings.max_sessions)
+        return OneProcess(Sessions(path, settings.max_sessions))
 
     async def close(self) -> None:
         """Stop sweeping, close the files."""

@@ -2,6 +2,10 @@
  * compares many more. */
 #include "check.h"
 #include "kato_fast/naming.h"
+#include "random.h"
+
+#include "../../csrc/core/kernels/naming.h"
+#include "kato_fast/cpu.h"
 
 #include <string.h>
 
@@ -131,9 +135,34 @@ test_hex(void)
     CHECK(memcmp(before, name, sizeof name) == 0);
 }
 
+/* Both ways to hash, on any number of blocks; of the CPU that has both. */
+static void
+test_kernels(void)
+{
+#if defined(__x86_64__) && defined(__GNUC__)
+    random_source random = random_start();
+    uint8_t blocks[1 + 64 * 9];
+    for (int round = 0; round < 20000 && kf_cpu_has_sha(); round++) {
+        size_t n = random_below(&random, 10);
+        size_t offset = random_below(&random, 2);
+        uint32_t a[5], b[5];
+        for (size_t i = 0; i < sizeof blocks; i++) {
+            blocks[i] = (uint8_t)random_below(&random, 256);
+        }
+        for (int i = 0; i < 5; i++) {
+            a[i] = b[i] = random_below(&random, UINT32_MAX);
+        }
+        kf_sha1_blocks_scalar(a, blocks + offset, n);
+        kf_sha1_blocks_sha(b, blocks + offset, n);
+        CHECK(memcmp(a, b, sizeof a) == 0);
+    }
+#endif
+}
+
 int
 main(void)
 {
+    test_kernels();
     test_known_names();
     test_printable();
     test_versions_outside_the_table();

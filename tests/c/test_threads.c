@@ -59,7 +59,7 @@ check_bytes(kf_predictions *predictions)
     kf_buffer_init(&cbor, &kf_alloc_default);
     kf_write_predictions_json(&json, predictions, false);
     kf_write_futures_json(&json, predictions);
-    kf_write_predictions_cbor(&cbor, predictions);
+    kf_write_predictions_cbor(&cbor, predictions, false);
     CHECK(!json.failed && json.data[0] == '[' &&
           json.data[json.size - 1] == ']');
     CHECK(!cbor.failed && cbor.size > 0);

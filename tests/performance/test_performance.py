@@ -85,6 +85,15 @@ def test_response(service):
     check(response.run(rounds=5, seconds=0.3), bounds)
 
 
+def test_redis():
+    if native.wire("redis") is None:
+        pytest.skip("the C client of Redis is not built")
+    from benchmarks import redis
+
+    bounds = {"pipeline of 256 SET": 5, "pipeline of 256 GET": 4, "pipeline of 256 XADD": 3.5, "one GET": 2.5}
+    check(redis.run(rounds=5), bounds)
+
+
 def test_corpus():
     """Without a peer, only what no machine's speed decides."""
     pytest.importorskip("typer", reason="kato-fast learn needs the extra kato_fast[cli]")

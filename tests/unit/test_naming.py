@@ -66,6 +66,16 @@ def test_lengths_around_the_blocks(ask_c, length):
     compare(ask_c, [[["a" * length]], [["a" * length, "b"]], [["é" * length], ["b"]]])
 
 
+def test_lengths_around_the_buffer(ask_c):
+    """Of 512 bytes, of which a piece fills at most 448; symbols up to 16 bytes go in at once, also with odd bytes."""
+    lengths = [*range(430, 530), *range(880, 910), 1000, 5000]
+    patterns = [[[mark * length], ["b"]] for length in lengths for mark in ("a", "'", "é")]
+    patterns += [[["x" * before, "y" * size], ["z"] * 40] for before in range(400, 520, 3) for size in (15, 16, 17)]
+    odd = [chr(code) for code in range(256)]
+    patterns += [[["a" * at + one + "b" * (size - at)]] for one in odd for size in (0, 2, 5, 7, 15) for at in (0, size)]
+    compare(ask_c, patterns)
+
+
 def test_random_patterns(ask_c, rng, cases):
     patterns = [
         [[symbol(rng) for _ in range(rng.randint(1, 4))] for _ in range(rng.randint(1, 5))] for _ in range(cases // 20)

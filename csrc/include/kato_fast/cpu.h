@@ -31,6 +31,10 @@ bool kf_cpu_has(kf_cpu_level level);
  * forces. */
 kf_cpu_level kf_cpu_choose(void);
 
+/* Whether to hash with the SHA extensions of x86: the CPU has them, and
+ * KATO_FAST_CPU does not ask for plain C. */
+bool kf_cpu_has_sha(void);
+
 /* "scalar", "avx2", "avx512" or "neon". */
 const char *kf_cpu_level_name(kf_cpu_level level);
 

@@ -17,10 +17,16 @@
 #define KF_NAME_SIZE 20
 #define KF_NAME_HEX_SIZE 40
 
+/* Room for what is not hashed yet: a piece fits beside less than a block. */
+#define KF_NAMING_BUFFER ((size_t)512)
+#define KF_NAMING_PIECE (KF_NAMING_BUFFER - 64)
+
 typedef struct {
     uint32_t state[5];
+    void (*blocks)(uint32_t state[5], const uint8_t *blocks, size_t n);
     uint64_t size; /* bytes hashed so far */
-    uint8_t block[64];
+    size_t used;   /* of the buffer */
+    uint8_t buffer[KF_NAMING_BUFFER];
     unsigned unicode; /* major * 10 + minor, e.g. 151 for 15.1 */
     bool in_event;
     bool first_symbol;

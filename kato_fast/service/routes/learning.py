@@ -30,7 +30,7 @@ async def observe(request: Request) -> Response:
     observation = observation_of(await json_of(request), str(uuid.uuid4()))
     session = await service.user_session(request, "observe")
     processor = await service.processors.of(session)
-    async with service.desk.turn(processor, session):
+    async with service.desk.turn(processor, session, observation.asked()):
         try:
             learned, stm = await processor.observe(session.stm, observation)
         except OverLimit as error:
@@ -53,7 +53,7 @@ async def observe_in_session(request: Request, session_id: str) -> Response:
     session = request.scope[SESSION]
     observation = observation_of(await json_of(request), f"obs-{uuid.uuid4().hex}")
     processor = await service.processors.of(session)
-    async with service.desk.turn(processor, session):
+    async with service.desk.turn(processor, session, observation.asked()):
         check_alive(session)
         try:
             learned, stm = await processor.observe(session.stm, observation)
@@ -86,7 +86,7 @@ async def learn(request: Request) -> Response:
     service = service_of(request)
     session = await service.user_session(request)
     processor = await service.processors.of(session)
-    async with service.desk.turn(processor, session):
+    async with service.desk.turn(processor, session, "learn"):
         symbols = session.symbols()
         if symbols < 2:
             message = f"Cannot learn pattern: STM requires at least 2 symbols, found {symbols}"
@@ -105,7 +105,7 @@ async def learn_in_session(request: Request, session_id: str) -> Response:
     service = service_of(request)
     session = request.scope[SESSION]
     processor = await service.processors.of(session)
-    async with service.desk.turn(processor, session):
+    async with service.desk.turn(processor, session, "learn"):
         check_alive(session)
         if not session.stm:
             raise HTTPException(400, "Cannot learn from empty STM")

@@ -34,7 +34,11 @@ _UNIQUE_ID = {"parameters": [{"name": "unique_id", "in": "query", "required": Fa
 async def predictions(request: Request) -> Response:
     """The predictions of the last observation; never computed again. A ``unique_id`` is a 500, as in KATO."""
     service = service_of(request)
-    processor = await _processor(service, await service.user_session(request))
+    session = await service.user_session(request)
+    processor = await _processor(service, session)
+    if processor.names_next():  # which all reads show from then on
+        async with service.desk.turn(processor, session):
+            processor.name_predictions()
     unique_id = request.query_params.get("unique_id")
     if unique_id:
         raise HTTPException(500, "Predictions failed: 'str' object has no attribute 'get'")
@@ -78,17 +82,21 @@ async def stm(request: Request) -> Response:
     session = await service.user_session(request)
     processor = await _processor(service, session)
     processor.stm = session.stm
-    return reply(_stm(session.stm, None))
+    return _stm(session, None)
 
 
 @router.get("/sessions/{session_id}/stm", responses=answers(models.ShortTermMemory, 404))
 async def stm_of_session(request: Request, session_id: str) -> Response:
     """The short-term memory of a session."""
-    return reply(_stm(request.scope[SESSION].stm, session_id))
+    return _stm(request.scope[SESSION], session_id)
 
 
-def _stm(events, session_id: Optional[str]) -> bytes:
-    return dumps({"stm": events, "session_id": session_id, "length": len(events)})
+def _stm(session: Session, session_id: Optional[str]) -> Response:
+    events, dropped = session.stm, getattr(session, "dropped", 0)
+    answer = reply(dumps({"stm": events, "session_id": session_id, "length": len(events)}))
+    if dropped:
+        answer.headers["x-kato-fast-dropped"] = str(dropped)
+    return answer
 
 
 @router.post("/clear-stm", responses=answers(models.Done))

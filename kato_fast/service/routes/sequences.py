@@ -42,7 +42,7 @@ async def observe_sequence(request: Request) -> Response:
     try:
         limits = service.settings.max_sequence, service.settings.max_id_length
         items = sequence_of(data, *limits, sort=not processor.keeps_order)
-        async with service.desk.turn(processor, session):
+        async with service.desk.turn(processor, session, data):
             run = _Run(processor, data, clock)
             processor.check_sequence(items, run.alone)
             clock.passed("batch_preparation")

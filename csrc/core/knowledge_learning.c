@@ -1,0 +1,440 @@
+#include "kato_fast/knowledge.h"
+
+#include "knowledge_contents.h"
+
+#include <string.h>
+
+/* How to take one learn back. */
+typedef struct {
+    uint32_t row;
+    bool is_new;
+    bool replaced; /* emotives hold a share of what was there before */
+    kf_emotives *emotives;
+} undo;
+
+/* Ids of symbols that the batch has had already, by where their text lies:
+ * who gives a batch has most of its symbols there once, and holds them until
+ * it ends. Finding one here needs no hash of the text and no look at it. A
+ * place has the last symbol that came; slots NULL: there is none. */
+typedef struct {
+    const char *bytes; /* NULL: free */
+    uint32_t size;
+    uint32_t id;
+} met_symbol;
+
+typedef struct {
+    met_symbol *slots; /* owned */
+    unsigned shift;    /* 64 - log2 of the number of slots */
+} met_symbols;
+
+/* Fewer symbols than this are not worth it. */
+#define MET_MIN 64u
+#define MET_BITS_MAX 17u
+
+/* --- learning: the writer's --- */
+
+static kf_status
+make_met(const kf_alloc *alloc, const kf_sequence *sequences, size_t count,
+         met_symbols *met, kf_error *err)
+{
+    size_t symbols = 0;
+    unsigned bits = 6;
+    met->slots = NULL;
+    for (size_t i = 0; i < count; i++) {
+        symbols += sequences[i].n;
+    }
+    if (symbols < MET_MIN) {
+        return KF_OK;
+    }
+    while (bits < MET_BITS_MAX && (size_t)1 << bits < symbols) {
+        bits++;
+    }
+    met->shift = 64 - bits;
+    met->slots =
+        kf_allocate_zero(alloc, (size_t)1 << bits, sizeof *met->slots);
+    return met->slots != NULL ? KF_OK : kf_no_memory(err);
+}
+
+static kf_status
+intern(kf_symbols *symbols, met_symbols *met, kf_text text, uint32_t *id,
+       kf_error *err)
+{
+    uint64_t mixed = (uint64_t)(uintptr_t)text.bytes * 0x9e3779b97f4a7c15u;
+    met_symbol *slot = &met->slots[mixed >> met->shift];
+    kf_status status;
+    if (slot->bytes == text.bytes && slot->size == text.size) {
+        *id = slot->id;
+        return KF_OK;
+    }
+    status = kf_symbols_intern(symbols, text, id, err);
+    if (status == KF_OK && text.bytes != NULL) {
+        *slot = (met_symbol){text.bytes, (uint32_t)text.size, *id};
+    }
+    return status;
+}
+
+static kf_status
+intern_all(kf_symbols *symbols, met_symbols *met, const kf_sequence *sequence,
+           uint32_t *ids, kf_error *err)
+{
+    kf_status status = KF_OK;
+    for (uint32_t i = 0; i < sequence->n && status == KF_OK; i++) {
+        kf_text text = sequence->symbols[i];
+        status = met->slots != NULL
+                     ? intern(symbols, met, text, &ids[i], err)
+                     : kf_symbols_intern(symbols, text, &ids[i], err);
+    }
+    return status;
+}
+
+/* A pattern in the head's arena, its symbols interned; under the exclusive
+ * lock, since readers look symbols up. */
+static kf_status
+make_pattern(kf_knowledge *knowledge, const kf_sequence *sequence,
+             const uint8_t name[KF_NAME_SIZE], met_symbols *met,
+             kf_pattern **out, kf_error *err)
+{
+    kf_status status;
+    kf_contents *now = &knowledge->now;
+    kf_symbols *symbols = now->root->symbols;
+    kf_pattern *pattern = kf_arena_take(
+        &now->head->arena, kf_pattern_size(sequence->n, sequence->n_events));
+    if (pattern == NULL) {
+        return kf_no_memory(err);
+    }
+    memcpy(pattern->name, name, KF_NAME_SIZE);
+    pattern->n = sequence->n;
+    pattern->n_events = sequence->n_events;
+    status = intern_all(symbols, met, sequence, pattern->ids, err);
+    if (status != KF_OK) {
+        return status;
+    }
+    memcpy(pattern->ids + pattern->n, sequence->ends,
+           sequence->n_events * sizeof *sequence->ends);
+    if (!kf_counters_reserve(&now->counters, kf_symbols_count(symbols))) {
+        return kf_no_memory(err);
+    }
+    *out = pattern;
+    return KF_OK;
+}
+
+static kf_status
+over_the_limit(kf_error *err)
+{
+    return kf_fail(err, KF_TOO_LARGE,
+                   "frequency must keep every total at most %llu",
+                   (unsigned long long)KF_COUNTER_MAX);
+}
+
+/* What a write needs of memory beyond the pattern itself. */
+static kf_status
+reserve_values(kf_knowledge *knowledge, uint32_t row, uint64_t frequency,
+               const kf_emotives *emotives, kf_error *err)
+{
+    kf_columns *columns = &knowledge->now.columns;
+    if ((frequency > UINT32_MAX && !kf_columns_reserve_wide(columns, row)) ||
+        (emotives != NULL && !kf_columns_reserve_emotives(columns, row))) {
+        return kf_no_memory(err);
+    }
+    return KF_OK;
+}
+
+/* Append the sequence as a new row; under the exclusive lock. */
+static kf_status
+add_pattern(kf_knowledge *knowledge, const kf_sequence *sequence,
+            const uint8_t name[KF_NAME_SIZE], uint64_t frequency,
+            met_symbols *met, uint32_t *row, kf_error *err)
+{
+    kf_contents *now = &knowledge->now;
+    kf_pattern *pattern = NULL;
+    kf_status status;
+    if (!kf_counters_fit(&now->counters, sequence->n, frequency)) {
+        return over_the_limit(err);
+    }
+    if (!kf_rows_reserve(knowledge, now)) {
+        return kf_no_memory(err);
+    }
+    status = reserve_values(knowledge, now->n_rows, frequency,
+                            sequence->emotives, err);
+    if (status == KF_OK) {
+        status = make_pattern(knowledge, sequence, name, met, &pattern, err);
+    }
+    if (status != KF_OK) {
+        return status;
+    }
+    *row = kf_rows_append(knowledge, now, pattern);
+    kf_columns_set_frequency(&now->columns, *row, frequency);
+    kf_emotives_release(
+        kf_columns_swap_emotives(&now->columns, *row, sequence->emotives));
+    kf_counters_add(&now->counters, pattern->ids, pattern->n, frequency);
+    atomic_store(&knowledge->n_patterns, now->n_patterns);
+    return KF_OK;
+}
+
+/* One learn more of a known row; under the exclusive lock. */
+static kf_status
+count_again(kf_knowledge *knowledge, const kf_sequence *sequence, uint32_t row,
+            undo *back, kf_error *err)
+{
+    kf_contents *now = &knowledge->now;
+    uint64_t frequency = kf_columns_frequency(&now->columns, row) + 1;
+    const kf_pattern *pattern = kf_rows_read_back(knowledge, row);
+    kf_status status;
+    if (!kf_counters_fit(&now->counters, pattern->n, 1)) {
+        return over_the_limit(err);
+    }
+    status =
+        reserve_values(knowledge, row, frequency, sequence->emotives, err);
+    if (status != KF_OK) {
+        return status;
+    }
+    kf_columns_set_frequency(&now->columns, row, frequency);
+    kf_counters_add(&now->counters, pattern->ids, pattern->n, 1);
+    back->replaced = sequence->emotives != NULL;
+    if (back->replaced) {
+        back->emotives =
+            kf_columns_swap_emotives(&now->columns, row, sequence->emotives);
+    }
+    return KF_OK;
+}
+
+static kf_status
+learn_one(kf_knowledge *knowledge, const kf_sequence *sequence,
+          met_symbols *met, kf_learned *learned, undo *back, kf_error *err)
+{
+    kf_contents *now = &knowledge->now;
+    kf_status status = kf_rows_seal_if_full(knowledge, now, true, err);
+    uint32_t row;
+    *back = (undo){KF_NO_ROW, false, false, NULL};
+    if (status != KF_OK) {
+        return status;
+    }
+    if (!kf_rows_reserve_buffer(knowledge,
+                                sequence->n)) { /* undoing reads it */
+        return kf_no_memory(err);
+    }
+    row =
+        now->names
+            .rows[kf_names_slot(knowledge, learned->name, knowledge->buffer)];
+    pthread_rwlock_wrlock(&knowledge->lock);
+    knowledge->writes++;
+    if (row != KF_NO_ROW) {
+        status = count_again(knowledge, sequence, row, back, err);
+    }
+    else {
+        status =
+            add_pattern(knowledge, sequence, learned->name, 1, met, &row, err);
+        back->is_new = true;
+    }
+    pthread_rwlock_unlock(&knowledge->lock);
+    back->row = row;
+    learned->is_new = back->is_new;
+    return status;
+}
+
+static void
+mark_gone(const kf_contents *now, uint32_t row)
+{
+    kf_head *head = now->root->blocks[row / KF_SEGMENT_ROWS].head;
+    if (head != NULL) {
+        head->gone[row % KF_SEGMENT_ROWS] = 1;
+    }
+}
+
+/* Take the row's pattern and all it counted away; its number is never used
+ * again, since a search may have looked at it. buffer is reserved. */
+static void
+drop_row(kf_knowledge *knowledge, uint32_t row)
+{
+    kf_contents *now = &knowledge->now;
+    uint8_t name[KF_NAME_SIZE];
+    const kf_pattern *pattern = kf_rows_read_back(knowledge, row);
+    size_t slot;
+    kf_emotives *emotives;
+    kf_root_name(now->root, knowledge->unicode, row, knowledge->buffer);
+    memcpy(name, pattern->name, KF_NAME_SIZE);
+    slot = kf_names_slot(knowledge, name, knowledge->buffer);
+    pattern = kf_rows_read_back(knowledge, row);
+    pthread_rwlock_wrlock(&knowledge->lock);
+    knowledge->writes++;
+    kf_counters_remove(&now->counters, pattern->ids, pattern->n,
+                       kf_columns_frequency(&now->columns, row));
+    kf_columns_set_frequency(&now->columns, row, 0);
+    emotives = kf_columns_swap_emotives(&now->columns, row, NULL);
+    kf_names_remove(knowledge, slot);
+    now->n_patterns--;
+    now->live_symbols -= pattern->n;
+    now->gone_symbols += pattern->n;
+    mark_gone(now, row);
+    atomic_store(&knowledge->n_patterns, now->n_patterns);
+    pthread_rwlock_unlock(&knowledge->lock);
+    kf_emotives_release(emotives);
+}
+
+static void
+unlearn_one(kf_knowledge *knowledge, undo *back)
+{
+    kf_contents *now = &knowledge->now;
+    const kf_pattern *pattern;
+    if (back->is_new) {
+        drop_row(knowledge, back->row);
+        return;
+    }
+    pattern = kf_rows_read_back(knowledge, back->row);
+    pthread_rwlock_wrlock(&knowledge->lock);
+    knowledge->writes++;
+    kf_counters_remove(&now->counters, pattern->ids, pattern->n, 1);
+    kf_columns_set_frequency(&now->columns, back->row,
+                             kf_columns_frequency(&now->columns, back->row) -
+                                 1);
+    if (back->replaced) {
+        kf_emotives_release(kf_columns_swap_emotives(&now->columns, back->row,
+                                                     back->emotives));
+    }
+    pthread_rwlock_unlock(&knowledge->lock);
+}
+
+static kf_status
+learn_all(kf_knowledge *knowledge, const kf_sequence *sequences, size_t count,
+          met_symbols *met, kf_learned *learned, undo *log, kf_error *err)
+{
+    kf_status status = KF_OK;
+    size_t done = 0;
+    while (done < count && status == KF_OK) {
+        status = learn_one(knowledge, &sequences[done], met, &learned[done],
+                           &log[done], err);
+        done += status == KF_OK;
+    }
+    for (size_t i = done; i-- > 0;) {
+        if (status != KF_OK) {
+            unlearn_one(knowledge, &log[i]);
+        }
+        kf_emotives_release(log[i].emotives);
+    }
+    if (status != KF_OK) { /* rows of what was undone are gaps */
+        kf_knowledge_tidy(knowledge);
+    }
+    return status;
+}
+
+kf_status
+kf_knowledge_learn(kf_knowledge *knowledge, const kf_sequence *sequences,
+                   size_t count, kf_learned *out, kf_error *err)
+{
+    kf_status status = kf_knowledge_check_writable(knowledge, err);
+    met_symbols met;
+    undo *log;
+    if (status == KF_OK) {
+        status = make_met(&knowledge->alloc, sequences, count, &met, err);
+    }
+    if (status != KF_OK) {
+        return status;
+    }
+    log = kf_allocate(&knowledge->alloc, count, sizeof *log);
+    if (log == NULL) {
+        kf_release(&knowledge->alloc, met.slots);
+        return kf_no_memory(err);
+    }
+    for (size_t i = 0; i < count; i++) {
+        kf_knowledge_name(knowledge, &sequences[i], out[i].name);
+    }
+    pthread_mutex_lock(&knowledge->writing);
+    status = learn_all(knowledge, sequences, count, &met, out, log, err);
+    kf_head_make_pieces(knowledge->now.head);
+    pthread_mutex_unlock(&knowledge->writing);
+    kf_release(&knowledge->alloc, log);
+    kf_release(&knowledge->alloc, met.slots);
+    return status;
+}
+
+/* Other values for a known row; under the exclusive lock. */
+static kf_status
+set_values(kf_knowledge *knowledge, const kf_sequence *sequence, uint32_t row,
+           uint64_t frequency, kf_error *err)
+{
+    kf_contents *now = &knowledge->now;
+    uint64_t before = kf_columns_frequency(&now->columns, row);
+    const kf_pattern *pattern = kf_rows_read_back(knowledge, row);
+    kf_status status =
+        reserve_values(knowledge, row, frequency, sequence->emotives, err);
+    if (status != KF_OK) {
+        return status;
+    }
+    kf_counters_remove(&now->counters, pattern->ids, pattern->n, before);
+    if (!kf_counters_fit(&now->counters, pattern->n, frequency)) {
+        kf_counters_add(&now->counters, pattern->ids, pattern->n, before);
+        return over_the_limit(err);
+    }
+    kf_counters_add(&now->counters, pattern->ids, pattern->n, frequency);
+    kf_columns_set_frequency(&now->columns, row, frequency);
+    kf_emotives_release(
+        kf_columns_swap_emotives(&now->columns, row, sequence->emotives));
+    return KF_OK;
+}
+
+static kf_status
+put_one(kf_knowledge *knowledge, const kf_sequence *sequence,
+        uint64_t frequency, const uint8_t name[KF_NAME_SIZE], kf_error *err)
+{
+    kf_contents *now = &knowledge->now;
+    kf_status status = kf_rows_seal_if_full(knowledge, now, true, err);
+    met_symbols none = {NULL, 0};
+    uint32_t row;
+    if (status != KF_OK) {
+        return status;
+    }
+    if (!kf_rows_reserve_buffer(knowledge, 0)) {
+        return kf_no_memory(err);
+    }
+    row = now->names.rows[kf_names_slot(knowledge, name, knowledge->buffer)];
+    pthread_rwlock_wrlock(&knowledge->lock);
+    knowledge->writes++;
+    status = row != KF_NO_ROW
+                 ? set_values(knowledge, sequence, row, frequency, err)
+                 : add_pattern(knowledge, sequence, name, frequency, &none,
+                               &row, err);
+    pthread_rwlock_unlock(&knowledge->lock);
+    return status;
+}
+
+kf_status
+kf_knowledge_put(kf_knowledge *knowledge, const kf_sequence *sequence,
+                 uint64_t frequency, uint8_t name[KF_NAME_SIZE], kf_error *err)
+{
+    kf_status status = kf_knowledge_check_writable(knowledge, err);
+    if (status != KF_OK) {
+        return status;
+    }
+    kf_knowledge_name(knowledge, sequence, name);
+    pthread_mutex_lock(&knowledge->writing);
+    status = put_one(knowledge, sequence, frequency, name, err);
+    kf_head_make_pieces(knowledge->now.head);
+    pthread_mutex_unlock(&knowledge->writing);
+    return status;
+}
+
+/* --- forgetting --- */
+
+kf_status
+kf_knowledge_forget(kf_knowledge *knowledge, const uint8_t name[KF_NAME_SIZE],
+                    bool *found, kf_error *err)
+{
+    uint32_t row = KF_NO_ROW;
+    if (kf_knowledge_check_writable(knowledge, err) != KF_OK) {
+        return KF_INVALID;
+    }
+    pthread_mutex_lock(&knowledge->writing);
+    if (!kf_rows_reserve_buffer(knowledge, 0)) {
+        pthread_mutex_unlock(&knowledge->writing);
+        return kf_no_memory(err);
+    }
+    row = knowledge->now.names
+              .rows[kf_names_slot(knowledge, name, knowledge->buffer)];
+    if (row != KF_NO_ROW) {
+        drop_row(knowledge, row);
+        kf_knowledge_tidy(knowledge);
+    }
+    pthread_mutex_unlock(&knowledge->writing);
+    *found = row != KF_NO_ROW;
+    return KF_OK;
+}

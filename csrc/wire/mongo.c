@@ -1,0 +1,476 @@
+#include "wire/mongo.h"
+
+#include <bson/bson.h>
+#include <mongoc/mongoc.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct kf_mongo {
+    const kf_alloc *alloc;
+    mongoc_uri_t *uri;
+    mongoc_client_pool_t *pool; /* of process; NULL before kf_mongo_ready */
+    pid_t process;
+    char hosts[256];
+};
+
+/* --- errors --- */
+
+static kf_mongo_result
+fail(kf_mongo_error *err, kf_mongo_result result, uint32_t code,
+     const char *message)
+{
+    err->result = result;
+    err->code = code;
+    snprintf(err->message, sizeof err->message, "%s", message);
+    return result;
+}
+
+static kf_mongo_result
+no_memory(kf_mongo_error *err)
+{
+    return fail(err, KF_MONGO_NO_MEMORY, 0, "out of memory");
+}
+
+/* What the server said is a refusal; everything else left it open whether
+ * the command was carried out. */
+static kf_mongo_result
+fail_with(kf_mongo_error *err, const bson_error_t *error)
+{
+    bool refused = error->domain == MONGOC_ERROR_SERVER ||
+                   error->domain == MONGOC_ERROR_WRITE_CONCERN ||
+                   error->domain == MONGOC_ERROR_CLIENT ||
+                   error->domain == MONGOC_ERROR_COMMAND;
+    return fail(err, refused ? KF_MONGO_REFUSED : KF_MONGO_UNREACHABLE,
+                error->code, error->message);
+}
+
+/* --- the address --- */
+
+static void
+bound(mongoc_uri_t *uri, const char *option, int32_t value)
+{
+    if (!mongoc_uri_has_option(uri, option)) {
+        mongoc_uri_set_option_as_int32(uri, option, value);
+    }
+}
+
+static void
+set_bounds(mongoc_uri_t *uri)
+{
+    bound(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, KF_MONGO_SELECTION_MS);
+    bound(uri, MONGOC_URI_CONNECTTIMEOUTMS, KF_MONGO_CONNECT_MS);
+    bound(uri, MONGOC_URI_SOCKETTIMEOUTMS, KF_MONGO_SOCKET_MS);
+    bound(uri, MONGOC_URI_WAITQUEUETIMEOUTMS, KF_MONGO_WAIT_MS);
+    bound(uri, MONGOC_URI_MAXPOOLSIZE, KF_MONGO_POOL_SIZE);
+    if (!mongoc_uri_has_option(uri, MONGOC_URI_APPNAME)) {
+        mongoc_uri_set_appname(uri, "kato_fast");
+    }
+}
+
+/* What does not fit is left out: it is for messages only. */
+static void
+write_hosts(kf_mongo *mongo)
+{
+    const mongoc_host_list_t *host = mongoc_uri_get_hosts(mongo->uri);
+    size_t used = 0;
+    for (; host != NULL; host = host->next) {
+        int n = snprintf(mongo->hosts + used, sizeof mongo->hosts - used,
+                         "%s%s", used > 0 ? "," : "", host->host_and_port);
+        if (n < 0 || (size_t)n >= sizeof mongo->hosts - used) {
+            return;
+        }
+        used += (size_t)n;
+    }
+}
+
+kf_mongo_result
+kf_mongo_new(const kf_alloc *alloc, const char *address, kf_mongo **out,
+             kf_mongo_error *err)
+{
+    bson_error_t error; /* not told: it may quote the password */
+    mongoc_uri_t *uri = mongoc_uri_new_with_error(address, &error);
+    kf_mongo *mongo;
+    if (uri == NULL) {
+        return fail(err, KF_MONGO_INVALID, 0,
+                    "the address must be a MongoDB connection string, with "
+                    "%-encoded user and password");
+    }
+    mongo = kf_allocate(alloc, 1, sizeof *mongo);
+    if (mongo == NULL) {
+        mongoc_uri_destroy(uri);
+        return no_memory(err);
+    }
+    memset(mongo, 0, sizeof *mongo);
+    mongo->alloc = alloc;
+    mongo->uri = uri;
+    set_bounds(uri);
+    write_hosts(mongo);
+    *out = mongo;
+    return KF_MONGO_FINE;
+}
+
+/* A parent's pool cannot be taken down here: its threads are not here. */
+void
+kf_mongo_free(kf_mongo *mongo)
+{
+    if (mongo == NULL) {
+        return;
+    }
+    if (mongo->pool != NULL && mongo->process == getpid()) {
+        mongoc_client_pool_destroy(mongo->pool);
+    }
+    mongoc_uri_destroy(mongo->uri);
+    mongo->alloc->release(mongo->alloc->context, mongo);
+}
+
+const char *
+kf_mongo_database(const kf_mongo *mongo)
+{
+    return mongoc_uri_get_database(mongo->uri);
+}
+
+const char *
+kf_mongo_hosts(const kf_mongo *mongo)
+{
+    return mongo->hosts;
+}
+
+kf_mongo_result
+kf_mongo_ready(kf_mongo *mongo, kf_mongo_error *err)
+{
+    if (mongo->pool != NULL && mongo->process == getpid()) {
+        return KF_MONGO_FINE;
+    }
+    mongo->pool = mongoc_client_pool_new(mongo->uri);
+    if (mongo->pool == NULL) {
+        return fail(err, KF_MONGO_INVALID, 0,
+                    "the address asks for what this libmongoc cannot do");
+    }
+    mongo->process = getpid();
+    mongoc_client_pool_set_error_api(mongo->pool, MONGOC_ERROR_API_VERSION_2);
+    return KF_MONGO_FINE;
+}
+
+static mongoc_client_t *
+taken(kf_mongo *mongo, kf_mongo_error *err)
+{
+    mongoc_client_t *client = mongoc_client_pool_pop(mongo->pool);
+    if (client == NULL) {
+        fail(err, KF_MONGO_UNREACHABLE, 0,
+             "no connection came free within waitQueueTimeoutMS");
+    }
+    return client;
+}
+
+/* --- commands --- */
+
+static void
+send_on(mongoc_client_t *client, const char *database, kf_mongo_call *call)
+{
+    bson_error_t error;
+    bson_t command;
+    bson_t reply;
+    bool fine;
+    if (!bson_init_static(&command, call->command, call->size)) {
+        fail(&call->failed, KF_MONGO_INVALID, 0, "the command is no BSON");
+        return;
+    }
+    if (call->writes) {
+        fine = mongoc_client_write_command_with_opts(
+            client, database, &command, NULL, &reply, &error);
+    }
+    else {
+        fine = mongoc_client_read_command_with_opts(
+            client, database, &command, NULL, NULL, &reply, &error);
+    }
+    kf_buffer_append(&call->reply, bson_get_data(&reply), reply.len);
+    bson_destroy(&reply);
+    if (!fine) {
+        fail_with(&call->failed, &error);
+    }
+    else if (call->reply.failed) {
+        no_memory(&call->failed);
+    }
+}
+
+typedef struct {
+    kf_mongo *mongo;
+    const char *database;
+    kf_mongo_call *call;
+    pthread_t thread;
+    bool started;
+} sending;
+
+static void *
+send_one(void *argument)
+{
+    sending *job = argument;
+    mongoc_client_t *client = taken(job->mongo, &job->call->failed);
+    if (client != NULL) {
+        send_on(client, job->database, job->call);
+        mongoc_client_pool_push(job->mongo->pool, client);
+    }
+    return NULL;
+}
+
+void
+kf_mongo_run(kf_mongo *mongo, const char *database, kf_mongo_call *calls,
+             size_t count)
+{
+    sending jobs[KF_MONGO_TOGETHER_MAX];
+    for (size_t i = 0; i < count; i++) {
+        calls[i].failed.result = KF_MONGO_FINE;
+        jobs[i] = (sending){mongo, database, &calls[i], 0, false};
+    }
+    for (size_t i = 1; i < count; i++) {
+        jobs[i].started =
+            pthread_create(&jobs[i].thread, NULL, send_one, &jobs[i]) == 0;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!jobs[i].started) { /* the first, and what no thread was for */
+            send_one(&jobs[i]);
+        }
+    }
+    for (size_t i = 1; i < count; i++) {
+        if (jobs[i].started) {
+            pthread_join(jobs[i].thread, NULL);
+        }
+    }
+}
+
+/* --- cursors --- */
+
+#define CHUNK_BYTES ((size_t)1 << 20)
+
+/* Documents one after the other, each with its size in itself. Filled by
+ * the reader, emptied by the caller, one at a time each. */
+typedef struct {
+    kf_buffer bytes;
+    bool full;
+} chunk;
+
+typedef struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    chunk chunks[2];
+    bool ended;   /* by the reader, after its last chunk */
+    bool stopped; /* by the caller */
+    mongoc_cursor_t *cursor;
+    kf_mongo_error err;
+} stream;
+
+/* The chunk when it is empty (or, for the caller, full); NULL where none
+ * comes any more. */
+static chunk *
+wait_for(stream *stream, size_t index, bool full)
+{
+    chunk *next = &stream->chunks[index % 2];
+    pthread_mutex_lock(&stream->lock);
+    while (next->full != full && !stream->stopped && !stream->ended) {
+        pthread_cond_wait(&stream->changed, &stream->lock);
+    }
+    if (stream->stopped || next->full != full) {
+        next = NULL;
+    }
+    pthread_mutex_unlock(&stream->lock);
+    return next;
+}
+
+static void
+hand_over(stream *stream, chunk *chunk, bool full)
+{
+    pthread_mutex_lock(&stream->lock);
+    chunk->full = full;
+    pthread_cond_signal(&stream->changed);
+    pthread_mutex_unlock(&stream->lock);
+}
+
+/* false at the end of the cursor. */
+static bool
+fill(stream *stream, chunk *chunk)
+{
+    const bson_t *document;
+    chunk->bytes.size = 0;
+    while (chunk->bytes.size < CHUNK_BYTES) {
+        if (!mongoc_cursor_next(stream->cursor, &document)) {
+            return false;
+        }
+        kf_buffer_append(&chunk->bytes, bson_get_data(document),
+                         document->len);
+    }
+    return !chunk->bytes.failed;
+}
+
+static void
+note_end(stream *stream)
+{
+    bson_error_t error;
+    if (mongoc_cursor_error(stream->cursor, &error)) {
+        fail_with(&stream->err, &error);
+    }
+    else if (stream->chunks[0].bytes.failed ||
+             stream->chunks[1].bytes.failed) {
+        no_memory(&stream->err);
+    }
+}
+
+static void *
+read_ahead(void *argument)
+{
+    stream *stream = argument;
+    bool more = true;
+    for (size_t i = 0; more; i++) {
+        chunk *next = wait_for(stream, i, false);
+        if (next == NULL) {
+            break;
+        }
+        more = fill(stream, next);
+        hand_over(stream, next, next->bytes.size > 0);
+    }
+    note_end(stream);
+    pthread_mutex_lock(&stream->lock);
+    stream->ended = true;
+    pthread_cond_signal(&stream->changed);
+    pthread_mutex_unlock(&stream->lock);
+    return NULL;
+}
+
+static bool
+visit_chunk(const kf_buffer *bytes, kf_mongo_visit visit, void *context)
+{
+    const uint8_t *at = (const uint8_t *)bytes->data;
+    const uint8_t *end = at + bytes->size;
+    while (at < end) { /* the driver has checked that each has its size */
+        size_t size = at[0] | (size_t)at[1] << 8 | (size_t)at[2] << 16 |
+                      (size_t)at[3] << 24;
+        if (!visit(context, at, size)) {
+            return false;
+        }
+        at += size;
+    }
+    return true;
+}
+
+static void
+stop(stream *stream)
+{
+    pthread_mutex_lock(&stream->lock);
+    stream->stopped = true;
+    pthread_cond_signal(&stream->changed);
+    pthread_mutex_unlock(&stream->lock);
+}
+
+/* The reader has ended when it returns. */
+static kf_mongo_result
+visit_all(stream *stream, kf_mongo_visit visit, void *context,
+          kf_mongo_error *err)
+{
+    bool going = true;
+    pthread_t reader;
+    if (pthread_create(&reader, NULL, read_ahead, stream) != 0) {
+        return fail(err, KF_MONGO_NO_MEMORY, 0, "no thread for the cursor");
+    }
+    for (size_t i = 0; going; i++) {
+        chunk *next = wait_for(stream, i, true);
+        if (next == NULL) {
+            break;
+        }
+        going = visit_chunk(&next->bytes, visit, context);
+        hand_over(stream, next, false);
+    }
+    if (!going) {
+        stop(stream);
+    }
+    pthread_join(reader, NULL);
+    if (!going) {
+        return fail(err, KF_MONGO_STOPPED, 0, "stopped");
+    }
+    *err = stream->err;
+    return stream->err.result;
+}
+
+static mongoc_cursor_t *
+open_cursor(mongoc_client_t *client, const kf_mongo_query *query)
+{
+    mongoc_collection_t *collection = mongoc_client_get_collection(
+        client, query->database, query->collection);
+    mongoc_cursor_t *cursor = NULL;
+    bson_t options;
+    bson_t filter;
+    if (bson_init_static(&filter, query->filter, query->filter_size) &&
+        bson_init_static(&options, query->options, query->options_size)) {
+        cursor =
+            query->aggregates
+                ? mongoc_collection_aggregate(collection, MONGOC_QUERY_NONE,
+                                              &filter, &options, NULL)
+                : mongoc_collection_find_with_opts(collection, &filter,
+                                                   &options, NULL);
+    }
+    mongoc_collection_destroy(collection);
+    return cursor;
+}
+
+static kf_mongo_result
+read_through(kf_mongo *mongo, stream *stream, kf_mongo_visit visit,
+             void *context, kf_mongo_error *err)
+{
+    kf_mongo_result result;
+    pthread_mutex_init(&stream->lock, NULL);
+    pthread_cond_init(&stream->changed, NULL);
+    kf_buffer_init(&stream->chunks[0].bytes, mongo->alloc);
+    kf_buffer_init(&stream->chunks[1].bytes, mongo->alloc);
+    result = visit_all(stream, visit, context, err);
+    kf_buffer_free(&stream->chunks[0].bytes);
+    kf_buffer_free(&stream->chunks[1].bytes);
+    pthread_cond_destroy(&stream->changed);
+    pthread_mutex_destroy(&stream->lock);
+    return result;
+}
+
+kf_mongo_result
+kf_mongo_each(kf_mongo *mongo, const kf_mongo_query *query,
+              kf_mongo_visit visit, void *context, kf_mongo_error *err)
+{
+    mongoc_client_t *client = taken(mongo, err);
+    stream stream = {.ended = false};
+    kf_mongo_result result;
+    if (client == NULL) {
+        return err->result;
+    }
+    stream.cursor = open_cursor(client, query);
+    if (stream.cursor == NULL) {
+        result = fail(err, KF_MONGO_INVALID, 0, "the query is no BSON");
+    }
+    else {
+        result = read_through(mongo, &stream, visit, context, err);
+        mongoc_cursor_destroy(stream.cursor);
+    }
+    mongoc_client_pool_push(mongo->pool, client);
+    return result;
+}
+
+/* --- the driver --- */
+
+const char *
+kf_mongo_driver_version(void)
+{
+    return mongoc_get_version();
+}
+
+void
+kf_mongo_start(void)
+{
+    mongoc_init();
+    mongoc_log_set_handler(NULL, NULL); /* its lines may quote the address */
+}
+
+void
+kf_mongo_object_id(uint8_t out[12])
+{
+    bson_oid_t id;
+    bson_oid_init(&id, NULL);
+    memcpy(out, id.bytes, sizeof id.bytes);
+}

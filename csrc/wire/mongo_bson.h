@@ -1,0 +1,71 @@
+/* The elements of a BSON document, one after the other, over foreign bytes.
+ *
+ * Nothing in the bytes is trusted: every length is compared with what is
+ * left, and a value is not looked into until it is opened as a document of
+ * its own; depth is bounded by who opens. Pure functions, safe from any
+ * thread. Knows nothing of the driver. */
+#ifndef KATO_FAST_WIRE_MONGO_BSON_H
+#define KATO_FAST_WIRE_MONGO_BSON_H
+
+#include "kato_fast/symbols.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    KF_BSON_DOUBLE = 0x01,
+    KF_BSON_TEXT = 0x02,
+    KF_BSON_DOCUMENT = 0x03,
+    KF_BSON_ARRAY = 0x04,
+    KF_BSON_BINARY = 0x05,
+    KF_BSON_UNDEFINED = 0x06,
+    KF_BSON_OBJECT_ID = 0x07,
+    KF_BSON_BOOL = 0x08,
+    KF_BSON_DATE = 0x09,
+    KF_BSON_NULL = 0x0a,
+    KF_BSON_REGEX = 0x0b,
+    KF_BSON_POINTER = 0x0c,
+    KF_BSON_CODE = 0x0d,
+    KF_BSON_SYMBOL = 0x0e,
+    KF_BSON_SCOPED_CODE = 0x0f,
+    KF_BSON_INT32 = 0x10,
+    KF_BSON_TIMESTAMP = 0x11,
+    KF_BSON_INT64 = 0x12,
+    KF_BSON_DECIMAL = 0x13,
+    KF_BSON_MAX_KEY = 0x7f,
+    KF_BSON_MIN_KEY = 0xff
+};
+
+/* A document's elements: at stands before the next, end at the closing 0. */
+typedef struct {
+    const uint8_t *at;
+    const uint8_t *end;
+} kf_bson_cursor;
+
+typedef struct {
+    uint8_t type;
+    kf_text key;
+    const uint8_t *value; /* size bytes */
+    size_t size;
+} kf_bson_element;
+
+/* Whether exactly size bytes can be one document. */
+bool kf_bson_open(const uint8_t *bytes, size_t size, kf_bson_cursor *out);
+
+/* 1 and the element, 0 at the end, -1 where the bytes are not BSON. */
+int kf_bson_next(kf_bson_cursor *cursor, kf_bson_element *out);
+
+/* Of a value of 4 or 8 bytes, in BSON's byte order. */
+uint32_t kf_bson_u32(const uint8_t *bytes);
+uint64_t kf_bson_u64(const uint8_t *bytes);
+double kf_bson_double(const uint8_t *bytes);
+
+/* Of an element of type KF_BSON_TEXT; not yet known to be UTF-8. */
+static inline kf_text
+kf_bson_text(const kf_bson_element *element)
+{
+    return (kf_text){(const char *)element->value + 4, element->size - 5};
+}
+
+#endif

@@ -1,0 +1,58 @@
+/* One pattern out of the bytes of its BSON document, in one pass.
+ *
+ * Nothing in the bytes is trusted: every length is compared with what is
+ * left, nothing is followed deeper than the two levels that a pattern has,
+ * and a value of another type than KATO writes is an error that names it.
+ * Other fields are stepped over. Texts and keys point into the document; the
+ * arrays belong to the walker, which is used again for the next document and
+ * belongs to one thread. Knows nothing of the driver. */
+#ifndef KATO_FAST_WIRE_MONGO_WALK_H
+#define KATO_FAST_WIRE_MONGO_WALK_H
+
+#include "kato_fast/alloc.h"
+#include "kato_fast/emotives.h"
+#include "kato_fast/status.h"
+#include "kato_fast/symbols.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Emotive maps of one pattern, and numbers in all of them together. */
+#define KF_MONGO_MAPS_MAX 100u
+#define KF_MONGO_EMOTIVES_MAX 1000000u
+
+typedef struct {
+    kf_text name;           /* as stored; size 0 where there is none */
+    const kf_text *symbols; /* valid UTF-8, at most KF_SYMBOLS_MAX */
+    uint32_t n;
+    const uint32_t *ends; /* per event the symbols up to its end */
+    uint32_t n_events;
+    uint64_t frequency; /* 0 where there is none */
+    bool has_emotives;  /* an array; false for an object, null, or none */
+    const kf_emotive_map *maps;
+    uint32_t n_maps;
+} kf_mongo_pattern;
+
+typedef struct {
+    const kf_alloc *alloc; /* borrowed */
+    kf_text *symbols;      /* owned, as what follows */
+    uint32_t *ends;
+    kf_emotive *emotives;
+    size_t symbols_capacity;
+    size_t ends_capacity;
+    size_t emotives_capacity;
+    size_t n_emotives;
+    size_t firsts[KF_MONGO_MAPS_MAX]; /* of each map, in emotives */
+    kf_emotive_map maps[KF_MONGO_MAPS_MAX];
+} kf_mongo_walker;
+
+void kf_mongo_walker_init(kf_mongo_walker *walker, const kf_alloc *alloc);
+void kf_mongo_walker_free(kf_mongo_walker *walker);
+
+/* out points into the document and the walker until the next call. */
+KF_MUST_USE kf_status kf_mongo_walk(kf_mongo_walker *walker,
+                                    const uint8_t *document, size_t size,
+                                    kf_mongo_pattern *out, kf_error *err);
+
+#endif

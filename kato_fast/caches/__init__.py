@@ -1,0 +1,195 @@
+"""What is dear to compute and often asked: kept in the process, then in Redis as CBOR, then computed, once at a time.
+
+Keys carry a *generation*. Invalidating is one INCR: what was kept under the old number is never asked for again and
+expires, so nothing is searched for and nothing deleted. A value whose computing began before an invalidation is kept
+under the old number too. Without Redis a cache goes on in the process alone, and counts that.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Optional
+
+from kato_fast import cbor, observe
+from kato_fast.redis_client.errors import RedisError
+
+if TYPE_CHECKING:
+    from kato_fast.redis_client import Client
+
+#: Where an answer came from.
+OUTCOMES = ("local", "redis", "shared", "computed", "unavailable", "damaged")
+#: Seconds for which a process takes its generation for the current one without asking.
+TRUSTED = 0.05
+#: Of a value as CBOR; larger ones are not kept in Redis.
+MAX_BYTES = 8 << 20
+
+ANSWERS = observe.counter(
+    "kato_fast_cache_answers_total", "Answers of caches, by where they came from.", ("cache", "outcome")
+)
+
+
+class _Flight:
+    """One computing, and those who wait for it."""
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.value: Any = None
+        self.error: Optional[BaseException] = None
+
+
+class Cache:
+    """Values by key. Safe from many threads; what is given out is shared, so leave it as it is.
+
+    name: of the counters. ttl: seconds that a value is kept. most: values kept in the process.
+    """
+
+    def __init__(self, client: Optional[Client], name: str, *, ttl: float, prefix: str = "", most: int = 1000) -> None:
+        if not 0 < ttl <= 365 * 86_400:
+            raise ValueError(f"ttl must be over 0 and at most a year of seconds, not {ttl!r}")
+        self._client = client
+        self._name = name
+        self._ttl = ttl
+        self._prefix = prefix or f"kato_fast:cache:{name}"
+        self._most = most
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[int, str], tuple[float, Any]] = OrderedDict()
+        self._flights: dict[tuple[int, str], _Flight] = {}
+        self._generation = 0
+        self._asked = float("-inf")
+        self.counts = dict.fromkeys(OUTCOMES, 0)
+
+    def get(self, key: str, compute: Callable[[], Any]) -> Any:
+        """The value of the key; compute() where nobody has it, called once however many ask at the same time."""
+        place = (self.generation(), key)
+        with self._lock:
+            value = self._local(place)
+            if value is not None:
+                return self._count("local", value)
+            flight = self._flights.get(place)
+            mine = flight is None
+            if flight is None:
+                flight = self._flights[place] = _Flight()
+        return self._fly(flight, place, compute) if mine else self._wait(flight, compute)
+
+    def _local(self, place: tuple[int, str]) -> Any:
+        kept = self._kept.get(place)
+        if kept is None or kept[0] < time.monotonic():
+            return None
+        self._kept.move_to_end(place)
+        return kept[1]
+
+    def _fly(self, flight: _Flight, place: tuple[int, str], compute: Callable[[], Any]) -> Any:
+        try:
+            flight.value = self._far(place, compute)
+        except BaseException as error:
+            flight.error = error
+            raise
+        finally:
+            with self._lock:
+                del self._flights[place]
+                if flight.error is None:
+                    self._keep(place, flight.value)
+            flight.done.set()
+        return flight.value
+
+    def _wait(self, flight: _Flight, compute: Callable[[], Any]) -> Any:
+        flight.done.wait()
+        # Another's failure may be its own, such as an interrupt: who waited tries for itself.
+        return compute() if flight.error is not None else self._count("shared", flight.value)
+
+    def _far(self, place: tuple[int, str], compute: Callable[[], Any]) -> Any:
+        key = f"{self._prefix}:{place[0]}:{place[1]}"
+        found, usable = self._ask(key)
+        if found is not None:
+            try:
+                return self._count("redis", cbor.loads(found))
+            except ValueError:
+                self._count("damaged", None)
+        value = self._count("computed", compute())
+        if usable:
+            self._tell(key, value)
+        return value
+
+    def _ask(self, key: str) -> tuple[Optional[bytes], bool]:
+        if self._client is None:
+            return None, False
+        try:
+            return self._client.command("GET", key), True
+        except RedisError:
+            return self._count("unavailable", (None, False))
+
+    def _tell(self, key: str, value: Any) -> None:
+        data = cbor.dumps(value)
+        if len(data) > MAX_BYTES:
+            return
+        try:
+            self._client.command("SET", key, data, "PX", int(self._ttl * 1000))  # type: ignore[union-attr]
+        except RedisError:
+            self._count("unavailable", None)
+
+    def _keep(self, place: tuple[int, str], value: Any) -> None:
+        self._kept[place] = (time.monotonic() + self._ttl, value)
+        while len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+
+    def put(self, key: str, value: Any) -> None:
+        """Keep a value that was computed elsewhere."""
+        generation = self.generation()
+        with self._lock:
+            self._keep((generation, key), value)
+        if self._client is not None:
+            self._tell(f"{self._prefix}:{generation}:{key}", value)
+
+    def peek(self, key: str) -> Any:
+        """The value where it is kept, else None."""
+        place = (self.generation(), key)
+        with self._lock:
+            value = self._local(place)
+        if value is not None:
+            return self._count("local", value)
+        found, _ = self._ask(f"{self._prefix}:{place[0]}:{key}")
+        return None if found is None else self._count("redis", cbor.loads(found))
+
+    def generation(self) -> int:
+        """The current number; asked of Redis where it was not for TRUSTED seconds."""
+        now = time.monotonic()
+        if self._client is None or now - self._asked < TRUSTED:
+            return self._generation
+        try:
+            number = int(self._client.command("GET", f"{self._prefix}:generation") or 0)
+        except (RedisError, ValueError):
+            self._count("unavailable", None)
+            number = self._generation
+        with self._lock:
+            self._generation = number
+            self._asked = now
+        return number
+
+    def invalidate(self) -> int:
+        """Nothing kept so far is given out again: here at once, in other processes within TRUSTED seconds.
+
+        Returns the new generation. Where Redis cannot be told, only this process forgets, and the RedisError is raised.
+        """
+        with self._lock:
+            self._kept.clear()
+        if self._client is None:
+            self._generation += 1
+            return self._generation
+        number = int(self._client.command("INCR", f"{self._prefix}:generation"))
+        with self._lock:
+            self._generation, self._asked = number, time.monotonic()
+        return number
+
+    def stats(self) -> dict:
+        """Counts by outcome, and the share of answers that were not computed."""
+        asked = sum(self.counts[outcome] for outcome in ("local", "redis", "shared", "computed"))
+        hits = asked - self.counts["computed"]
+        return {**self.counts, "kept": len(self._kept), "hit_rate": hits / asked if asked else 0.0}
+
+    def _count(self, outcome: str, value: Any) -> Any:
+        self.counts[outcome] += 1
+        ANSWERS.labels(self._name, outcome).inc()
+        return value

@@ -1,0 +1,220 @@
+"""kato_fast._mongo: BSON in both directions, the one-pass walker over foreign bytes, and the driver."""
+
+from __future__ import annotations
+
+import os
+import random
+import struct
+
+import bson
+import pymongo
+import pytest
+
+from kato_fast import native
+from tests.servers.mongo import MongoServer
+
+wire = native.wire("mongo")
+if wire is None:
+    pytest.skip("kato_fast._mongo is not built", allow_module_level=True)
+
+EVENTS = [["a", "b"], ["c"], ["é", "日本"]]
+
+
+def engine():
+    return native.load("c").Knowledge()
+
+
+def document(events=EVENTS, **fields) -> dict:
+    name = native.load("c").pattern_name(events)
+    return {"_id": bson.ObjectId(), "name": name, "frequency": 3, "length": 5, "pattern_data": events, **fields}
+
+
+def put(*documents: dict):
+    into = engine()
+    wire.put_documents(into, b"".join(map(bson.encode, documents)))
+    return into
+
+
+class TestConversion:
+    @pytest.mark.parametrize(
+        "value",
+        [
+            {},
+            {"a": 1, "b": -1, "c": 2**31, "d": -(2**63), "e": 2**63 - 1},
+            {"x": [1.5, "é", None, True, [], {"y": b"z"}]},
+        ],
+    )
+    def test_agrees_with_pymongo(self, value: dict) -> None:
+        assert wire.encode(value) == bson.encode(value)
+        assert wire.decode(bson.encode(value)) == value
+
+    def test_object_ids_grow(self) -> None:
+        first, second = wire.object_id(), wire.object_id()
+        assert first < second and len(first) == 12
+        assert bson.decode(wire.encode({"_id": first})) == {"_id": bson.ObjectId(bytes(first))}
+        assert wire.decode(wire.encode({"_id": first})) == {"_id": first}
+
+    @pytest.mark.parametrize("value", [[], {1: 2}, {"a": object()}, {"a\0b": 1}, {"a": 2**63}, {"a": "\ud800"}])
+    def test_refuses_what_is_no_bson(self, value: object) -> None:
+        with pytest.raises((TypeError, ValueError)):
+            wire.encode(value)
+
+    def test_depth_is_bounded(self) -> None:
+        deep: dict = {}
+        for _ in range(200):
+            deep = {"a": deep}
+        with pytest.raises(ValueError, match="levels deep"):
+            wire.encode(deep)
+        data = b"\x05\0\0\0\0"
+        for _ in range(200):
+            data = struct.pack("<i", len(data) + 8) + b"\x03a\0" + data + b"\0"
+        with pytest.raises(ValueError, match="no BSON"):
+            wire.decode(data)
+
+
+class TestWalker:
+    def test_a_pattern_of_kato(self) -> None:
+        into = put(document(emotives={}), document([["x", "y"]], emotives=[{"mood": 0.5, "n": 2}, {}]))
+        assert [into.pattern(name) for name in into.names()] == [
+            {**{k: document()[k] for k in ("name", "frequency", "length")}, "pattern_data": EVENTS, "emotives": {}},
+            {
+                "name": native.load("c").pattern_name([["x", "y"]]),
+                "frequency": 3,
+                "length": 2,
+                "pattern_data": [["x", "y"]],
+                "emotives": [{"mood": 0.5, "n": 2.0}, {}],
+            },
+        ]
+
+    def test_fields_of_any_type_are_stepped_over(self) -> None:
+        other = {
+            "a": bson.Binary(b"x"),
+            "b": bson.Regex("x", "i"),
+            "c": bson.Int64(1),
+            "d": bson.Decimal128("1"),
+            "e": bson.MinKey(),
+            "f": bson.Code("x", {"y": 1}),
+            "g": bson.Timestamp(1, 1),
+            "h": {"deep": [1]},
+            "i": None,
+            "j": True,
+        }
+        assert len(put(document(**other))) == 1
+
+    def test_what_is_no_pattern_is_left_out(self) -> None:
+        data = bson.encode({"name": "x"}) + bson.encode(document([["a", "b"]], frequency=0))
+        assert wire.put_documents(engine(), data) == (0, 0, 2)
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"pattern_data": [["a", 1]]},
+            {"pattern_data": [[]]},
+            {"pattern_data": ["a", "b"]},
+            {"pattern_data": {"a": 1}},
+            {"frequency": 1.5},
+            {"frequency": -1},
+            {"frequency": 2**60},
+            {"frequency": "1"},
+            {"emotives": [1]},
+            {"emotives": [{"a": "b"}]},
+            {"emotives": [{"a": float("nan")}]},
+            {"emotives": [{}] * 101},
+            {"emotives": {"a": 1}},
+            {"name": 1},
+            {"name": "0" * 40},
+        ],
+        ids=str,
+    )
+    def test_another_type_is_an_error_that_names_it(self, wrong: dict) -> None:
+        with pytest.raises(ValueError, match=r"pattern \S+ of the store: "):
+            put({**document(), **wrong})
+
+    def test_lengths_are_not_trusted(self) -> None:
+        data = bytearray(bson.encode(document(emotives=[{"mood": 0.5}], text="x" * 20, binary=b"y" * 9)))
+        for at in range(len(data) - 3):
+            for length in (0, 1, 4, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF):
+                changed = bytes(data[:at]) + struct.pack("<I", length) + bytes(data[at + 4 :])
+                walk(changed)
+
+    def test_cut_and_changed_bytes(self) -> None:
+        data = bson.encode(document(emotives=[{"mood": 0.5}]))
+        for size in range(len(data)):
+            walk(data[:size])
+            walk(struct.pack("<i", size) + data[4:size])
+        rng = random.Random(7)
+        for _ in range(5000):
+            changed = bytearray(data)
+            for _ in range(rng.randint(1, 4)):
+                changed[rng.randrange(4, len(data))] = rng.randrange(256)
+            walk(bytes(changed))
+
+    def test_invalid_utf8(self) -> None:
+        with pytest.raises(ValueError, match="valid UTF-8"):
+            wire.put_documents(engine(), bson.encode(document()).replace("é".encode(), b"\xff\xfe"))
+
+
+def walk(data: bytes) -> None:
+    """Either all of it or a ValueError; a sanitizer sees what reads too far."""
+    try:
+        wire.put_documents(None, data)
+    except ValueError as error:
+        assert "of the store: " in str(error)
+
+
+@pytest.fixture(scope="module")
+def server():
+    with MongoServer() as running:
+        yield running
+
+
+class TestDatabase:
+    def test_loads_what_pymongo_wrote(self, server: MongoServer) -> None:
+        documents = [document([[f"s{i}", f"t{i % 7}"], ["u"]]) for i in range(3000)]
+        with pymongo.MongoClient(server.url) as client:
+            client.load.patterns_kb.insert_many(documents)
+        database = wire.Database(f"{server.url}/load")
+        into = engine()
+        assert database.load(into, {}, {"batchSize": 500, "sort": {"_id": 1}}) == (3000, 9000, 0)
+        assert into.names() == [item["name"] for item in documents]
+        database.close()
+        with pytest.raises(ValueError, match="closed"):
+            database.load(into, {}, {})
+
+    def test_commands_at_the_same_time(self, server: MongoServer) -> None:
+        database = wire.Database(server.url, "run")
+        insert = {"insert": "c", "documents": [{"_id": 1}]}
+        first, second = database.run([{"ping": 1}, insert], True)
+        assert first["ok"] == 1 and second["n"] == 1
+        (refused,) = database.run([{"nonsense": 1}], False)
+        assert isinstance(refused, wire.MongoError) and refused.args[2] is False
+        assert database.find("c", {}, {}) == [{"_id": 1}]
+        database.close()
+
+    def test_no_server_is_told_within_the_bound(self) -> None:
+        database = wire.Database("mongodb://127.0.0.1:1/x?serverSelectionTimeoutMS=200")
+        with pytest.raises(wire.MongoError) as caught:
+            database.find("c", {}, {})
+        assert caught.value.args[2] is True
+        database.close()
+
+    def test_secrets_are_in_no_text(self) -> None:
+        database = wire.Database("mongodb://user:sesame@127.0.0.1:1/x?serverSelectionTimeoutMS=100")
+        assert "sesame" not in repr(database) and "127.0.0.1:1" in repr(database)
+        (failed,) = database.run([{"ping": 1}], False)
+        assert "sesame" not in str(failed)
+        database.close()
+        for address in ("mongodb://user:ses@me@:host", "mongodb://u:sesame@h/x?y", "http://u:sesame@h", "sesame"):
+            with pytest.raises(ValueError) as caught:
+                wire.Database(address, "x")
+            assert "sesame" not in str(caught.value) and "ses@me" not in str(caught.value)
+
+    def test_a_child_has_its_own_pool(self, server: MongoServer) -> None:
+        database = wire.Database(server.url, "fork")
+        database.run([{"insert": "c", "documents": [{"_id": 1}]}], True)
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if database.find("c", {}, {}) == [{"_id": 1}] else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert database.find("c", {}, {}) == [{"_id": 1}]
+        database.close()
