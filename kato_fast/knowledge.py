@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Optional, Union
 from kato_fast import emotives as _emotives
 from kato_fast import native
 from kato_fast.profiles import PROFILES, profile_named
-from kato_fast.stores import Change, Cleared, Forgotten, Learned, Put, Store, open_store
+from kato_fast.stores import Change, Cleared, Feed, Forgotten, Learned, Put, Store, open_store
 from kato_fast.stores.snapshot import SnapshotStore
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class KnowledgeBase:
             return Learned(name, events, None)
         known, stored = self._kept(name, kept)
         kept[name], changed = _emotives.push(known, stored, maps, self.persistence)
-        return Learned(name, events, kept[name] if changed else None)
+        return Learned(name, events, kept[name] if changed else None, self.persistence)
 
     def _kept(self, name: str, kept: dict) -> tuple[bool, _emotives.Stored]:
         """Whether there is such a pattern, and the emotives that it keeps."""
@@ -351,7 +351,12 @@ class KnowledgeBase:
             raise
 
 
-def _put_in(engine, change: Union[Put, Forgotten]) -> None:
+def _put_in(engine, change: Union[Put, Feed, Forgotten]) -> None:
+    if isinstance(change, Feed):
+        if not change.into(engine):
+            for put in change.puts():
+                _put_in(engine, put)
+        return
     if isinstance(change, Forgotten):
         engine.forget(change.name)
         return

@@ -70,14 +70,28 @@ kfpy_mongo_raise(const kfpy_mongo_state *state, const kf_mongo_error *err)
     return NULL;
 }
 
+static kfpy_mongo *
+owner_of(const kfpy_mongo *self)
+{
+    return (kfpy_mongo *)self->owner;
+}
+
 int
 kfpy_mongo_enter(kfpy_mongo *self, const kfpy_mongo_state *state)
 {
     kf_mongo_error err;
-    if (self->closed) {
+    if (self->closed || (self->owner != NULL && owner_of(self)->closed)) {
         PyErr_Format(PyExc_ValueError, "the database is closed: %s",
                      self->name);
         return -1;
+    }
+    if (self->owner !=
+        NULL) { /* its pool, which it keeps while users are in */
+        if (kfpy_mongo_enter(owner_of(self), state) < 0) {
+            return -1;
+        }
+        self->mongo = owner_of(self)->mongo;
+        return 0;
     }
     if (kf_mongo_ready(self->mongo, &err) != KF_MONGO_FINE) {
         kfpy_mongo_raise(state, &err);
@@ -90,6 +104,10 @@ kfpy_mongo_enter(kfpy_mongo *self, const kfpy_mongo_state *state)
 void
 kfpy_mongo_leave(kfpy_mongo *self)
 {
+    if (self->owner != NULL) {
+        kfpy_mongo_leave(owner_of(self));
+        return;
+    }
     if (--self->users == 0 && self->closed) {
         kf_mongo *mongo = self->mongo;
         self->mongo = NULL;
@@ -155,11 +173,12 @@ Database_dealloc(PyObject *op)
 {
     kfpy_mongo *self = (kfpy_mongo *)op;
     PyTypeObject *type = Py_TYPE(op);
-    kf_mongo *mongo = self->mongo;
+    kf_mongo *mongo = self->owner == NULL ? self->mongo : NULL;
     self->mongo = NULL;
     Py_BEGIN_ALLOW_THREADS
     kf_mongo_free(mongo);
     Py_END_ALLOW_THREADS
+    Py_XDECREF(self->owner);
     PyMem_RawFree(self->name);
     type->tp_free(op);
     Py_DECREF(type);
@@ -177,10 +196,44 @@ Database_close(PyObject *op, PyObject *ignored)
     (void)ignored;
     if (!self->closed) {
         self->closed = true;
-        self->users++;
-        kfpy_mongo_leave(self);
+        if (self->owner == NULL) {
+            self->users++;
+            kfpy_mongo_leave(self);
+        }
     }
     Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(Database_sibling_doc,
+             "sibling($self, name, /)\n--\n\n"
+             "Another database of the deployment, over the same connections.\n"
+             "Closing it leaves them open.");
+
+static PyObject *
+Database_sibling(PyObject *op, PyObject *name)
+{
+    PyTypeObject *type = Py_TYPE(op);
+    const char *text = PyUnicode_AsUTF8(name);
+    kfpy_mongo *self;
+    if (text == NULL) {
+        return NULL;
+    }
+    self = (kfpy_mongo *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->owner = ((kfpy_mongo *)op)->owner;
+    self->owner = self->owner == NULL ? op : self->owner;
+    Py_INCREF(self->owner);
+    self->mongo = ((kfpy_mongo *)op)->mongo;
+    if (self->mongo == NULL || take_name(self, text) < 0) {
+        if (!PyErr_Occurred()) {
+            PyErr_SetString(PyExc_ValueError, "the database is closed");
+        }
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
 }
 
 /* --- commands --- */
@@ -417,22 +470,26 @@ Database_name(PyObject *op, void *ignored)
     return PyUnicode_FromString(((kfpy_mongo *)op)->name);
 }
 
+static const char *
+hosts_of(const kfpy_mongo *self)
+{
+    const kfpy_mongo *owner = self->owner == NULL ? self : owner_of(self);
+    return owner->mongo == NULL ? "(closed)" : kf_mongo_hosts(owner->mongo);
+}
+
 static PyObject *
 Database_hosts(PyObject *op, void *ignored)
 {
-    kfpy_mongo *self = (kfpy_mongo *)op;
     (void)ignored;
-    return PyUnicode_FromString(
-        self->mongo == NULL ? "" : kf_mongo_hosts(self->mongo));
+    return PyUnicode_FromString(hosts_of((kfpy_mongo *)op));
 }
 
 static PyObject *
 Database_repr(PyObject *op)
 {
     kfpy_mongo *self = (kfpy_mongo *)op;
-    return PyUnicode_FromFormat(
-        "<kato_fast._mongo.Database %s on %s>", self->name,
-        self->mongo == NULL ? "(closed)" : kf_mongo_hosts(self->mongo));
+    return PyUnicode_FromFormat("<kato_fast._mongo.Database %s on %s>",
+                                self->name, hosts_of(self));
 }
 
 #define WITH_KEYWORDS(function) ((PyCFunction)(void (*)(void))(function))
@@ -443,6 +500,7 @@ static PyMethodDef Database_methods[] = {
      Database_find_doc},
     {"load", WITH_KEYWORDS(kfpy_mongo_load), METH_VARARGS | METH_KEYWORDS,
      kfpy_mongo_load_doc},
+    {"sibling", Database_sibling, METH_O, Database_sibling_doc},
     {"run", WITH_KEYWORDS(Database_run), METH_VARARGS | METH_KEYWORDS,
      Database_run_doc},
     {NULL, NULL, 0, NULL},

@@ -22,6 +22,7 @@ typedef struct {
 typedef struct {
     PyObject_HEAD
     kf_mongo *mongo; /* NULL when closed and nobody is inside */
+    PyObject *owner; /* of the pool: another Database, or NULL */
     char *name;      /* of the database, owned */
     size_t users;    /* calls that are inside; with the GIL */
     bool closed;

@@ -6,18 +6,23 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Optional, Protocol, Union
+from typing import Any, Optional, Protocol, Union
 
 from kato_fast.emotives import Stored
 
 
 @dataclass(frozen=True)
 class Learned:
-    """One learn to be written. emotives: the new stored list, or None to leave what is there."""
+    """One learn to be written.
+
+    emotives: the new stored list, whose last map is the one that this learn adds; None leaves what is there.
+    persistence: how many maps are kept, for a store that adds to the list by itself.
+    """
 
     name: str
     events: list[list[str]]
     emotives: Stored
+    persistence: int = 0
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,17 @@ class Cleared:
     """Everything is gone."""
 
 
-Change = Union[Put, Forgotten, Cleared]
+@dataclass(frozen=True)
+class Feed:
+    """Many patterns, as they now stand. into(engine) puts them there and says True, or False where it cannot; then
+    puts() gives them one by one.
+    """
+
+    into: Callable[[Any], bool]
+    puts: Callable[[], Iterator[Put]]
+
+
+Change = Union[Put, Feed, Forgotten, Cleared]
 Apply = Callable[[Change], None]
 
 
@@ -96,13 +111,17 @@ METHODS = ("pending", "changes", "learn", "note", "forget", "clear", "rewind", "
 
 
 def open_store(store: Union[None, str, os.PathLike, Store]) -> Store:
-    """The store that KnowledgeBase(store=) means: None in memory, a path an SQLite file, or an object as it is."""
+    """The store that KnowledgeBase(store=) means: None in memory, a path, MongoDB's address, or an object as it is."""
     if store is None:
         from kato_fast.stores.memory import MemoryStore
 
         return MemoryStore()
     if isinstance(store, (str, os.PathLike)):
         path = os.fspath(store)
+        if isinstance(path, str) and path.startswith(("mongodb://", "mongodb+srv://")):
+            from kato_fast.stores.mongo import MongoStore
+
+            return MongoStore(path)
         if isinstance(path, str) and "://" in path:
             scheme = path.split("://")[0]
             raise ValueError(f"store must be a file path or a Store object, not an address: {scheme}://...")
