@@ -158,6 +158,12 @@ difflib: $(VENV)/.test ## 1,000,000 pairs against Python's difflib
 kill: $(VENV)/.test ## kill -9 at 1,000 moments while learning
 	@KATO_FAST_KILLS=$${KATO_FAST_KILLS:-1000} $(PYTEST) tests/stores/test_kill.py $(ARGS)
 
+.PHONY: host-tests
+host-tests: $(VENV)/.test ## a real KATO, which KATO_HOST_DIR names, plain and with kato_fast; docs/hosts.md
+	@if [ -z "$$KATO_HOST_DIR" ]; then echo "host-tests: not run: KATO_HOST_DIR names no checkout of KATO"; exit 0; fi; \
+	  KATO_FAST_CASES=$${KATO_FAST_CASES:-10000} $(PYTEST) tests/hosts/test_host.py $(ARGS); \
+	  $(BIN)/python -m tests.hosts.suite plain on
+
 .PHONY: bench
 bench: $(VENV)/.test ## measure (a quarter of an hour); ARGS="predict" or ARGS="compare bloom --quick" picks
 ifeq ($(firstword $(ARGS)),compare)

@@ -71,8 +71,13 @@ def _find(name, path, target):
 
 
 def _show(module) -> None:
-    """A host that cannot be attached to must start all the same; what the flags refuse must not."""
-    from kato_fast import hosts
+    """A host that cannot be attached to must start all the same; one whose flags cannot be read must not."""
+    try:
+        from kato_fast import hosts
+    except ImportError as error:
+        close_door()
+        print(f"kato_fast is not attached: {error}", file=sys.stderr)
+        return
 
     hosts.loaded(module)
 

@@ -39,6 +39,7 @@ def loaded(module: Any) -> None:
         generation = _generation()
         if generation is not None:
             _apply(generation, module)
+            _complete(generation, [module])
 
 
 def install(**modes: str) -> dict:
@@ -64,6 +65,7 @@ def install(**modes: str) -> dict:
                 raise RuntimeError(_State.refused)
             for module in _in_order(generation, loaded_already):
                 _apply(generation, module)
+            _complete(generation, modules=loaded_already)
     return status()
 
 
@@ -84,7 +86,7 @@ def uninstall() -> dict:
             _State.generation.detached()
         _State.applied.clear()
         shared.RESIDENTS.drop()
-        _State.generation, _State.refused, _State.told = None, "", False
+        _State.generation, _State.refused = None, ""
     return {"lost": [f"{skip.seam.name}: {skip.detail}" for skip in lost]}
 
 
@@ -141,10 +143,7 @@ def _has(name: str) -> bool:
 
 
 def _begin(generation: ModuleType) -> None:
-    from kato_fast.hosts import shared
-
     _State.attachment.prints = generation.PRINTS
-    shared.GATE.lazy = True
 
 
 def _in_order(generation: ModuleType, modules: list) -> list:
@@ -157,9 +156,17 @@ def _apply(generation: ModuleType, module: Any) -> None:
         if seam.module == module.__name__ and seam.name not in _State.applied:
             _State.applied.add(seam.name)
             _State.attachment.apply(seam, module)
-    if module.__name__ == generation.LAST and not _State.told:
-        _State.told = True
-        _banner(generation)
+
+
+def _complete(generation: ModuleType, modules: list) -> None:
+    """Once every place is replaced, answers may stay in the engine: whoever reads them builds the host's objects."""
+    from kato_fast.hosts import shared
+
+    if any(module.__name__ == generation.LAST for module in modules):
+        shared.GATE.lazy = True
+        if not _State.told:
+            _State.told = True
+            _banner(generation)
 
 
 def _banner(generation: ModuleType) -> None:

@@ -242,10 +242,10 @@ class Lazy:
 def lazily(original: Any) -> Callable:
     """The class's name calls this: the same object, built later."""
 
-    @functools.wraps(original, updated=())
     def make(*args: Any, **kwargs: Any) -> Any:
         if is_off("native_matching"):
             return original(*args, **kwargs)
         return Lazy(lambda: original(*args, **kwargs))
 
+    make.__name__, make.__wrapped__ = original.__name__, original  # wraps() would add to the class itself
     return make

@@ -116,7 +116,7 @@ async def read_or_create(
 
 async def _created(manager: Any, user_id: str, metadata: Any, ttl_seconds: Optional[int], active: str) -> Any:
     session = await manager.create_session(user_id, metadata, ttl_seconds)
-    await manager.redis_client.setex(active, ttl_seconds or manager.default_ttl, session.session_id)
+    await manager.redis_client.set(active, session.session_id, ex=ttl_seconds or manager.default_ttl)
     return session
 
 

@@ -1,0 +1,1 @@
+"""In the host a filter that filters nothing."""

@@ -1,0 +1,390 @@
+"""The stand-in with the replacements in it: the same answers and documents, every way out, and everything back."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import httpx
+import pytest
+
+import kato_fast
+from kato_fast import flags, hosts, rollout
+from kato_fast.hosts import shared
+from tests.hosts.conftest import STANDIN
+from tests.hosts.differential import differences
+
+#: Raised for the long run.
+CYCLES = int(os.environ.get("KATO_FAST_CYCLES", "60"))
+
+MODULES = ("kato", "psutil")
+
+
+def forget_host() -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] in MODULES]:
+        del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def service(mongo_url, redis_url, known) -> Iterator[ModuleType]:
+    variables = {"MONGO_BASE_URL": mongo_url, "REDIS_URL": redis_url, "KATO_FAST_FINGERPRINTS": known}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        forget_host()
+        patch.syspath_prepend(str(STANDIN))
+        import kato.services.kato_fastapi as module
+        import kato.storage.connection_manager as connections
+
+        yield module
+        hosts.uninstall()
+        connections.close()
+        forget_host()
+
+
+class Client:
+    """The application on an event loop of its own thread, as under uvicorn; for callers on any thread."""
+
+    def __init__(self, app: Any) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever)
+        self._thread.start()
+        transport = httpx.ASGITransport(app=app)
+        self._client = httpx.AsyncClient(transport=transport, base_url="http://host")
+
+    def run(self, coroutine: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(60)
+
+    def request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        return self.run(self._client.request(method, path, **more))
+
+    def close(self) -> None:
+        self.run(self._client.aclose())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+
+
+@pytest.fixture(scope="module")
+def client(service) -> Iterator[Client]:
+    client = Client(service.app)
+    yield client
+    client.run(service.app_state.session_manager.shutdown())
+    client.close()
+
+
+@pytest.fixture(autouse=True)
+def detached(service) -> Iterator[None]:
+    yield
+    hosts.uninstall()
+    for flag in flags.FLAGS:
+        flags.set_mode(flag, None, by="test")
+
+
+users = itertools.count()
+
+
+class User:
+    """One user, new for each test."""
+
+    def __init__(self, client: Client, service: ModuleType) -> None:
+        self.client, self.name = client, f"user{next(users)}"
+        self.service = service
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        answer = self.client.request(method, path, json=body, headers={"x-user-id": self.name})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def observe(self, *symbols: str, **emotives: float) -> None:
+        self.call("POST", "/observe", {"strings": list(symbols), "emotives": emotives})
+
+    def learn(self, *events: str, **emotives: float) -> str:
+        self.call("POST", "/clear-stm")
+        for event in events:
+            self.observe(*event, **emotives)
+        return self.call("POST", "/learn")["pattern_name"]
+
+    def predict(self, *events: str) -> dict:
+        self.call("POST", "/clear-stm")
+        for event in events:
+            self.observe(*event)
+        return self.call("GET", "/predictions")
+
+    @property
+    def processor(self) -> Any:
+        return self.service.app_state.processor_manager.processors[f"{self.name}_kato"]["processor"]
+
+    def documents(self) -> dict:
+        database = self.processor.pattern_processor.superkb.knowledge
+        shared.WRITER.flush()
+        found = {
+            name: sorted(database[name].find({}, {"_id": 0}), key=str)
+            for name in ("patterns_kb", "symbols_kb", "metadata")
+        }
+        found["stored"] = [{"predictions": i["predictions"]} for i in database.predictions_kb.find({}).sort("_id")]
+        return found
+
+
+@pytest.fixture
+def user(client, service) -> User:
+    return User(client, service)
+
+
+def scenario(user: User) -> list:
+    """All kinds of requests; what they answered and left."""
+    seen: list = [user.learn("ab", "c", "d"), user.learn("ab", "c", "e"), user.learn("xy", "z", joy=0.5)]
+    seen += [user.learn("xy", "z", joy=1.0), user.learn("xy", "z"), user.learn("aa", "b")]
+    seen += [user.predict("ab"), user.predict("a", "c"), user.predict("q", "r"), user.predict("x", "z", "y")]
+    seen.append(user.call("GET", "/cognition-data"))
+    session = user.call("POST", "/sessions", {"user_id": user.name})["session_id"]
+    user.call("POST", f"/sessions/{session}/observe", {"strings": ["a"]})
+    seen.append(user.call("GET", f"/sessions/{session}/predictions"))
+    for more in ({}, {"learn_at_end": True}, {"learn_after_each": True}):
+        observations = [{"strings": list(event)} for event in ("ab", "c", "", "n")]
+        seen.append(user.call("POST", "/observe-sequence", {"observations": observations, **more}))
+        seen.append(user.call("GET", "/predictions"))
+    seen.append(user.documents())
+    user.call("POST", "/clear-all")
+    seen += [user.predict("ab"), user.learn("k", "l"), user.predict("k", "l"), user.documents()]
+    return seen
+
+
+@pytest.fixture(scope="module")
+def expected(client, service) -> list:
+    """What the host itself does."""
+    hosts.uninstall()
+    return scenario(User(client, service))
+
+
+def check(user: User, expected: list) -> None:
+    found = scenario(user)
+    name = lambda item: str(item).replace(user.name, "") if isinstance(item, str) else item  # noqa: E731
+    wrong = differences([strip(item) for item in expected], [strip(name(item)) for item in found])
+    assert not wrong, "\n".join(wrong[:5])
+
+
+def strip(item: Any) -> Any:
+    """Without the names of users in processors' ids."""
+    return {key: value for key, value in item.items() if key != "processor_id"} if isinstance(item, dict) else item
+
+
+ALL = dict.fromkeys(flags.FLAGS, "on")
+
+
+@pytest.mark.parametrize("mode", ["on", "shadow", "canary:50", "off"])
+def test_every_flag_together(user, expected, mode) -> None:
+    hosts.install(**{**dict.fromkeys(flags.FLAGS, mode), "batch": "off"})
+    check(user, expected)
+    assert not [item for item in hosts.explain() if item["reason"] == "error"]
+
+
+@pytest.mark.parametrize("flag", [flag for flag in flags.FLAGS if flag != "batch"])
+def test_each_flag_alone(user, expected, flag) -> None:
+    hosts.install(**{**dict.fromkeys(flags.FLAGS, "off"), flag: "on"})
+    check(user, expected)
+
+
+def test_require_answers_the_same(user, expected) -> None:
+    hosts.install(**{**dict.fromkeys(flags.FLAGS, "on"), "native_matching": "require", "batch": "off"})
+    check(user, expected)
+
+
+def test_batches_leave_out_only_documents_that_nobody_reads(user, expected) -> None:
+    hosts.install(**ALL)
+    found = scenario(user)
+    for item in (*found, *expected):
+        if isinstance(item, dict):
+            item.pop("stored", None)
+    wrong = differences([strip(item) for item in expected], [strip(item) for item in found])
+    assert not wrong, "\n".join(wrong[:5])
+
+
+def test_turning_a_flag_on_and_off_while_it_learns(user) -> None:
+    hosts.install(**ALL)
+    user.learn("ab", "c")
+    flags.set_mode("native_store", "off", by="test")
+    user.learn("ab", "c")
+    flags.set_mode("native_matching", "off", by="test")
+    user.learn("ab", "d")
+    flags.set_mode("native_matching", "on", by="test")
+    found = {item["name"]: item["frequency"] for item in user.predict("ab")["predictions"]}
+    assert sorted(found.values()) == [1, 2]
+
+
+# back
+
+
+def shape(service: ModuleType) -> dict:
+    """Every attribute of the host's modules, classes, routes and middleware."""
+    found: dict = {}
+    for name, module in sorted(sys.modules.items()):
+        if name.split(".")[0] == "kato":
+            for key, value in vars(module).items():
+                found[name, key] = value
+                if isinstance(value, type) and value.__module__ == name:
+                    found.update(((name, key, part), what) for part, what in vars(value).items() if part != "__dict__")
+    found.update((("route", i), getattr(route, "app", None)) for i, route in enumerate(service.app.router.routes))
+    found.update((("middleware", i), entry.cls) for i, entry in enumerate(service.app.user_middleware))
+    found["stack"] = service.app.middleware_stack
+    return found
+
+
+def test_every_attribute_is_back_by_identity(user, service) -> None:
+    user.predict("ab")
+    before = shape(service)
+    bound = vars(user.processor.pattern_processor.superkb.patterns_kb)["learnPattern"]
+    hosts.install(**ALL)
+    assert any(before[key] is not value for key, value in shape(service).items())
+    user.learn("ab", "c")
+    late = User(user.client, service)
+    late.learn("ab", "c")
+    predictions = late.predict("ab")["predictions"]
+    assert hosts.uninstall() == {"lost": []}
+    after = shape(service)
+    assert before.keys() == after.keys()
+    assert [key for key in before if before[key] is not after[key]] == []
+    assert vars(user.processor.pattern_processor.superkb.patterns_kb)["learnPattern"] is bound
+    kept = late.processor.pattern_processor.superkb
+    original = type(kept).__dict__["learnPattern"]
+    assert vars(kept.patterns_kb)["learnPattern"].__func__ is original
+    assert type(late.processor.predictions) is list and late.processor.predictions == predictions
+
+
+def test_on_and_off_under_traffic(client, service) -> None:
+    hosts.install(**ALL)
+    done, wrong = threading.Event(), []
+
+    def work() -> None:
+        user = User(client, service)
+        user.learn("ab", "c")
+        while not done.is_set():
+            try:
+                found = user.predict("ab")["predictions"]
+                if [item["matches"] for item in found] != [["a", "b"]]:
+                    wrong.append(found)
+            except Exception as error:
+                wrong.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(CYCLES):
+        hosts.uninstall()
+        hosts.install(**ALL)
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert not wrong, wrong[:3]
+
+
+def test_what_is_public(user) -> None:
+    kato_fast.install(native_matching="on")
+    assert kato_fast.status()["host"]["host"] == "KATO of September 2025"
+    assert isinstance(kato_fast.explain(), list)
+    assert kato_fast.uninstall() == {"lost": []}
+    with pytest.raises(ValueError, match="native_matchin"):
+        kato_fast.install(native_matchin="on")
+
+
+# every way out
+
+
+def reasons(flag: str) -> dict:
+    return {(item["name"], item["reason"]): item["count"] for item in rollout.explain() if item["flag"] == flag}
+
+
+@pytest.fixture
+def learned(user) -> User:
+    hosts.install(**ALL)
+    user.learn("ab", "c")
+    user.learn("ab", "d")
+    return user
+
+
+def answered(user: User, names: int) -> None:
+    assert len(user.predict("ab")["predictions"]) == names
+
+
+def test_a_targeted_search_is_the_hosts(learned) -> None:
+    learned.processor.pattern_processor.target_class_candidates = ["x"]
+    answered(learned, 2)
+    assert reasons("native_matching")["predictPattern", "unsupported"] >= 1
+
+
+def test_a_host_with_rapidfuzz_compares_characters_itself(learned, monkeypatch) -> None:
+    monkeypatch.setattr(sys.modules["kato.searches.pattern_search"], "RAPIDFUZZ_AVAILABLE", True)
+    answered(learned, 2)
+    assert reasons("native_matching")["predictPattern", "rapidfuzz"] >= 1
+
+
+def test_counters_that_disagree_are_the_hosts_to_use(learned) -> None:
+    name = learned.learn("ab", "e")[5:]
+    learned.processor.pattern_processor.delete_pattern(name)
+    answered(learned, 2)
+    assert reasons("native_matching")["predictPattern", "counters_disagree"] >= 1
+
+
+def test_documents_that_the_engine_cannot_hold_are_the_hosts(learned) -> None:
+    superkb = learned.processor.pattern_processor.superkb
+    superkb.patterns_kb.insert_one({"name": "ff" * 20, "pattern_data": [["n"], ["o"]], "frequency": 1, "emotives": {}})
+    superkb.metadata.update_one({"class": "totals"}, {"$inc": {"total_pattern_frequencies": 1}})
+    answered(learned, 2)
+    assert reasons("native_matching")["predictPattern", "document_shape"] >= 1
+
+
+def test_an_engine_that_fails_is_replaced_by_the_host(learned, monkeypatch) -> None:
+    def broken(*arguments: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("kato_fast.hosts.predicting.predicted", broken)
+    answered(learned, 2)
+    assert reasons("native_matching")["predictPattern", "out_of_memory"] >= 1
+
+
+def test_predictions_of_one_unique_id_are_the_hosts(learned) -> None:
+    learned.call("GET", "/predictions?unique_id=1")
+    assert reasons("native_responses")["get_predictions_primary", "unsupported"] >= 1
+
+
+def test_a_session_that_is_not_there_is_refused_in_the_hosts_words(learned) -> None:
+    answer = learned.client.request("GET", "/sessions/session-none/predictions")
+    assert answer.status_code == 404
+    assert answer.json()["error"]["code"] == "SESSION_NOT_FOUND"
+
+
+def test_an_error_of_learning_is_the_hosts_own_and_nothing_is_counted_twice(learned) -> None:
+    before = learned.documents()
+    learned.call("POST", "/clear-stm")
+    for event in ("ab", "c"):
+        learned.observe(*event, joy=1.0)
+    answer = learned.client.request("POST", "/learn", headers={"x-user-id": learned.name})
+    assert answer.status_code == 500 and "Exception in learnPattern" in answer.text
+    after = learned.documents()
+    assert [after[name] for name in ("patterns_kb", "symbols_kb", "metadata")] == [
+        before[name] for name in ("patterns_kb", "symbols_kb", "metadata")
+    ]
+
+
+# another process
+
+
+def test_what_another_process_learns_and_clears_is_seen(learned) -> None:
+    from kato.informatics.knowledge_base import SuperKnowledgeBase
+    from kato.representations.pattern import Pattern
+
+    other = SuperKnowledgeBase(f"{learned.name}_kato", 5)
+    learn = type(other).learnPattern.__wrapped__
+    learn(other, Pattern([["a", "b"], ["c"]]))
+    learn(other, Pattern([["a", "b"], ["z"]]), {"joy": 2.0})
+    found = {tuple(map(tuple, item["future"])): item for item in learned.predict("ab")["predictions"]}
+    assert found[(("c",),)]["frequency"] == 2 and found[(("z",),)]["emotives"] == {"joy": 2.0}
+    assert len(found) == 3
+    other.clear_all_memory()
+    assert learned.predict("ab")["predictions"] == []

@@ -1,0 +1,140 @@
+"""The three doors to the stand-in, each in an interpreter of its own; and that a closed door costs nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kato_fast.hosts import launch
+from tests.hosts.conftest import host_environment
+
+SEEN = """
+import json, sys
+import kato.services.kato_fastapi
+import kato_fast
+print(json.dumps(kato_fast.status()["host"]))
+"""
+INSTALLED = f"import kato_fast; kato_fast.install()\n{SEEN}"
+INSTALLED_LATE = f"import kato.services.kato_fastapi, kato_fast; kato_fast.install()\n{SEEN}"
+IMPORTED = "import sys; print(sorted(name for name in sys.modules if name.startswith('kato')))"
+
+
+def python(environment: dict, *arguments: str, command: tuple = (sys.executable,)) -> subprocess.CompletedProcess:
+    return subprocess.run([*command, *arguments], env=environment, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture
+def environment(mongo_url, redis_url, known) -> dict:
+    return host_environment(mongo_url, redis_url, KATO_FAST_FINGERPRINTS=known)
+
+
+def attached(done: subprocess.CompletedProcess) -> dict:
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def check(found: dict) -> None:
+    assert found["host"] == "KATO of September 2025" and found["version"] == "1.0.0"
+    assert not found["left_alone"], found["left_alone"]
+    targets = {item["target"] for item in found["seams"]}
+    assert "kato.workers.pattern_processor:PatternProcessor.predictPattern" in targets
+    assert "kato.services.kato_fastapi:get_predictions_primary" in targets
+
+
+def test_the_environment_opens_the_door(environment) -> None:
+    done = python({**environment, "KATO_FAST": "1"}, "-c", SEEN)
+    check(attached(done))
+    (banner,) = [line for line in done.stderr.splitlines() if "is attached to" in line]
+    assert "KATO of September 2025" in banner and "left alone: nothing" in banner and "CPU" in banner
+
+
+def test_the_command_opens_the_door_and_its_children_too(environment) -> None:
+    child = "import os, subprocess, sys; sys.exit(subprocess.call([sys.executable, '-c', os.environ['CODE']]))"
+    run = (sys.executable, "-m", "kato_fast", "run", "--", sys.executable)
+    done = python({**environment, "CODE": SEEN}, "-c", child, command=run)
+    check(attached(done))
+
+
+def test_install_before_the_host(environment) -> None:
+    check(attached(python(environment, "-c", INSTALLED)))
+
+
+def test_install_after_the_host(environment) -> None:
+    check(attached(python(environment, "-c", INSTALLED_LATE)))
+
+
+@pytest.mark.parametrize("value", [None, "", "0", "off"])
+def test_a_closed_door_imports_nothing(environment, value) -> None:
+    if value is not None:
+        environment["KATO_FAST"] = value
+    done = python(environment, "-c", IMPORTED)
+    assert done.returncode == 0, done.stderr
+    assert set(json.loads(done.stdout.replace("'", '"'))) <= {"kato_fast_door"}, done.stdout
+    if value in (None, "", "0"):
+        assert done.stdout.strip() == "[]"
+
+
+def test_an_open_door_imports_no_engine_until_the_host_comes(environment) -> None:
+    done = python({**environment, "KATO_FAST": "1"}, "-c", IMPORTED)
+    assert done.stdout.strip() == "['kato_fast_door']"
+
+
+def test_without_fingerprints_every_place_is_left_alone_and_said(environment) -> None:
+    del environment["KATO_FAST_FINGERPRINTS"]
+    found = attached(python({**environment, "KATO_FAST": "1"}, "-c", SEEN))
+    left = {item["target"] for item in found["left_alone"]}
+    assert "kato.workers.pattern_processor:PatternProcessor.predictPattern" in left
+    assert all(item["reason"] == "fingerprint" for item in found["left_alone"])
+
+
+def test_an_unknown_host_is_refused_in_one_line(environment, tmp_path) -> None:
+    package = tmp_path / "kato"
+    package.mkdir()
+    (package / "__init__.py").write_text("__version__ = '9.9'")
+    environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path), environment["PYTHONPATH"]])
+    done = python({**environment, "KATO_FAST": "1"}, "-c", "import kato; print('served')")
+    assert done.stdout == "served\n"
+    (line,) = done.stderr.splitlines()
+    assert "not attached" in line and "9.9" in line
+
+
+def test_a_mode_that_cannot_be_read_stops_the_start(environment) -> None:
+    done = python({**environment, "KATO_FAST": "1", "KATO_FAST_BATCH": "sometimes"}, "-c", SEEN)
+    assert done.returncode != 0 and "off, shadow, canary" in done.stderr
+
+
+def test_the_next_sitecustomize_runs(environment, tmp_path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("print('theirs')")
+    environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path), environment["PYTHONPATH"]])
+    done = python(
+        launch.environment(environment), "-c", "import sys; print(any(p.endswith('sitecustomize') for p in sys.path))"
+    )
+    assert done.stdout.splitlines() == ["theirs", "False"]
+
+
+def test_the_command_keeps_the_rest_of_the_path_and_a_refusal() -> None:
+    after = launch.environment({"PYTHONPATH": f"a{os.pathsep}b", "KATO_FAST": "0"})
+    assert after["PYTHONPATH"].split(os.pathsep) == [str(launch.FOLDER), "a", "b"]
+    assert after["KATO_FAST"] == "0"
+    assert launch.environment(after)["PYTHONPATH"] == after["PYTHONPATH"]
+
+
+@pytest.mark.parametrize("arguments, code, said", [([], 2, "usage"), (["--", "no-such-command"], 127, "not found")])
+def test_a_command_that_is_none(arguments, code, said, capsys) -> None:
+    assert launch.run(arguments) == code
+    assert said in capsys.readouterr().err
+
+
+def test_help_is_no_error(capsys) -> None:
+    assert launch.run(["--help"]) == 0
+    assert "uvicorn" in capsys.readouterr().out
+
+
+def test_the_line_of_the_pth_file_is_one_line() -> None:
+    text = (Path(__file__).parents[2] / "kato_fast_door.pth").read_text()
+    assert text.count("\n") == 1 and text.startswith("import ")
