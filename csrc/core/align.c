@@ -249,7 +249,7 @@ allocate_word_scratch(kf_align_scratch *scratch, const kf_align_state *state)
     const kf_alloc *alloc = &scratch->alloc;
     size_t n = (size_t)scratch->n_max + 1;
     if (uses_pairs(state)) {
-        scratch->rows = kf_allocate(alloc, 1, sizeof *scratch->rows);
+        scratch->rows = kf_allocate_zero(alloc, 1, sizeof *scratch->rows);
         if (scratch->rows == NULL || scratch->n_max <= WORD_BITS) {
             return scratch->rows != NULL;
         }
@@ -596,7 +596,7 @@ kf_align_note_seen(const kf_align_state *state, kf_align_scratch *scratch,
         uint64_t rest = scratch->hits & kf_align_bits(from, end);
         for (; rest != 0; rest &= rest - 1) {
             scratch->seen_bits |=
-                scratch->rows->at_position[__builtin_ctzll(rest)];
+                scratch->rows->levels[0][__builtin_ctzll(rest)];
         }
         return;
     }

@@ -60,21 +60,57 @@ walk_lanes(const kf_align_local *local, const kf_align_task *lanes, uint32_t n,
     _mm256_storeu_si256((__m256i *)out->symbols, symbols);
 }
 
-KF_TARGET KF_INLINE uint64_t
-fill_many(const uint64_t *below, uint32_t first, uint32_t last,
-          uint64_t *level)
+KF_TARGET KF_INLINE __m256i
+run_words(const uint64_t *below, __m128i by, uint32_t i, uint32_t i_before)
 {
+    __m256i left = _mm256_loadu_si256((const __m256i *)&below[i_before]);
+    __m256i here = _mm256_loadu_si256((const __m256i *)&below[i]);
+    return _mm256_and_si256(_mm256_sll_epi64(left, by), here);
+}
+
+/* A bit of each word: whether it is not 0. */
+KF_TARGET KF_INLINE uint64_t
+not_zero(__m256i words)
+{
+    __m256i none = _mm256_cmpeq_epi64(words, _mm256_setzero_si256());
+    return ~(uint64_t)_mm256_movemask_pd(_mm256_castsi256_pd(none)) & 15;
+}
+
+KF_TARGET KF_INLINE uint64_t
+fill_many(const uint64_t *below, uint32_t by, uint32_t first, uint32_t last,
+          uint64_t *level, uint64_t *columns)
+{
+    const __m128i shift = _mm_cvtsi32_si128((int)by);
+    __m256i all = _mm256_setzero_si256();
+    uint64_t words[4];
     uint64_t found = 0;
     for (uint32_t i = first; i <= last; i += 4) {
-        __m256i left = _mm256_loadu_si256((const __m256i *)&below[i - 1]);
-        __m256i here = _mm256_loadu_si256((const __m256i *)&below[i]);
-        __m256i word = _mm256_and_si256(_mm256_add_epi64(left, left), here);
-        __m256i none = _mm256_cmpeq_epi64(word, _mm256_setzero_si256());
-        int zeros = _mm256_movemask_pd(_mm256_castsi256_pd(none));
+        __m256i word = run_words(below, shift, i, i - by);
         _mm256_storeu_si256((__m256i *)&level[i], word);
-        found |= (uint64_t)(~zeros & 15) << i;
+        all = _mm256_or_si256(all, word);
+        found |= not_zero(word) << i;
     }
+    _mm256_storeu_si256((__m256i *)words, all);
+    *columns |= words[0] | words[1] | words[2] | words[3];
     return found;
+}
+
+KF_TARGET KF_INLINE uint64_t
+find_many(const uint64_t *below, uint32_t by, uint64_t rest, uint64_t allowed)
+{
+    const __m256i wanted = _mm256_set1_epi64x((long long)allowed);
+    const __m128i shift = _mm_cvtsi32_si128((int)by);
+    while (rest != 0) {
+        uint32_t i = (uint32_t)__builtin_ctzll(rest);
+        __m256i word =
+            _mm256_and_si256(run_words(below, shift, i, i - by), wanted);
+        uint64_t found = (not_zero(word) << i) & rest;
+        if (found != 0) {
+            return found;
+        }
+        rest &= ~((uint64_t)15 << i);
+    }
+    return 0;
 }
 
 /* Eight at a time. What is behind the pattern is not read. */

@@ -58,19 +58,47 @@ walk_lanes(const kf_align_local *local, const kf_align_task *lanes, uint32_t n,
     _mm512_storeu_si512(out->symbols, symbols);
 }
 
-KF_TARGET KF_INLINE uint64_t
-fill_many(const uint64_t *below, uint32_t first, uint32_t last,
-          uint64_t *level)
+KF_TARGET KF_INLINE __m512i
+run_words(const uint64_t *below, __m128i by, uint32_t i, uint32_t i_before)
 {
+    __m512i left = _mm512_loadu_si512(&below[i_before]);
+    __m512i here = _mm512_loadu_si512(&below[i]);
+    return _mm512_and_si512(_mm512_sll_epi64(left, by), here);
+}
+
+KF_TARGET KF_INLINE uint64_t
+fill_many(const uint64_t *below, uint32_t by, uint32_t first, uint32_t last,
+          uint64_t *level, uint64_t *columns)
+{
+    const __m128i shift = _mm_cvtsi32_si128((int)by);
+    __m512i all = _mm512_setzero_si512();
     uint64_t found = 0;
     for (uint32_t i = first; i <= last; i += 8) {
-        __m512i left = _mm512_loadu_si512(&below[i - 1]);
-        __m512i here = _mm512_loadu_si512(&below[i]);
-        __m512i word = _mm512_and_si512(_mm512_add_epi64(left, left), here);
+        __m512i word = run_words(below, shift, i, i - by);
         _mm512_storeu_si512(&level[i], word);
+        all = _mm512_or_si512(all, word);
         found |= (uint64_t)_mm512_test_epi64_mask(word, word) << i;
     }
+    *columns |= (uint64_t)_mm512_reduce_or_epi64(all);
     return found;
+}
+
+KF_TARGET KF_INLINE uint64_t
+find_many(const uint64_t *below, uint32_t by, uint64_t rest, uint64_t allowed)
+{
+    const __m512i wanted = _mm512_set1_epi64((long long)allowed);
+    const __m128i shift = _mm_cvtsi32_si128((int)by);
+    while (rest != 0) {
+        uint32_t i = (uint32_t)__builtin_ctzll(rest);
+        __m512i word = run_words(below, shift, i, i - by);
+        uint64_t found =
+            ((uint64_t)_mm512_test_epi64_mask(word, wanted) << i) & rest;
+        if (found != 0) {
+            return found;
+        }
+        rest &= ~((uint64_t)255 << i);
+    }
+    return 0;
 }
 
 /* Sixteen at a time. What is behind the pattern is not read. */

@@ -44,7 +44,8 @@ align_one_run(const kf_align_local *local, const void *ids, uint32_t id_bytes,
     finish(taken, 1, out);
 }
 
-KF_TARGET KF_INLINE void
+/* A function of its own, so that the walk keeps the registers. */
+KF_TARGET static __attribute__((noinline)) void
 align_waiting(kf_align_local *local, const kf_align_task *task,
               uint32_t id_bytes, const waiting *one, kf_alignment *out)
 {
@@ -54,7 +55,7 @@ align_waiting(kf_align_local *local, const kf_align_task *task,
     }
     for (uint64_t rest = one->hits; rest != 0; rest &= rest - 1) {
         uint32_t i = (uint32_t)__builtin_ctzll(rest);
-        local->rows.at_position[i] =
+        local->rows.levels[0][i] =
             kf_align_mask(local, task->ids, i, id_bytes);
     }
     align_runs(&local->rows, task->n, local->m, one->hits, one->ends, NULL,

@@ -17,6 +17,7 @@
 #define KF_INLINE static inline __attribute__((always_inline))
 #define KF_WORD_BITS 64
 #define KF_ALIGN_ROW (KF_WORD_BITS + 8) /* a vector may end behind it */
+#define KF_LEVELS 7                     /* runs of 1, 2, 4, ..., 64 */
 #define KF_ALIGN_BLOCK 32               /* tasks of one call of a kernel */
 
 /* One pattern of n <= 64 symbols. */
@@ -34,8 +35,7 @@ typedef void kf_align_kernel(kf_align_local *local, uint32_t id_bytes,
 
 /* Working memory of one pattern, see align_runs.h. */
 typedef struct {
-    uint64_t at_position[KF_ALIGN_ROW];
-    uint64_t levels[KF_WORD_BITS + 1][KF_ALIGN_ROW];
+    uint64_t levels[KF_LEVELS][KF_ALIGN_ROW];
 } kf_align_rows;
 
 /* The symbols of a state in a hash table: slot of an id is
@@ -56,7 +56,7 @@ typedef struct {
 
 /* Align one pattern of n <= 64 symbols: kf_align, or kf_align_blocks if
  * blocks is not NULL. Returns the positions that occur in the state;
- * rows->at_position of those is their state positions. */
+ * rows->levels[0] of those is their state positions. */
 typedef uint64_t kf_align_pair(const kf_align_table *table,
                                kf_align_rows *rows, const uint32_t *ids,
                                uint32_t n, uint32_t need, kf_block *blocks,

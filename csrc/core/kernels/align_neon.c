@@ -69,21 +69,52 @@ walk_lanes(const kf_align_local *local, const kf_align_task *lanes, uint32_t n,
     store_two(&high, out, 2);
 }
 
-KF_INLINE uint64_t
-fill_many(const uint64_t *below, uint32_t first, uint32_t last,
-          uint64_t *level)
+KF_INLINE uint64x2_t
+run_words(const uint64_t *below, uint32_t by, uint32_t i)
 {
+    uint64x2_t left = vld1q_u64(&below[i - by]);
+    return vandq_u64(vshlq_u64(left, vdupq_n_s64((int64_t)by)),
+                     vld1q_u64(&below[i]));
+}
+
+/* A bit of each word: whether it is not 0. */
+KF_INLINE uint64_t
+not_zero(uint64x2_t words)
+{
+    return (uint64_t)(vgetq_lane_u64(words, 0) != 0) |
+           (uint64_t)(vgetq_lane_u64(words, 1) != 0) << 1;
+}
+
+KF_INLINE uint64_t
+fill_many(const uint64_t *below, uint32_t by, uint32_t first, uint32_t last,
+          uint64_t *level, uint64_t *columns)
+{
+    uint64x2_t all = vdupq_n_u64(0);
     uint64_t found = 0;
     for (uint32_t i = first; i <= last; i += 2) {
-        uint64x2_t left = vld1q_u64(&below[i - 1]);
-        uint64x2_t word =
-            vandq_u64(vaddq_u64(left, left), vld1q_u64(&below[i]));
-        uint64_t two = (uint64_t)(vgetq_lane_u64(word, 0) != 0) |
-                       (uint64_t)(vgetq_lane_u64(word, 1) != 0) << 1;
+        uint64x2_t word = run_words(below, by, i);
         vst1q_u64(&level[i], word);
-        found |= two << i;
+        all = vorrq_u64(all, word);
+        found |= not_zero(word) << i;
     }
+    *columns |= vgetq_lane_u64(all, 0) | vgetq_lane_u64(all, 1);
     return found;
+}
+
+KF_INLINE uint64_t
+find_many(const uint64_t *below, uint32_t by, uint64_t rest, uint64_t allowed)
+{
+    const uint64x2_t wanted = vdupq_n_u64(allowed);
+    while (rest != 0) {
+        uint32_t i = (uint32_t)__builtin_ctzll(rest);
+        uint64x2_t word = vandq_u64(run_words(below, by, i), wanted);
+        uint64_t found = (not_zero(word) << i) & rest;
+        if (found != 0) {
+            return found;
+        }
+        rest &= ~((uint64_t)3 << i);
+    }
+    return 0;
 }
 
 /* There is no load from many addresses at once. */

@@ -66,7 +66,7 @@ align_pair(const kf_align_table *table, kf_align_rows *rows,
         *out = (kf_alignment){0, 0, 0, 0};
         return hits;
     }
-    all = walk_hits(table, rows->at_position, ids, hits, blocks);
+    all = walk_hits(table, rows->levels[0], ids, hits, blocks);
     if (all.ends == 0) {
         finish(all.taken, 0, out);
     }

@@ -45,16 +45,29 @@ walk_lanes(const kf_align_local *local, const kf_align_task *lanes, uint32_t n,
 }
 
 KF_INLINE uint64_t
-fill_many(const uint64_t *below, uint32_t first, uint32_t last,
-          uint64_t *level)
+fill_many(const uint64_t *below, uint32_t by, uint32_t first, uint32_t last,
+          uint64_t *level, uint64_t *columns)
 {
     uint64_t found = 0;
     for (uint32_t i = first; i <= last; i++) {
-        uint64_t word = (below[i - 1] << 1) & below[i];
+        uint64_t word = (below[i - by] << by) & below[i];
         level[i] = word;
+        *columns |= word;
         found |= (uint64_t)(word != 0) << i;
     }
     return found;
+}
+
+KF_INLINE uint64_t
+find_many(const uint64_t *below, uint32_t by, uint64_t rest, uint64_t allowed)
+{
+    for (; rest != 0; rest &= rest - 1) {
+        uint32_t i = (uint32_t)__builtin_ctzll(rest);
+        if ((below[i] & (below[i - by] << by) & allowed) != 0) {
+            break;
+        }
+    }
+    return rest;
 }
 
 KF_INLINE uint64_t

@@ -1,0 +1,23 @@
+"""The worst pair that a short, seeded search finds for the kernels, against what is typical of its size."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from benchmarks import micro
+
+pytestmark = pytest.mark.performance
+
+#: Found by long searches: 5 to 8. Runs as long as the pattern cost 12 to 17 where each length of run was looked for.
+MOST = 10
+
+
+@pytest.mark.parametrize("size", [50, 64])
+def test_no_pair_costs_many_times_the_typical(size):
+    told = micro.run("worst", size, 1000)
+    ratios = [float(ratio) for ratio in re.findall(r"ratio ([\d.]+)", told)]
+    print(told)
+    assert len(ratios) == 2
+    assert max(ratios) <= MOST
