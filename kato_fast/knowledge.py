@@ -406,10 +406,11 @@ def _check_text(what: str, value) -> None:
 
 
 def _thread_count(threads: Optional[int]) -> int:
-    return _usable_cpus() if threads is None else _whole("threads", threads, 1, MAX_THREADS)
+    return usable_cpus() if threads is None else _whole("threads", threads, 1, MAX_THREADS)
 
 
-def _usable_cpus() -> int:
+def usable_cpus() -> int:
+    """CPUs that this process may run on, at most MAX_THREADS."""
     affinity = getattr(os, "sched_getaffinity", None)
     cpus = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
     return min(cpus, MAX_THREADS)

@@ -142,6 +142,7 @@ def test_equal_totals_do_not_hide_what_was_missed(client, tmp_path) -> None:
         CounterMirror(client, kb).symbols()
         lost = CounterMirror(Dying(client, 1, False, True), kb)
         assert lost.forget(name) and lost.missed == 1
+        CounterMirror(Dying(client, 1, False, True), kb).learn([["v"], ["w"]])
         CounterMirror(client, kb).learn([["x"], ["y"]])
         check(CounterMirror(client, kb), kb)
 

@@ -26,7 +26,7 @@ LAYERS = (
     {"knowledge"},
     {"rollout"},
     {"hosts"},
-    {"kato_fast"},  # the public names
+    {"kato_fast", "plan"},  # the public names
     {"service"},
     {"cli", "__main__"},
 )

@@ -1,0 +1,262 @@
+"""KATO's optimisation plan, by its own names: classes and functions as it writes them, over the parts of this package.
+
+What takes ``redis`` takes a client of redis-py, sync or async, or one of ``kato_fast.redis_client``. Where the plan's
+code is wrong these are right; ``docs/plan.md`` lists the differences.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, Optional
+
+from kato_fast import native
+from kato_fast.caches import Cache
+from kato_fast.caches.patterns import FIVE_MINUTES, HOUR, symbol_probabilities, top_patterns
+from kato_fast.knowledge import KnowledgeBase, usable_cpus
+from kato_fast.memory import MAX_EVENTS
+from kato_fast.memory.redis_streams import StreamMemory
+from kato_fast.redis_client.adapted import as_client
+from kato_fast.redis_client.script import Script
+
+__all__ = [
+    "DistributedSTM",
+    "MetricsCache",
+    "PatternBloomFilter",
+    "PatternCache",
+    "group_by_similarity",
+    "optimized_batch_observe",
+    "parallel_pattern_matching",
+]
+
+#: Most results of one matching.
+MAX_RESULTS = 10_000
+
+
+async def _in_thread(function: Callable, *args: Any) -> Any:
+    return await asyncio.get_running_loop().run_in_executor(None, function, *args)
+
+
+class PatternCache:
+    """Section 2: top patterns and symbol probabilities, in the process and in Redis, for an hour.
+
+    knowledge: where they are computed from; or override ``_load_top_patterns`` and ``_calculate_probabilities``.
+    """
+
+    ttl = HOUR
+
+    def __init__(self, redis: Any, knowledge: Optional[KnowledgeBase] = None) -> None:
+        as_client(redis)
+        self.redis = redis
+        self._knowledge = knowledge
+        self._cache: Optional[Cache] = None
+
+    async def get_top_patterns(self, session_id: str, limit: int = 100) -> list[dict]:
+        """The most frequent patterns of the session's knowledge, most frequent first."""
+        return await self._get(f"top:{session_id}:{limit}", lambda: self._load_top_patterns(limit))
+
+    async def get_symbol_probabilities(self) -> dict[str, float]:
+        """KATO's probability of each symbol."""
+        return await self._get("probabilities", self._calculate_probabilities)
+
+    async def invalidate(self) -> None:
+        """After a learn, forget or clear: nothing that is kept is given out again."""
+        cache = self._ready()
+        await _in_thread(cache.invalidate)
+
+    def stats(self) -> dict:
+        """Hits and misses of this process."""
+        return {} if self._cache is None else self._cache.stats()
+
+    def _load_top_patterns(self, limit: int) -> Any:
+        return top_patterns(self._source(), limit)
+
+    def _calculate_probabilities(self) -> Any:
+        return symbol_probabilities(self._source())
+
+    def _source(self) -> KnowledgeBase:
+        if self._knowledge is None:
+            raise ValueError("PatternCache needs knowledge=, or a subclass that says where patterns come from")
+        return self._knowledge
+
+    def _ready(self) -> Cache:
+        if self._cache is None:
+            client = as_client(self.redis, asyncio.get_running_loop())
+            self._cache = Cache(client, "patterns", ttl=self.ttl, prefix="kato_fast:cache:plan")
+        return self._cache
+
+    async def _get(self, key: str, load: Callable[[], Any]) -> Any:
+        loop, cache = asyncio.get_running_loop(), self._ready()
+
+        def compute() -> Any:
+            value = load()
+            return asyncio.run_coroutine_threadsafe(value, loop).result() if inspect.isawaitable(value) else value
+
+        return await _in_thread(cache.get, key, compute)
+
+
+class MetricsCache:
+    """Section 5: hamiltonians by the hash of a state, for five minutes, and symbol frequencies that are added up."""
+
+    cache_ttl = FIVE_MINUTES
+    FREQUENCIES = "symbol_frequencies"
+
+    def __init__(self, redis: Any) -> None:
+        as_client(redis)
+        self.redis = redis
+
+    async def _command(self, *args: Any) -> Any:
+        return await _in_thread(as_client(self.redis, asyncio.get_running_loop()).command, *args)
+
+    async def get_cached_hamiltonian(self, state_hash: str) -> Optional[float]:
+        """The number that was cached, every digit of it, or None."""
+        text = await self._command("GET", f"metrics:hamiltonian:{state_hash}")
+        return None if text is None else float(text)
+
+    async def cache_hamiltonian(self, state_hash: str, value: float) -> None:
+        """Keep it for ``cache_ttl`` seconds."""
+        await self._command("SET", f"metrics:hamiltonian:{state_hash}", repr(float(value)), "EX", self.cache_ttl)
+
+    async def update_symbol_frequencies_incremental(self, new_symbols: Sequence[str]) -> None:
+        """Add one for every occurrence."""
+        counts = list(Counter(new_symbols).items())
+        client = as_client(self.redis, asyncio.get_running_loop())
+        for i in range(0, len(counts), _PIECE):
+            parts = [part for item in counts[i : i + _PIECE] for part in item]
+            await _in_thread(_ADD.call, client, [self.FREQUENCIES], parts)
+
+    async def get_symbol_frequencies(self) -> dict[str, int]:
+        """All of them."""
+        client = as_client(self.redis, asyncio.get_running_loop())
+        flat = await _in_thread(_ALL.call, client, [self.FREQUENCIES], [])
+        return {name.decode(): int(count) for name, count in zip(flat[::2], flat[1::2])}
+
+
+#: Flat whatever the client makes of HGETALL.
+_ALL = Script("return redis.call('HGETALL', KEYS[1])")
+_ADD = Script("for i = 1, #ARGV, 2 do redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1]) end return #ARGV / 2")
+#: Symbols in one script.
+_PIECE = 2000
+
+
+class DistributedSTM:
+    """Section 7: the short-term memory of a session as a stream, oldest event first, at most 1,000 events."""
+
+    def __init__(self, redis: Any) -> None:
+        as_client(redis)
+        self.redis = redis
+
+    def _memory(self) -> StreamMemory:
+        return StreamMemory(as_client(self.redis, asyncio.get_running_loop()), bound=MAX_EVENTS, prefix="stm:")
+
+    async def append_event(self, session_id: str, event: Sequence[str]) -> int:
+        """Add an event; its number."""
+        return await _in_thread(self._memory().append, session_id, [list(event)])
+
+    async def get_stm_window(self, session_id: str, count: int = 10) -> list[list[str]]:
+        """The latest events, oldest first."""
+        window = await _in_thread(self._memory().window, session_id, count)
+        return window.events
+
+    async def maintain_rolling_window(self, session_id: str, max_length: int = MAX_EVENTS) -> int:
+        """Keep the latest events only; how many went."""
+        return await _in_thread(self._memory().trim, session_id, max_length)
+
+
+class PatternBloomFilter:
+    """Section 8: rules patterns out before they are compared, and never one that could reach the threshold."""
+
+    def __init__(self, capacity: int = 100000, error_rate: float = 0.001) -> None:
+        self.bloom = native.load().BloomFilter(capacity, error_rate)
+        self.pattern_count = 0
+
+    def add_pattern(self, pattern_symbols: Sequence[str]) -> None:
+        """Remember the symbols of a pattern. capacity counts distinct symbols."""
+        self.bloom.update(list(pattern_symbols))
+        self.pattern_count += 1
+
+    def might_match(self, observed_symbols: Sequence[str]) -> bool:
+        """Whether any pattern that was added may have a symbol in common; False is certain."""
+        return any(self.bloom.contains_many(list(observed_symbols)))
+
+    async def prescreen_patterns(
+        self, patterns: Sequence[dict], observed_symbols: Sequence[str], threshold: float = 0.1
+    ) -> list[dict]:
+        """The patterns whose similarity may reach the threshold: 2 * common / both lengths."""
+        observed = Counter(observed_symbols)
+        size = sum(observed.values())
+        return [pattern for pattern in patterns if _may_reach(_symbols(pattern), observed, size, threshold)]
+
+
+def _may_reach(symbols: list[str], observed: Counter, size: int, threshold: float) -> bool:
+    common = sum(min(count, observed[symbol]) for symbol, count in Counter(symbols).items())
+    if threshold <= 0:
+        return True
+    return common > 0 and 2.0 * common / (len(symbols) + size) >= threshold
+
+
+def _symbols(pattern: dict) -> list[str]:
+    """Of a document of the plan (``symbols``) or of KATO (``pattern_data``)."""
+    if "symbols" in pattern:
+        return list(pattern["symbols"])
+    return [symbol for event in pattern.get("pattern_data", ()) for symbol in event]
+
+
+async def parallel_pattern_matching(patterns: Sequence[dict], state: Sequence[str]) -> list[dict]:
+    """Section 3: every pattern with any similarity to the state, with KATO's metrics, best potential first.
+
+    patterns: dicts with ``pattern_data`` or ``symbols`` and, if known, ``frequency``; those below two symbols match
+    nothing, as in KATO. Each result is the pattern's dict with the prediction's values. All cores, without the GIL.
+    """
+    return await _in_thread(_matched, list(patterns), list(state))
+
+
+def _matched(patterns: list[dict], state: list[str]) -> list[dict]:
+    engine = native.load().Knowledge(threads=usable_cpus())
+    given: dict[str, dict] = {}
+    for pattern in patterns:
+        events = pattern.get("pattern_data") or [[symbol] for symbol in pattern.get("symbols", ())]
+        if sum(map(len, events)) >= 2:
+            given[engine.put(events, pattern.get("frequency", 1))] = pattern
+    found = engine.predict(state, 0.0, MAX_RESULTS).to_list() if given else []
+    return [{**given[item["name"]], **item} for item in found if item["similarity"] > 0]
+
+
+def group_by_similarity(observations: Sequence[dict]) -> list[list[dict]]:
+    """Section 9: observations that are the same event together, groups and members in their first order."""
+    groups: dict[tuple, list[dict]] = {}
+    for observation in observations:
+        strings = tuple(sorted(observation.get("strings", ())))
+        groups.setdefault((strings, json.dumps(observation.get("vectors") or [])), []).append(observation)
+    return list(groups.values())
+
+
+async def optimized_batch_observe(
+    observations: Sequence[dict],
+    knowledge: Optional[KnowledgeBase] = None,
+    *,
+    stm: Sequence[Sequence[str]] = (),
+    recall_threshold: float = 0.1,
+    max_predictions: int = 100,
+) -> list[dict]:
+    """Section 9: what each observation would be predicted to belong to, after the same short-term memory.
+
+    Equal observations are computed once; the others share the search. Results come in the order of the observations:
+    ``{strings, predictions, future_potentials}``. Nothing is learned and no memory changed.
+    """
+    if knowledge is None:
+        raise ValueError("optimized_batch_observe needs knowledge=: the knowledge base to ask")
+    events = [sorted(observation.get("strings", ())) for observation in observations]
+    states = [[*map(list, stm), event] for event in events if event]
+    options = {"recall_threshold": recall_threshold, "max_predictions": max_predictions}
+    answers = iter(await _in_thread(lambda: knowledge.predict_many(states, **options)))
+    results = []
+    for event in events:
+        answer = next(answers) if event else None
+        listed = answer.to_list() if answer is not None else []
+        potentials = answer.future_potentials if answer is not None else []
+        results.append({"strings": event, "predictions": listed, "future_potentials": potentials})
+    return results

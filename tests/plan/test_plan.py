@@ -1,0 +1,186 @@
+"""The plan's names, with every kind of client that its users may have."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+
+import pytest
+import redis as redis_py
+import redis.asyncio as redis_async
+
+from kato_fast import KnowledgeBase, ratio
+from kato_fast.plan import (
+    DistributedSTM,
+    MetricsCache,
+    PatternBloomFilter,
+    PatternCache,
+    group_by_similarity,
+    optimized_batch_observe,
+    parallel_pattern_matching,
+)
+from kato_fast.redis_client import open_client
+from tests.servers.redis import MISSING, PROGRAM, RedisServer
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RedisServer]:
+    assert PROGRAM, MISSING
+    with RedisServer() as running:
+        yield running
+
+
+KINDS = ["ours", "sync", "sync-decoding", "async", "async-decoding"]
+
+
+@pytest.fixture(params=KINDS)
+def run(request, server):
+    """run(test): a coroutine function that gets the client."""
+    with redis_py.Redis.from_url(server.url) as admin:
+        admin.flushall()
+
+    async def with_client(test) -> None:
+        options = {"decode_responses": request.param.endswith("decoding")}
+        if request.param == "ours":
+            client = open_client(server.url)
+            await test(client)
+            client.close()
+        elif request.param.startswith("sync"):
+            with redis_py.Redis.from_url(server.url, **options) as client:
+                await test(client)
+        else:
+            async with redis_async.Redis.from_url(server.url, **options) as client:
+                await test(client)
+
+    return lambda test: asyncio.run(with_client(test))
+
+
+def test_stm(run) -> None:
+    async def test(client) -> None:
+        stm = DistributedSTM(client)
+        for i in range(15):
+            await stm.append_event("s", [str(i), "é"])
+        assert await stm.get_stm_window("s") == [[str(i), "é"] for i in range(5, 15)]
+        assert await stm.get_stm_window("s", count=2) == [["13", "é"], ["14", "é"]]
+        assert await stm.maintain_rolling_window("s", 3) == 12
+        assert await stm.get_stm_window("s", 100) == [[str(i), "é"] for i in range(12, 15)]
+        await asyncio.gather(*[stm.append_event("many", [str(i)]) for i in range(20)])
+        assert len(await stm.get_stm_window("many", 100)) == 20
+
+    run(test)
+
+
+def test_metrics(run) -> None:
+    async def test(client) -> None:
+        metrics = MetricsCache(client)
+        assert await metrics.get_cached_hamiltonian("h") is None
+        await metrics.cache_hamiltonian("h", 0.1 + 0.2)
+        assert await metrics.get_cached_hamiltonian("h") == 0.1 + 0.2
+        assert await metrics.get_symbol_frequencies() == {}
+        await metrics.update_symbol_frequencies_incremental(["a", "b", "a", "é"])
+        await metrics.update_symbol_frequencies_incremental(["a"])
+        await metrics.update_symbol_frequencies_incremental([])
+        assert await metrics.get_symbol_frequencies() == {"a": 3, "b": 1, "é": 1}
+
+    run(test)
+
+
+def test_patterns(run) -> None:
+    async def test(client) -> None:
+        with KnowledgeBase() as kb:
+            kb.learn([["a"], ["b"]])
+            kb.learn([["a"], ["c"]])
+            kb.learn([["a"], ["c"]])
+            cache = PatternCache(client, kb)
+            top = await cache.get_top_patterns("session", limit=1)
+            assert [pattern["frequency"] for pattern in top] == [2]
+            assert await cache.get_symbol_probabilities() == {"a": 0.5, "b": 1 / 6, "c": 2 / 6}
+            kb.learn([["a"], ["b"]])
+            assert (await PatternCache(client, kb).get_symbol_probabilities())["b"] == 1 / 6
+            await cache.invalidate()
+            assert (await cache.get_symbol_probabilities())["b"] == 2 / 8
+            assert len(await cache.get_top_patterns("session")) == 2
+            assert cache.stats()["computed"] == 4
+
+    run(test)
+
+
+def test_own_loaders_may_be_async(run) -> None:
+    class Own(PatternCache):
+        async def _load_top_patterns(self, limit: int) -> list:
+            await asyncio.sleep(0)
+            return [{"name": "p", "limit": limit}]
+
+    async def test(client) -> None:
+        assert await Own(client).get_top_patterns("s", 5) == [{"name": "p", "limit": 5}]
+        with pytest.raises(ValueError, match="PatternCache needs knowledge="):
+            await Own(client).get_symbol_probabilities()
+
+    run(test)
+
+
+@pytest.mark.parametrize("kind", [PatternCache, MetricsCache, DistributedSTM])
+def test_what_is_no_client_is_refused(kind) -> None:
+    with pytest.raises(TypeError, match="redis must be a client of Redis, not str"):
+        kind("redis://127.0.0.1")
+
+
+def some_patterns(rng: random.Random) -> list[dict]:
+    return [
+        {"id": i, "symbols": [rng.choice("abcdef") for _ in range(rng.randint(2, 8))], "frequency": rng.randint(1, 5)}
+        for i in range(200)
+    ]
+
+
+def test_prescreening_loses_no_match(rng) -> None:
+    bloom, patterns = PatternBloomFilter(), some_patterns(rng)
+    for pattern in patterns:
+        bloom.add_pattern(pattern["symbols"])
+    assert bloom.pattern_count == 200
+    for _ in range(30):
+        state = [rng.choice("abcdefghij") for _ in range(rng.randint(1, 6))]
+        for threshold in (0.0, 0.1, 0.5, 0.8):
+            kept = asyncio.run(bloom.prescreen_patterns(patterns, state, threshold))
+            reach = [p for p in patterns if ratio(p["symbols"], state) >= threshold]
+            assert [p["id"] for p in reach if p not in kept] == []
+        if any(set(state) & set(p["symbols"]) for p in patterns):
+            assert bloom.might_match(state)
+    assert not PatternBloomFilter().might_match(["a"])
+    dropped = asyncio.run(bloom.prescreen_patterns(patterns, ["x", "y"]))
+    assert dropped == []
+
+
+def test_parallel_matching_is_the_engine(rng) -> None:
+    patterns = [{**p, "pattern_data": [[s] for s in p["symbols"]]} for p in some_patterns(rng)]
+    state = ["a", "b", "c"]
+    found = asyncio.run(parallel_pattern_matching(patterns, state))
+    assert {tuple(p["symbols"]) for p in found} == {
+        tuple(p["symbols"]) for p in patterns if ratio(p["symbols"], state) > 0
+    }
+    for item in found:
+        assert item["similarity"] == ratio(item["symbols"], state)
+    potentials = [item["potential"] for item in found]
+    assert potentials == sorted(potentials, reverse=True)
+    assert asyncio.run(parallel_pattern_matching([], state)) == []
+
+
+def test_groups() -> None:
+    one, two, three = {"strings": ["b", "a"]}, {"strings": ["a", "b"], "emotives": {"j": 1.0}}, {"strings": ["a|b"]}
+    four = {"strings": ["a", "b"], "vectors": [[1.0]]}
+    assert group_by_similarity([one, three, two, four]) == [[one, two], [three], [four]]
+
+
+def test_batches_come_in_their_own_order() -> None:
+    with KnowledgeBase() as kb:
+        kb.learn([["a"], ["b"], ["c"]])
+        kb.learn([["x"], ["y"]])
+        observations = [{"strings": s} for s in (["b"], ["y"], ["b"], [], ["zz"])]
+        results = asyncio.run(optimized_batch_observe(observations, kb, stm=[["a"]]))
+        assert [result["strings"] for result in results] == [["b"], ["y"], ["b"], [], ["zz"]]
+        for result in results:
+            expected = kb.predict([["a"], result["strings"]]).to_list() if result["strings"] else []
+            assert result["predictions"] == expected
+        assert results[0]["predictions"]
+    with pytest.raises(ValueError, match="needs knowledge="):
+        asyncio.run(optimized_batch_observe([]))
