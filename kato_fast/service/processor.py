@@ -69,6 +69,7 @@ class Processor:
         self.user_id = user_id
         self.kb = kb
         self.lock = asyncio.Lock()
+        self.requests = 0  # that are working with it or are about to
         self.created = self.used = time.time()
         self.genes = {**genes, "recall_threshold": float(genes["recall_threshold"])}
         self._settings = settings
@@ -100,6 +101,10 @@ class Processor:
             value = config.get(gene)
             if value is not None:
                 self.genes[gene] = value
+
+    def let_go(self, _: object) -> None:
+        """A request that held it has ended."""
+        self.requests -= 1
 
     # between processes
 

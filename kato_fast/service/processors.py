@@ -37,8 +37,9 @@ class Processors:
         name = self._ids.get(session.user_id) or self._name(session.user_id)
         processor = self._open.get(name)
         if processor is None:
-            return await self._make(name, session)
+            return _held(await self._make(name, session))
         processor.used = time.time()
+        _held(processor)
         self._open.move_to_end(name)
         if session.config:
             processor.apply(session.config)
@@ -67,7 +68,7 @@ class Processors:
     def sweep(self) -> None:
         """Evict processors idle for longer than SESSION_TTL."""
         old = time.time() - self._settings.session_ttl
-        for processor in [p for p in self._open.values() if p.used < old and not p.lock.locked()]:
+        for processor in [p for p in self._open.values() if p.used < old and not p.requests]:
             self._evict(processor)
 
     def stats(self) -> dict:
@@ -119,8 +120,10 @@ class Processors:
             kb = await asyncio.get_running_loop().run_in_executor(None, self._knowledge, name, persistence)
         genes = {key: gene(config, key, settings) for key in RUNNING_GENES}
         processor = self._open[name] = Processor(name, session.user_id, kb, genes, settings)
+        processor.requests += 1  # until those who waited for it have it
+        asyncio.get_running_loop().create_task(_wait_for_waiters()).add_done_callback(processor.let_go)
         while len(self._open) > settings.max_processors:
-            idle = next((p for p in self._open.values() if p is not processor and not p.lock.locked()), None)
+            idle = next((p for p in self._open.values() if p is not processor and not p.requests), None)
             if idle is None:
                 break
             self._evict(idle)
@@ -143,6 +146,21 @@ class Processors:
             asyncio.get_running_loop().run_in_executor(None, processor.kb.close)
         elif len(processor.kb):
             self._kept[processor.id] = processor.kb
+
+
+async def _wait_for_waiters() -> None:
+    """As many rounds of the loop as it takes to wake who waits for a future behind a shield, and one more."""
+    for _ in range(4):
+        await asyncio.sleep(0)
+
+
+def _held(processor: Processor) -> Processor:
+    """It stays in memory until the request that asked for it has ended."""
+    task = asyncio.current_task()
+    if task is not None:
+        processor.requests += 1
+        task.add_done_callback(processor.let_go)
+    return processor
 
 
 def gene(config: dict, name: str, settings: Settings):

@@ -11,11 +11,11 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timezone
-from typing import Any, Optional
+from typing import Any, Optional, TypeVar
 
 from kato_fast.memory import MAX_EVENTS
 from kato_fast.redis_client import Client, RedisError, ResponseError
@@ -31,6 +31,8 @@ PATIENCE = 5.0
 WRITE_AGAIN = 1.0
 #: Seconds that a processor's state outlives its last turn.
 STATE_TTL = 7 * 86_400
+
+Answer = TypeVar("Answer")
 
 _LOOK = """
 local function last(key)
@@ -209,10 +211,10 @@ class RedisDesk(SharedDesk):
     # looking
 
     async def _look(self, session_id: str, known: tuple[int, int]) -> Optional[Row]:
-        return _row(await self._ask(FIND, session_id, *known))
+        return _understood(_row, await self._ask(FIND, session_id, *known))
 
     async def _look_user(self, user_id: str, guess: str, known: tuple[int, int]) -> Optional[Row]:
-        return _row(await self._ask(OF_USER, user_id, guess, *known))
+        return _understood(_row, await self._ask(OF_USER, user_id, guess, *known))
 
     async def _create(self, row: Row, guess: str, known: tuple[int, int]) -> Optional[Row]:
         now = int(time.time() * 1000)
@@ -222,11 +224,10 @@ class RedisDesk(SharedDesk):
         reply = await self._ask(CREATE, *args)
         if reply == 0:
             raise TooManySessions
-        return _row(reply)
+        return _understood(_row, reply)
 
     async def _peek(self, processor_id: str, version: str) -> tuple[str, Optional[tuple[bytes, bytes, bytes]]]:
-        now, parts = await self._ask(PEEK, processor_id, version)
-        return now.decode(), tuple(parts) if parts else None  # type: ignore[return-value]
+        return _understood(_state, await self._ask(PEEK, processor_id, version))
 
     # turns
 
@@ -246,8 +247,7 @@ class RedisDesk(SharedDesk):
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, 0.02)
         self._keep(token, processor_id)
-        now, parts, row = reply
-        return Begun(now.decode(), tuple(parts) if parts else None, _row(row))  # type: ignore[arg-type]
+        return _understood(_begun, reply)
 
     def _keep(self, token: str, processor_id: str) -> None:
         """Prolong the lock while the turn lasts; most end before it is due."""
@@ -284,9 +284,10 @@ class RedisDesk(SharedDesk):
                     await asyncio.sleep(0.02)
         finally:
             self._let_go(written.token)
-        if reply[0] != 1:
+        done = _understood(lambda said: [int(number) for number in said], reply)
+        if done[0] != 1:
             raise Unavailable("This request took so long that another one went first")
-        return reply[1], reply[2]
+        return done[1], done[2]
 
     async def _release(self, token: str, processor_id: str) -> None:
         self._let_go(token)
@@ -308,7 +309,8 @@ class RedisDesk(SharedDesk):
         command = ["ZCOUNT", f"{self._prefix}sessions", int(time.time() * 1000), "+inf"]
         loop = asyncio.get_running_loop()
         with suppress(RedisError):
-            self._seen = await loop.run_in_executor(self._pool, lambda: self._client.command(*command, timeout=0.5))
+            found = await loop.run_in_executor(self._pool, lambda: self._client.command(*command, timeout=0.5))
+            self._seen = found if isinstance(found, int) else self._seen
         return self._seen
 
     async def count(self) -> int:
@@ -330,6 +332,27 @@ class RedisDesk(SharedDesk):
             handle.cancel()
         self._pool.shutdown(wait=True)
         self._client.close()
+
+
+def _understood(read: Callable[[Any], Answer], reply: Any) -> Answer:
+    """What the reply says; a server that says something else is as good as none."""
+    try:
+        return read(reply)
+    except (TypeError, ValueError, IndexError, KeyError, AttributeError, RecursionError) as error:
+        raise Unavailable(f"Redis answers what makes no sense: {type(error).__name__}: {error}") from error
+
+
+def _state(reply: Any) -> tuple[str, Optional[tuple[bytes, bytes, bytes]]]:
+    version, parts = reply
+    if parts:
+        state, predictions, potentials = parts
+        return version.decode(), (state, predictions, potentials)
+    return version.decode(), None
+
+
+def _begun(reply: Any) -> Begun:
+    version, parts, row = reply
+    return Begun(*_state((version, parts)), _row(row))
 
 
 def _row(reply: Any) -> Optional[Row]:
