@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 /* Milliseconds, and connections; each where the address names none. */
-#define KF_MONGO_SELECTION_MS 3000
+#define KF_MONGO_SELECTION_MS 2000
 #define KF_MONGO_CONNECT_MS 2000
 #define KF_MONGO_SOCKET_MS 60000
 #define KF_MONGO_WAIT_MS 2000

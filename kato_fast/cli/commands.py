@@ -13,6 +13,7 @@ from kato_fast.cli import (
     serve,
     snapshot,
     status,
+    verify_store,
 )
 
 ABOUT = "KATO's answers, digit for digit, from an engine in C.\n\nExample:\n\n    kato-fast serve --demo"
@@ -25,6 +26,7 @@ COMMANDS = (
     ("run", run.HELP, run.run),
     ("doctor", doctor.HELP, doctor.doctor),
     ("status", status.HELP, status.status),
+    ("verify-store", verify_store.HELP, verify_store.verify_store),
     ("flags", flags.HELP, flags.flags),
     ("kill", kill.HELP, kill.kill),
     ("explain", explain.HELP, explain.explain),

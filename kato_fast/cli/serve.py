@@ -43,6 +43,10 @@ def serve(
         Optional[str],
         Option(metavar="URI", help="Redis of sessions and short-term memories, with the flag stream_memory."),
     ] = None,
+    mongo: Annotated[
+        Optional[str],
+        Option(metavar="URI", help="MongoDB of the knowledge, a database for each user, as KATO's."),
+    ] = None,
     workers: Annotated[
         Optional[int], Option(metavar="N", help="Processes that serve; 1 by default, more need --data.")
     ] = None,
@@ -51,7 +55,7 @@ def serve(
     _check_extra()
     from kato_fast import service
 
-    settings = _settings(data, demo, host, port, profile, implementation, redis=redis, workers=workers)
+    settings = _settings(data, demo, host, port, profile, implementation, redis=redis, mongo=mongo, workers=workers)
     if demo and not _learn_demo(settings):
         return INTERRUPTED
     _announce(settings, demo, as_json)
@@ -73,6 +77,9 @@ def _settings(data, demo, host, port, profile, implementation, **more) -> "Setti
     given = {"host": host, "port": port, "profile": profile, "implementation": implementation, **more}
     given["data_dir"] = None if data is None else str(data)
     settings = Settings.from_env(**given)
+    if demo and settings.mongo is not None:
+        raise Problem("--demo learns into a folder: it goes without --mongo and KATO_FAST_MONGO_URI")
+    _check_mongo(settings.mongo)
     if demo and settings.data_dir is None:
         given["data_dir"] = DEMO_FOLDER
     given["port"] = _free_port(_checked_host(settings.host), settings.port)
@@ -80,6 +87,17 @@ def _settings(data, demo, host, port, profile, implementation, **more) -> "Setti
     if settings.data_dir is not None:
         Path(settings.data_dir).mkdir(parents=True, exist_ok=True)
     return settings
+
+
+def _check_mongo(address: Optional[str]) -> None:
+    """An address that cannot be right stops the start; a server that is away does not."""
+    from kato_fast.stores.mongo_driver import open_database
+
+    if address is not None:
+        try:
+            open_database(address, "kato").close()
+        except (ValueError, ImportError) as error:
+            raise Problem(f"--mongo: {error}") from None
 
 
 def _checked_host(host: str) -> str:
@@ -145,5 +163,7 @@ def _announce(settings: "Settings", demo: bool, as_json: bool) -> None:
         print_json("serve", url=address, data=settings.data_dir, demo=demo, examples=curls)
         return
     kept = f"knowledge in {settings.data_dir}/" if settings.data_dir else "nothing is kept: no --data"
+    if settings.mongo is not None:
+        kept = "knowledge in MongoDB"
     print(f"kato-fast serves on {address} (API: {address}/docs; {kept}; Ctrl-C ends it)")
     print("Try:", *curls, sep="\n  ", flush=True)

@@ -20,6 +20,7 @@ from kato_fast.service.settings import Settings
 from kato_fast.service.shared import Unavailable
 from kato_fast.service.state import Service
 from kato_fast.service.vectors import NumpyMissing
+from kato_fast.stores.mongo_driver import Unreachable
 
 log = logging.getLogger("kato_fast.service")
 
@@ -54,6 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(NumpyMissing, _numpy_missing)
     app.add_exception_handler(sqlite3.Error, _store_failed)
+    app.add_exception_handler(Unreachable, _store_away)
     app.add_exception_handler(Unavailable, unavailable)
     return app
 
@@ -64,6 +66,11 @@ async def _gone(request: Request, error: Exception) -> Response:
 
 async def _numpy_missing(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": str(error)}, 501)
+
+
+async def _store_away(request: Request, error: Exception) -> JSONResponse:
+    log.warning("%s %s: %s", request.method, request.url.path, error)
+    return JSONResponse({"detail": str(error)}, 503, headers={"Retry-After": "1"})
 
 
 async def _store_failed(request: Request, error: Exception) -> JSONResponse:

@@ -18,6 +18,7 @@ from kato_fast.emotives import EmotivesConflict, average
 from kato_fast.service.errors import HostError, learning_error, observation_error, vector_error
 from kato_fast.service.vectors import vector_symbol
 from kato_fast.stores import SYMBOL_ORDER
+from kato_fast.stores.mongo_driver import Unreachable
 
 if TYPE_CHECKING:
     from kato_fast import KnowledgeBase
@@ -200,6 +201,8 @@ class Processor:
         try:
             predictions = await self._predict(stm)
             learned, stm = await self._learn_when_full(stm)
+        except Unreachable:
+            raise
         except (HostError, OSError) as error:
             raise self._failed(str(error), observation) from None
         self.stm = stm
@@ -264,6 +267,8 @@ class Processor:
         if sum(map(len, stm)) > 1:
             try:
                 name = await asyncio.get_running_loop().run_in_executor(None, self._learn_once, stm, self.emotives)
+            except Unreachable:  # the answer is 503, and the client may try again
+                raise
             except Exception as error:  # KATO wraps whatever its knowledge base raises
                 if not isinstance(error, EmotivesConflict):
                     log.exception("processor %s could not learn", self.id)

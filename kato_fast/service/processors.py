@@ -8,13 +8,14 @@ import os
 import time
 from collections import OrderedDict
 from datetime import datetime, timezone
-from typing import Optional
+from typing import Optional, Union
 
 from kato_fast import KnowledgeBase
 from kato_fast.service.naming import knowledge_path, processor_id
 from kato_fast.service.processor import Processor
 from kato_fast.service.sessions import Session
 from kato_fast.service.settings import Settings
+from kato_fast.stores import Store
 
 log = logging.getLogger("kato_fast.service")
 
@@ -131,18 +132,26 @@ class Processors:
 
     def _knowledge(self, name: str, persistence: float) -> KnowledgeBase:
         settings = self._settings
-        path = None if settings.data_dir is None else knowledge_path(settings.data_dir, name)
         return KnowledgeBase(
-            path,
+            self._store(name),
             profile=settings.profile,
             persistence=min(100, max(1, int(persistence))),
             implementation=settings.implementation,
         )
 
+    def _store(self, name: str) -> Union[None, str, Store]:
+        """Where the processor's patterns last: in MongoDB, the database that KATO gives it."""
+        if self._settings.mongo is not None:
+            from kato_fast.stores.mongo import MongoStore
+
+            return MongoStore(self._settings.mongo, name)
+        data_dir = self._settings.data_dir
+        return None if data_dir is None else knowledge_path(data_dir, name)
+
     def _evict(self, processor: Processor) -> None:
         del self._open[processor.id]
         log.info("processor %s leaves memory", processor.id)
-        if self._settings.data_dir is not None:
+        if self._settings.data_dir is not None or self._settings.mongo is not None:
             asyncio.get_running_loop().run_in_executor(None, processor.kb.close)
         elif len(processor.kb):
             self._kept[processor.id] = processor.kb

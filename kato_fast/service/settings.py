@@ -106,8 +106,8 @@ class Text:
         return isinstance(value, str) and 0 < len(value) <= self.most and value.isprintable()
 
 
-def _setting(default, variable: str, rule, doc: str):
-    return field(default=default, metadata={"variable": variable, "rule": rule, "doc": doc})
+def _setting(default, variable: str, rule, doc: str, secret: bool = False):
+    return field(default=default, repr=not secret, metadata={"variable": variable, "rule": rule, "doc": doc})
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,19 @@ class Settings:
     data_dir: Optional[str] = _setting(
         None, "KATO_FAST_DATA_DIR", Text(4096, optional=True), "folder of the knowledge and sessions; none: in memory"
     )
+    mongo: Optional[str] = _setting(
+        None,
+        "KATO_FAST_MONGO_URI",
+        Text(4096, optional=True),
+        "MongoDB of the knowledge, a database for each processor; none: the folder",
+        secret=True,
+    )
     redis: Optional[str] = _setting(
-        None, "KATO_FAST_REDIS_URL", Text(1024, optional=True), "Redis of sessions and short-term memories; none: local"
+        None,
+        "KATO_FAST_REDIS_URL",
+        Text(1024, optional=True),
+        "Redis of sessions and short-term memories; none: local",
+        secret=True,
     )
     redis_pool: int = _setting(50, "KATO_FAST_REDIS_POOL", Whole(1, 1000), "connections to Redis of each worker")
     workers: int = _setting(1, "KATO_FAST_WORKERS", Whole(1, 64), "processes that serve; above 1: needs a folder")

@@ -180,7 +180,7 @@ class PymongoDatabase:
     def _current(self) -> Any:
         """This process's client; a parent's is left alone."""
         if self._process != os.getpid():
-            bounds = {"serverSelectionTimeoutMS": 3000, "connectTimeoutMS": 2000, "socketTimeoutMS": 60000}
+            bounds = {"serverSelectionTimeoutMS": 2000, "connectTimeoutMS": 2000, "socketTimeoutMS": 60000}
             bounds.update(waitQueueTimeoutMS=2000, maxPoolSize=50, appname="kato_fast")
             given = {key.lower() for key in self._options}
             missing = {key: value for key, value in bounds.items() if key.lower() not in given}

@@ -238,12 +238,13 @@ class SqliteStore:
 
     # checking
 
-    def verify(self) -> list[str]:
+    def verify(self, repair: bool = False) -> list[str]:
         """Every difference between the counters and a recount of the patterns, as text; none where all is well.
 
         Also SQLite's own check of the file, the length of each pattern, and its name as this Python computes it.
+        repair: counters that differ are set to the recount, in the same transaction; nothing else is touched.
         """
-        with self._transaction("BEGIN"):
+        with self._transaction("BEGIN IMMEDIATE" if repair else "BEGIN"):
             problems = [text for (text,) in self._db.execute("PRAGMA integrity_check") if text != "ok"]
             counters = Counters()
             for row in self._db.execute("SELECT name, frequency, length, events FROM patterns"):
@@ -251,7 +252,16 @@ class SqliteStore:
             symbols = self._db.execute("SELECT name, frequency, pattern_member_frequency FROM symbols")
             problems += _differences("symbol ", {name: tuple(row) for name, *row in symbols}, counters.symbols())
             problems += _differences("", dict(self._db.execute("SELECT name, value FROM totals")), counters.totals())
+            if repair and problems:
+                self._set_counters(counters)
         return problems
+
+    def _set_counters(self, counters: Counters) -> None:
+        self._db.execute("DELETE FROM symbols")
+        rows = ((name, *counts) for name, counts in counters.symbols().items())
+        self._db.executemany("INSERT INTO symbols VALUES (?, ?, ?)", rows)
+        totals = [(value, name) for name, value in counters.totals().items()]
+        self._db.executemany("UPDATE totals SET value = ? WHERE name = ?", totals)
 
     def _recount(self, counters: Counters, name: bytes, frequency: int, length: int, text: str) -> list[str]:
         from kato_fast.native import load

@@ -34,6 +34,7 @@ COMMANDS = (
     "snapshot",
     "doctor",
     "status",
+    "verify-store",
     "flags",
     "kill",
     "explain",

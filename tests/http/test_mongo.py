@@ -1,0 +1,102 @@
+"""The service on MongoDB: databases as KATO names them, and a server that is away, at the start or later."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pymongo
+import pytest
+
+from tests.http.conftest import Server
+from tests.servers.mongo import MongoServer
+
+USER = {"x-user-id": "an-na"}
+BOUNDS = "?serverSelectionTimeoutMS=300&connectTimeoutMS=300"
+
+
+@pytest.fixture
+def mongo() -> Iterator[MongoServer]:
+    with MongoServer() as running:
+        yield running
+
+
+def started(tmp_path: Path, address: str, name: str = "service.log") -> Server:
+    return Server(tmp_path / name, "c", None, KATO_FAST_MONGO_URI=address)
+
+
+def post(server: Server, path: str, body: Any = None) -> httpx.Response:
+    return httpx.post(server.url + path, json=body, headers=USER, timeout=30)
+
+
+def learn(server: Server, *symbols: str) -> httpx.Response:
+    for symbol in symbols:
+        observed = post(server, "/observe", {"strings": [symbol]})
+        if observed.status_code != 200:
+            return observed
+    return post(server, "/learn")
+
+
+def test_each_user_has_katos_database(tmp_path: Path, mongo: MongoServer) -> None:
+    server = started(tmp_path, mongo.url)
+    try:
+        assert learn(server, "a", "b", "c").json()["pattern_name"].startswith("PTRN|")
+        with pymongo.MongoClient(mongo.url) as client:
+            assert client.an_na_kato.patterns_kb.find_one({}, {"_id": 0}) == {
+                "name": "b98534b32c1d7489d4ce1a48724aa65aeecbdba9",
+                "frequency": 1,
+                "length": 3,
+                "pattern_data": [["a"], ["b"], ["c"]],
+                "emotives": {},
+            }
+        post(server, "/observe", {"strings": ["a"]})
+        found = post(server, "/observe", {"strings": ["b"]})
+        assert found.status_code == 200
+        predictions = httpx.get(server.url + "/predictions", headers=USER).json()["predictions"]
+        assert predictions[0]["future"] == [["c"]]
+    finally:
+        server.stop()
+    assert mongo.url not in (tmp_path / "service.log").read_text()
+
+
+def test_away_at_the_start_and_back_later(tmp_path: Path) -> None:
+    mongo = MongoServer().start()
+    address = f"{mongo.url}/{BOUNDS}"
+    mongo.stop()
+    server = started(tmp_path, address)
+    try:
+        assert httpx.get(server.url + "/health").status_code == 200
+        away = post(server, "/observe", {"strings": ["a"]})
+        assert away.status_code == 503 and "does not answer" in away.json()["detail"]
+        mongo.start()
+        deadline = time.monotonic() + 5
+        while (last := learn(server, "a", "b")).status_code == 503:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert last.status_code == 200
+    finally:
+        server.stop()
+        mongo.stop()
+
+
+def test_away_for_a_while(tmp_path: Path, mongo: MongoServer) -> None:
+    """What is known is predicted from; a learn is refused in words and bounds, and not half done."""
+    server = started(tmp_path, mongo.url + "/" + BOUNDS)
+    try:
+        assert learn(server, "a", "b", "c").status_code == 200
+        mongo.stop()
+        time.sleep(0.1)
+        observed = [post(server, "/observe", {"strings": [symbol]}).status_code for symbol in ("a", "b")]
+        assert observed == [200, 200]
+        predictions = httpx.get(server.url + "/predictions", headers=USER).json()["predictions"]
+        assert predictions[0]["future"] == [["c"]]
+        start = time.monotonic()
+        refused = post(server, "/learn")
+        assert refused.status_code == 503 and "does not answer" in refused.json()["detail"]
+        assert time.monotonic() - start < 10
+        assert "127.0.0.1" in refused.json()["detail"]
+    finally:
+        server.stop()

@@ -1,0 +1,74 @@
+"""``kato-fast verify-store`` and ``explain-queries``, on files and on the stand-in for MongoDB."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pymongo
+import pytest
+
+pytest.importorskip("typer", reason="the command line needs the extra: kato_fast[cli]")
+
+from kato_fast import KnowledgeBase  # noqa: E402
+from tests.servers.mongo import MongoServer  # noqa: E402
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[MongoServer]:
+    with MongoServer() as running:
+        yield running
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "kato_fast", *map(str, arguments)]
+    return subprocess.run(command, env={**os.environ}, cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+
+def learn(store: object) -> None:
+    with KnowledgeBase(store) as kb:
+        kb.learn([["a", "b"], ["a"]])
+        kb.learn([["c", "d"]], [{"mood": 1}])
+
+
+def test_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "kb.sqlite3"
+    learn(file)
+    assert run("verify-store", file).returncode == 0
+    with sqlite3.connect(file) as db:
+        db.execute("UPDATE symbols SET frequency = frequency + 3 WHERE name = 'a'")
+        db.execute("UPDATE totals SET value = 9 WHERE name = 'total_pattern_frequencies'")
+        db.execute("DELETE FROM symbols WHERE name = 'd'")
+    db.close()
+    done = run("verify-store", file)
+    assert done.returncode == 1 and "symbol 'a': stored (5, 1), counted (2, 1)" in done.stdout
+    found = json.loads(run("verify-store", file, "--repair", "--json").stdout)
+    assert (found["found"], found["left"]) == (3, 0)
+    assert run("verify-store", file).returncode == 0
+    with KnowledgeBase(file) as kb:
+        assert kb.symbols()["d"] == {"frequency": 1, "pattern_member_frequency": 1}
+
+
+def test_mongodb(server: MongoServer) -> None:
+    address = f"{server.url}/verify"
+    learn(address)
+    assert run("verify-store", address).returncode == 0
+    with pymongo.MongoClient(server.url) as client:
+        client.verify.symbols_kb.update_one({"name": "a"}, {"$inc": {"frequency": 3}})
+    assert run("verify-store", address).returncode == 1
+    assert run("verify-store", address, "--repair").returncode == 0
+    assert run("verify-store", address).returncode == 0
+
+
+def test_what_is_not_there(tmp_path: Path) -> None:
+    done = run("verify-store", tmp_path / "none.sqlite3")
+    assert done.returncode == 2 and "no file" in done.stderr
+    away = run("verify-store", "mongodb://user:sesame@127.0.0.1:1/x?serverSelectionTimeoutMS=100")
+    assert away.returncode == 3 and "sesame" not in away.stderr + away.stdout
