@@ -5,6 +5,7 @@ from __future__ import annotations
 from kato_fast.cli import (
     doctor,
     explain,
+    explain_queries,
     flags,
     kill,
     learn,
@@ -27,6 +28,7 @@ COMMANDS = (
     ("doctor", doctor.HELP, doctor.doctor),
     ("status", status.HELP, status.status),
     ("verify-store", verify_store.HELP, verify_store.verify_store),
+    ("explain-queries", explain_queries.HELP, explain_queries.explain_queries),
     ("flags", flags.HELP, flags.flags),
     ("kill", kill.HELP, kill.kill),
     ("explain", explain.HELP, explain.explain),

@@ -72,3 +72,25 @@ def test_what_is_not_there(tmp_path: Path) -> None:
     assert done.returncode == 2 and "no file" in done.stderr
     away = run("verify-store", "mongodb://user:sesame@127.0.0.1:1/x?serverSelectionTimeoutMS=100")
     assert away.returncode == 3 and "sesame" not in away.stderr + away.stdout
+
+
+def test_indexes_are_made_once(server: MongoServer) -> None:
+    address = f"{server.url}/indexes"
+    learn(address)
+    before = run("explain-queries", address, "--json")
+    assert before.returncode == 1 and len(json.loads(before.stdout)["missing"]) == 3
+    made = json.loads(run("explain-queries", address, "--make", "--json").stdout)
+    assert made["missing"] == [] and set(made["made"].values()) == {"made"}
+    assert made["indexes"]["patterns_kb.kato_fast_symbols_frequency"] == {"pattern_data": 1, "frequency": -1}
+    assert made["indexes"]["patterns_kb.kato_fast_name_hashed"] == {"name": "hashed"}
+    again = run("explain-queries", address, "--make")
+    assert again.returncode == 0 and "there" in again.stdout
+    assert "symbols_kb.kato_fast_name_frequency: name 1, frequency -1" in again.stdout
+
+
+def test_a_servers_plan_is_shown_by_its_stages() -> None:
+    from kato_fast.stores.mongo_indexes import stages
+
+    plan = {"stage": "FETCH", "inputStage": {"stage": "IXSCAN", "indexName": "name_1"}}
+    assert stages(plan) == stages({"queryPlan": plan}) == ["FETCH", "IXSCAN name_1"]
+    assert stages({}) == []

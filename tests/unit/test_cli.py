@@ -35,6 +35,7 @@ COMMANDS = (
     "doctor",
     "status",
     "verify-store",
+    "explain-queries",
     "flags",
     "kill",
     "explain",
@@ -135,7 +136,8 @@ class TestAll:
         without = environment(PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
         for name in ("typer", "rich"):
             (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError('no {name}', name='{name}')")
-        assert all(f"\n    {command} " in run_program(env=without).stdout for command in COMMANDS)
+        listed = run_program(env=without).stdout
+        assert all(re.search(f"\n    {command}[ \n]", listed) for command in COMMANDS)
         assert answer(run_program("doctor", "--json", env=without), "doctor")["checks"]
         asked = ("predict", "--data", data, "One", "two")
         with_typer = answer(run(*asked, "--json"), "predict")
