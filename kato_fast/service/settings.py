@@ -182,6 +182,12 @@ class Settings:
     max_sessions: int = _setting(
         100_000, "KATO_FAST_MAX_SESSIONS", Whole(1, 10_000_000), "unexpired sessions; above: 503"
     )
+    metrics_dir: Optional[str] = _setting(
+        None,
+        "KATO_FAST_METRICS_DIR",
+        Text(4096, optional=True),
+        "folder in which services add up their figures; none: the workers of one service alone",
+    )
     history: int = _setting(
         100_000, "KATO_FAST_HISTORY", Whole(60, 2_000_000), "samples, one a second, that the page can look back on"
     )

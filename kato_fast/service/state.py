@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import logging
+import os
 import time
 from typing import Optional
 
@@ -16,6 +17,7 @@ from starlette.responses import Response
 from kato_fast import flags, native
 from kato_fast.service.body import unprocessable
 from kato_fast.service.desk import Desk, OneProcess
+from kato_fast.service.monitor.exchange import Exchange
 from kato_fast.service.monitor.requests import Requests
 from kato_fast.service.monitor.watch import Watch
 from kato_fast.service.naming import sessions_path
@@ -57,6 +59,7 @@ class Service:
         self.started = time.time()
         self.implementation = "c" if native.load(settings.implementation).__name__.endswith("_core") else "python"
         self.requests = Requests()
+        self.exchange = Exchange(self._metrics_dir())
         self.watch = Watch(self)
         self._sweeper: Optional[asyncio.Task] = None
 
@@ -68,7 +71,14 @@ class Service:
         self.desk = self._desk()
         self.processors = Processors(self.settings)
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
+        self.exchange.open()
         self.watch.start()
+
+    def _metrics_dir(self) -> Optional[str]:
+        settings = self.settings
+        if settings.metrics_dir is not None or settings.workers == 1:
+            return settings.metrics_dir
+        return os.path.join(settings.data_dir, "metrics")
 
     def _desk(self) -> Desk:
         settings = self.settings

@@ -24,6 +24,7 @@ class Requests:
     def __init__(self) -> None:
         self.calls = 0
         self.errors = 0  # answered with 400 and above, as KATO counts
+        self.server_errors = 0
         self.seconds = 0.0
         self.under_way = 0
         self._endpoints: dict[int, tuple] = {}
@@ -36,6 +37,7 @@ class Requests:
         endpoint[1].record(seconds)
         if status >= 400:
             self.errors += 1
+            self.server_errors += status >= 500
             ERRORS.labels(endpoint[0], "server" if status >= 500 else "client").inc()
 
     def _endpoint(self, scope: Any) -> tuple:

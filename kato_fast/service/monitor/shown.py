@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
 from kato_fast import flags, native, observe
 from kato_fast._version import __version__
-from kato_fast.service.monitor import answers, flagged
+from kato_fast.service.monitor import answers, flagged, pools
 from kato_fast.service.monitor.asked import users
 from kato_fast.service.monitor.figures import by_label, sketches
 from kato_fast.service.monitor.watch import QUANTILES
@@ -28,7 +29,8 @@ _PREFIX = "latency/"
 
 async def everything(service: Service, start: float, end: float, points: int, quantile: str) -> dict:
     """All of it. start, end: epoch seconds. points: most points per curve. quantile: a key of QUANTILES."""
-    watch, snapshot = service.watch, observe.snapshot()
+    watch = service.watch
+    snapshot = await asyncio.to_thread(service.exchange.merged)
     fallbacks = flagged.fallbacks()
     flag_rows = flagged.rows(snapshot)
     killed = flags.killed()
@@ -45,8 +47,8 @@ async def everything(service: Service, start: float, end: float, points: int, qu
         "killed": flag_rows[0]["origin"] if killed else None,
         "differences": [],
         "fallbacks": fallbacks,
-        "alerts": [],
-        "pools": [],
+        "alerts": watch.alerts.rows(),
+        "pools": pools.rows(service),
         "users": users(service),
         "words": WORDS,
         "about": f"Engine {service.implementation} ({native.status()['reason']}), started {_ago(service.started)} ago.",

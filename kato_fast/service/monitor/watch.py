@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING, Optional
 
 from kato_fast import flags, observe
 from kato_fast._version import __version__
+from kato_fast.service.monitor.alerts import Alerts
+from kato_fast.service.monitor.figures import Figure, total
 from kato_fast.service.monitor.history import History
-from kato_fast.service.monitor.process import Processor, resident
+from kato_fast.service.monitor.process import Processor, disk_percent, machine_memory, network_bytes, resident
 
 if TYPE_CHECKING:
     from kato_fast.service.state import Service
@@ -29,6 +32,13 @@ WINDOW = 20
 #: Endpoints with a curve of their own. The paths of flags have one each.
 DRAWN = ("POST /observe", "POST /learn", "POST /sessions/{session_id}/observe", "GET /predictions")
 
+RESIDENT = observe.gauge("kato_fast_worker_resident_bytes", "Resident set of a worker.", ("worker",))
+CPU = observe.gauge("kato_fast_worker_cpu_seconds", "Processor time that a worker has used.", ("worker",))
+PATTERNS = observe.gauge("kato_fast_patterns", "Patterns in the memory of all workers.")
+ENGINE = observe.gauge("kato_fast_engine_bytes", "Bytes that the engines of all workers hold.")
+UNDER_WAY = observe.gauge("kato_fast_requests_under_way", "Requests that are being served.")
+LATE = observe.latency("kato_fast_event_loop_late_seconds", "By how much event loops are behind their time.")
+
 
 class Watch:
     """Samples one service. start() and stop() run on its event loop, and so does everything else."""
@@ -38,8 +48,11 @@ class Watch:
         self.history = History(service.settings.history)
         self.marks: deque = deque(maxlen=MARKS)
         self._processor = Processor()
-        self._before = (time.monotonic(), 0, 0)
+        self._before = (time.monotonic(), 0, 0, 0.0, 0)
+        self._fallbacks: Figure = 0
         self._task: Optional[asyncio.Task] = None
+        self.alerts = Alerts(service)
+        self.snapshot = observe.snapshot()  # of this process, at the last sample
 
     def start(self) -> None:
         """Begin to sample; a start is a deploy."""
@@ -70,6 +83,8 @@ class Watch:
             due = max(due, loop.time() - EVERY)  # after a long stop, not one sample per missed second
             try:
                 self.sample(late)
+                if self._service.exchange.folder is not None:
+                    await loop.run_in_executor(None, self._service.exchange.write)
             except Exception:
                 log.exception("a sample failed; the next one is in %g s", EVERY)
 
@@ -85,17 +100,49 @@ class Watch:
             "patterns": processors.patterns(),
             "late": late,
             **self._rates(),
+            **self._machine(),
         }
         values.update(latencies())
+        self.snapshot = observe.snapshot()
+        fallbacks = total(self.snapshot, "kato_fast_fallback_total")
+        values["fallbacks"], self._fallbacks = fallbacks - self._fallbacks, fallbacks
         self.history.add(time.time(), values)
+        self._set_gauges(values)
+        self.alerts.look()
+
+    def _set_gauges(self, values: dict) -> None:
+        """What has no other place, per worker; numbers of the machine are the machine's exporter's."""
+        worker = str(os.getpid())
+        RESIDENT.labels(worker).set(values["resident"] or 0)
+        CPU.labels(worker).set(time.process_time())
+        PATTERNS.labels().set(values["patterns"])
+        ENGINE.labels().set(values["engine"])
+        UNDER_WAY.labels().set(self._service.requests.under_way)
+        LATE.labels().record(max(0.0, values["late"]))
 
     def _rates(self) -> dict[str, float]:
-        """Requests and errors per second since the last sample."""
-        requests, (then, calls, errors) = self._service.requests, self._before
+        """Per second since the last sample; and the mean duration, if there was a request."""
+        requests, (then, calls, errors, spent, broken) = self._service.requests, self._before
         now = time.monotonic()
-        self._before = (now, requests.calls, requests.errors)
-        seconds = max(now - then, 1e-9)
-        return {"requests": (requests.calls - calls) / seconds, "errors": (requests.errors - errors) / seconds}
+        self._before = (now, requests.calls, requests.errors, requests.seconds, requests.server_errors)
+        seconds, made = max(now - then, 1e-9), requests.calls - calls
+        rates = {"requests": made / seconds, "errors": (requests.errors - errors) / seconds}
+        rates["server_errors"] = (requests.server_errors - broken) / seconds
+        rates["requests_total"], rates["errors_total"] = requests.calls, requests.errors
+        if made:
+            rates["duration"] = (requests.seconds - spent) / made
+        return rates
+
+    def _machine(self) -> dict:
+        """Of the machine, as KATO names and counts it."""
+        memory, network = machine_memory(), network_bytes()
+        return {
+            "memory_percent": None if memory is None else 100 * (1 - memory[0] / memory[1]),
+            "disk_percent": disk_percent(self._service.settings.data_dir or "."),
+            "sent": None if network is None else network[0],
+            "received": None if network is None else network[1],
+            "load": os.getloadavg()[0],
+        }
 
 
 def latencies() -> Iterator[tuple[str, Optional[float]]]:

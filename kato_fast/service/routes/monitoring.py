@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import time
 from datetime import datetime, timezone
+from typing import Annotated
 
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, HTTPException, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kato_fast.service.body import unprocessable
+from kato_fast.service.monitor import kato, pools
+from kato_fast.service.monitor.process import machine_memory
 from kato_fast.service.routes import answers
-from kato_fast.service.state import dumps, reply, service_of
+from kato_fast.service.state import Service, dumps, reply, service_of
+
+#: More than a year is more than any history.
+Minutes = Annotated[int, Query(ge=1, le=1_000_000)]
 
 router = APIRouter(tags=["monitoring"])
 VERSION = "1.0.0"
@@ -18,17 +27,19 @@ VERSION = "1.0.0"
 
 @router.get("/health")
 async def health(request: Request) -> Response:
-    """Whether the service works. It samples nothing yet, so there are no issues to report."""
+    """Whether the service works, by KATO's thresholds on the last sample."""
     service = service_of(request)
+    history = service.watch.history
+    status, issues = kato.issues(history)
     return reply(
         dumps(
             {
-                "status": "healthy",
+                "status": status,
                 "processor_status": "healthy",
                 "service_name": service.settings.service_name,
                 "uptime_seconds": time.time() - service.started,
-                "issues": [],
-                "metrics_collected": 0,
+                "issues": issues,
+                "metrics_collected": len(kato.NAMES) if len(history) else len(kato.NAMES) - 3,
                 "last_collection": service.started,
                 "active_sessions": await service.desk.count(),
                 "timestamp": _now(),
@@ -55,10 +66,97 @@ async def status(request: Request) -> Response:
     )
 
 
-@router.get("/metrics/{metric_name}", responses=answers(None, 404))
-async def metric(request: Request, metric_name: str, minutes: int = 10) -> Response:
-    """No series is recorded."""
-    raise HTTPException(404, f"No data available for metric '{metric_name}' in the last {minutes} minutes")
+@router.get("/metrics", responses=answers(None, 422, 501))
+async def metrics(request: Request) -> Response:
+    """KATO's JSON; Prometheus' text under ``?format=prometheus``, or where the Accept header asks for it."""
+    service = service_of(request)
+    accept = request.headers.get("accept", "")
+    kind = request.query_params.get("format")
+    if kind not in (None, "json", "prometheus"):
+        unprocessable("enum", ("query", "format"), "Input should be 'json' or 'prometheus'", kind[:100])
+    if kind == "prometheus" or (kind is None and ("openmetrics-text" in accept or "version=0.0.4" in accept)):
+        return await _exposition(service, accept)
+    return reply(dumps(kato.metrics(service, await service.desk.count())))
+
+
+async def _exposition(service: Service, accept: str) -> Response:
+    try:
+        from kato_fast.service.monitor.prometheus import exposition
+    except ModuleNotFoundError as error:
+        raise HTTPException(501, f"{error.name} is not installed: pip install 'kato_fast[service]'") from None
+    body, kind = await asyncio.to_thread(lambda: exposition(service.exchange.merged(), accept))
+    return Response(body, headers={"content-type": kind})
+
+
+@router.get("/metrics/{metric_name}", responses=answers(None, 404, 422))
+async def metric(request: Request, metric_name: str, minutes: Minutes = 10) -> Response:
+    """One series of the last ``minutes``, which are seconds, as in KATO."""
+    found = kato.one_metric(service_of(request).watch.history, metric_name, minutes)
+    if found is None:
+        name = metric_name[:200]
+        raise HTTPException(404, f"No data available for metric '{name}' in the last {minutes} minutes")
+    return reply(dumps(found))
+
+
+@router.get("/stats", responses=answers(None, 422))
+async def stats(request: Request, minutes: Minutes = 10) -> Response:
+    """Series and summary of the last minutes."""
+    service = service_of(request)
+    return reply(dumps(kato.stats(service, minutes, await service.desk.count())))
+
+
+@router.get("/connection-pools")
+async def connection_pools(request: Request) -> Response:
+    """Servers that this service uses, as far as it knows without asking them."""
+    return reply(dumps(pools.connection_pools(service_of(request))))
+
+
+@router.get("/performance-metrics")
+async def performance_metrics(request: Request) -> Response:
+    """The user's processor, its knowledge, and the machine."""
+    service = service_of(request)
+    session = await service.user_session(request)
+    processor = await service.processors.of(session)
+    sample = await asyncio.to_thread(lambda: list(itertools.islice(processor.kb.patterns(), 3)))
+    history = service.watch.history
+    memory = machine_memory()
+    answer = {
+        "status": "okay",
+        "timestamp": _now(),
+        "system": {
+            "cpu_percent": history.last("machine_cpu") or 0.0,
+            "memory_percent": history.last("memory_percent") or 0.0,
+            "memory_available_gb": 0.0 if memory is None else memory[0] / 2**30,
+        },
+        "databases": {
+            "mongodb": {"connected": False, "error": "This service keeps its knowledge in SQLite"},
+            "qdrant": {"connected": False, "error": "This service asks no vector database"},
+        },
+        "processor": {
+            "processor_id": processor.id,
+            "processor_name": f"User-{session.user_id}",
+            "stm_length": len(session.stm),
+            "predictions_count": processor.count(),
+            "max_pattern_length": processor.genes["max_pattern_length"],
+            "stm_mode": processor.genes["stm_mode"],
+        },
+        "knowledge_base": {"total_patterns": processor.kb.held(), "sample_patterns": sample},
+        "optimizations_active": {
+            "batch_processing": True,
+            "bloom_filter": True,
+            "vector_indexing": True,
+            "connection_pooling": True,
+            "stm_optimization": True,
+        },
+    }
+    return reply(dumps(answer))
+
+
+@router.get("/alerts")
+async def alerts(request: Request) -> Response:
+    """Every rule with its state: ok, pending, or firing."""
+    rows = service_of(request).watch.alerts.rows()
+    return reply(dumps({"status": rows[0]["state"], "alerts": rows, "timestamp": _now()}))
 
 
 @router.get("/cache/stats")

@@ -1,4 +1,4 @@
-"""The page ``/ui/``: its files, and the JSON that it polls."""
+"""The page ``/ui/``: its files, and the JSON that it polls, which is the page's own and no part of the API."""
 
 from __future__ import annotations
 
@@ -6,19 +6,17 @@ import hashlib
 import math
 import time
 from importlib import resources
-from typing import Literal
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, HTTPException
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from kato_fast import flags
-from kato_fast.service import models
 from kato_fast.service.body import json_of, object_of, refuse, unprocessable
 from kato_fast.service.monitor import asked, flagged, shown
-from kato_fast.service.routes import BareRoute, answers
+from kato_fast.service.routes import BareRoute
 from kato_fast.service.state import dumps, reply, service_of
 
 router = APIRouter(tags=["page"], route_class=BareRoute)
@@ -33,12 +31,6 @@ _HEADERS = {
 }
 #: Longest window, in seconds: no history is longer.
 LONGEST = 400 * 86400
-
-
-class Confirmation(BaseModel):
-    """Which way to switch."""
-
-    confirm: Literal["kill", "release"]
 
 
 _question = TypeAdapter(asked.Question)
@@ -60,7 +52,7 @@ async def without_slash(request: Request) -> Response:
     return RedirectResponse("ui/", 307)
 
 
-@router.get("/ui/data", responses=answers(None, 422))
+@router.get("/ui/data", include_in_schema=False)
 async def data(request: Request) -> Response:
     """Everything the page shows. Query: ``range`` and ``to`` in seconds, ``points`` per series, ``quantile``."""
     query = request.query_params
@@ -87,7 +79,7 @@ def _number(query, name: str, default: float, least: float, most: float) -> floa
     return value
 
 
-@router.post("/ui/predict", responses=answers(None, 404, 422), openapi_extra=models.body(asked.Question))
+@router.post("/ui/predict", include_in_schema=False)
 async def predict(request: Request) -> Response:
     """What a user's memory, or a typed state, predicts, as aligned sequences. Changes nothing."""
     body = await json_of(request)
@@ -105,7 +97,7 @@ def own_page(request: Request) -> None:
         raise HTTPException(403, "Only the page of this service may do that")
 
 
-@router.post("/ui/kill", responses=answers(None, 403, 422, 503), openapi_extra=models.body(Confirmation))
+@router.post("/ui/kill", include_in_schema=False)
 async def kill(request: Request) -> Response:
     """The kill switch, ``{"confirm": "kill"}`` or ``{"confirm": "release"}``, for all who share the folder."""
     own_page(request)
