@@ -3,6 +3,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 static void *
 default_allocate(void *context, size_t size)
@@ -58,6 +61,40 @@ kf_allocate_zero(const kf_alloc *alloc, size_t count, size_t size)
     void *block = kf_allocate(alloc, count, size);
     if (block != NULL) {
         memset(block, 0, count * size);
+    }
+    return block;
+}
+
+/* A large page, and from which size on a block has some. */
+#define LARGE_PAGE ((uintptr_t)1 << 21)
+#define LARGE_MIN ((size_t)1 << 22)
+
+/* Ask for large pages where the block has whole ones that nothing was
+ * written to yet. It may be refused, and nothing depends on it. */
+static void
+prefer_large_pages(void *block, size_t size)
+{
+#if defined(MADV_HUGEPAGE)
+    uintptr_t first = ((uintptr_t)block + LARGE_PAGE - 1) & ~(LARGE_PAGE - 1);
+    uintptr_t end = ((uintptr_t)block + size) & ~(LARGE_PAGE - 1);
+    if (first < end) {
+        (void)madvise((void *)first, end - first, MADV_HUGEPAGE);
+    }
+#else
+    (void)block;
+    (void)size;
+#endif
+}
+
+void *
+kf_allocate_large(const kf_alloc *alloc, size_t size)
+{
+    void *block = kf_allocate(alloc, 1, size);
+    if (block != NULL && size >= LARGE_MIN) {
+        prefer_large_pages(block, size);
+    }
+    if (block != NULL) {
+        memset(block, 0, size);
     }
     return block;
 }

@@ -572,7 +572,7 @@ make_image(builder *b)
     h->size = kf_segment_size(h, b->n_array);
     block = h->size > SIZE_MAX - KF_SEGMENT_ALIGN
                 ? NULL
-                : kf_allocate_zero(b->alloc, 1, h->size + KF_SEGMENT_ALIGN);
+                : kf_allocate_large(b->alloc, h->size + KF_SEGMENT_ALIGN);
     if (block == NULL) {
         return NULL;
     }

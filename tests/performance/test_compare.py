@@ -1,6 +1,6 @@
 """The table of docs/performance.md at small sizes, against the same peers, with room for a shared machine.
 
-Runs in the environment that ``make bench-peers`` makes. Bounds of ratios are about a third of what was measured at this
+Runs in the environment that ``make bench-peers`` makes; in CI it is made first, and a skip fails. Bounds of ratios are about a third of what was measured at this
 size; where the table asks for a time they are far above it, since time also belongs to the machine.
 """
 
@@ -34,7 +34,7 @@ BOUNDS = {
     "candidates": {(8, "byte counters", "x"): 1},
     "bloom": {(9, "pybloom_live", "x"): 20, (9, "rbloom", "x"): 0.9},
     "render": {(10, "json", "x"): 6, (10, "orjson", "x"): 0.7, (10, "msgspec", "x"): 0.7, (10, "cbor2", "x"): 6},
-    "learn": {(11, "", "per s"): 30_000, (11, "", "µs"): 80, (12, "", "bytes"): 2_000},
+    "learn": {(11, "", "per s"): 60_000, (11, "", "µs"): 80, (12, "", "bytes"): 2_000},
     "snapshot": {(13, "", "s"): 10},
     "threads": {(14, "one reader", "x"): 0.8, (15, "alone", "%"): 0.3},
     "database": {(17, "DuckDB", "x"): 20, (17, "SetSimilaritySearch", "x"): 1.5},

@@ -32,6 +32,10 @@ void *kf_allocate(const kf_alloc *alloc, size_t count, size_t size);
 /* The same, zeroed. */
 void *kf_allocate_zero(const kf_alloc *alloc, size_t count, size_t size);
 
+/* size bytes, zeroed, that are read in many places again and again: of large
+ * pages where the system has such, so that fewer addresses are looked up. */
+void *kf_allocate_large(const kf_alloc *alloc, size_t size);
+
 /* Grow *block (owned, may be NULL) of *capacity items of size bytes so that
  * needed items fit, at least by half. Untouched where it fails. */
 bool kf_grow(const kf_alloc *alloc, void **block, size_t *capacity,
