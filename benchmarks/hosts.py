@@ -23,8 +23,6 @@ from tests.hosts.services import Connection, Service, host_dir
 from tests.servers.mongo import MongoServer
 from tests.servers.redis import RedisServer
 
-OPERATIONS = ("observe", "learn", "GET predictions", "observe-sequence of 25")
-
 
 class Client:
     """One user of one service."""
@@ -109,7 +107,7 @@ def eight(service: Service, size: int, seconds: float) -> float:
     return sum(done) / (time.monotonic() - start)
 
 
-def measure(services: dict[str, Service], mongo: Any, size: int, rounds: int, seconds: float) -> list[dict]:
+def measure(services: dict[str, Service], mongo: Any, size: int, options: argparse.Namespace) -> list[dict]:
     learned = knowledge.patterns(size)
     clients = {}
     for name, service in services.items():
@@ -117,8 +115,8 @@ def measure(services: dict[str, Service], mongo: Any, size: int, rounds: int, se
         clients[name] = Client(service, size)
         clients[name].observe()
     rows = []
-    for operation, call in CALLS.items():
-        took = compare(clients, call, rounds, seconds)
+    for operation in options.operations:
+        took = compare(clients, CALLS[operation], options.rounds, options.seconds)
         row: dict = {"patterns": size, "operation": operation, "rounds": len(took["plain"])}
         for name, values in took.items():
             row[name] = {f"p{q}": 1e3 * quantile(values, q / 100) for q in (50, 95, 99)}
@@ -150,6 +148,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[100, 1000, 10000])
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=30.0, help="most per operation and size")
+    parser.add_argument("--operations", nargs="+", choices=CALLS, default=list(CALLS))
     parser.add_argument("--clients", action="store_true", help="also eight clients at once")
     parser.add_argument("--json", help="file for the figures")
     options = parser.parse_args()
@@ -164,7 +163,7 @@ def main() -> None:
             with Service(mongo.url, f"{redis.url}/1", name="fast", KATO_FAST="1") as fast:
                 services = {"plain": plain, "fast": fast}
                 for size in options.sizes:
-                    rows += measure(services, client, size, options.rounds, options.seconds)
+                    rows += measure(services, client, size, options)
                     if options.clients:
                         both = {name: eight(service, size, 5.0) for name, service in services.items()}
                         print(f"{size} patterns, eight clients: {both}", flush=True)

@@ -6,9 +6,9 @@ import sys
 from types import ModuleType
 from typing import Callable, Optional
 
-from kato_fast.hosts import kato_m
+from kato_fast.hosts import kato_m, kato_v21
 
-GENERATIONS = (kato_m,)
+GENERATIONS = (kato_m, kato_v21)
 
 
 def recognise(has: Callable[[str], bool]) -> Optional[ModuleType]:

@@ -11,6 +11,7 @@ from typing import Any, Optional
 
 from kato_fast.hosts.seams import Place
 from kato_fast.hosts.shared import is_off
+from kato_fast.hosts.writer import BUSY
 
 FLAG = "host_repairs"
 
@@ -74,7 +75,8 @@ class Metrics:
                 self._record(scope, status, time.time() - start)
             await send(message)
 
-        await self.app(scope, receive, sending)
+        with BUSY:
+            await self.app(scope, receive, sending)
 
     def _record(self, scope: dict, status: int, took: float) -> None:
         collector = getattr(self.module.app_state, "metrics_collector", None)
