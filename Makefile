@@ -154,6 +154,13 @@ parity: $(VENV)/.test ## 100,000 parity cases through C and the twin
 difflib: $(VENV)/.test ## 1,000,000 pairs against Python's difflib
 	@KATO_FAST_PAIRS=$${KATO_FAST_PAIRS:-1000000} $(PYTEST) tests/parity -k difflib $(ARGS)
 
+.PHONY: kernels
+kernels: ## every kernel of this CPU against plain C, KATO_FAST_PAIRS pairs (a hundred million)
+	@mkdir -p build
+	@$(or $(CC),cc) -std=gnu11 -O3 -ffp-contract=off -pthread -Icsrc/include -o build/test_align_local \
+	  tests/c/test_align_local.c $$(find csrc/core -name '*.c') -lm
+	@build/test_align_local $${KATO_FAST_PAIRS:-100000000}
+
 .PHONY: kill
 kill: $(VENV)/.test ## kill -9 at 1,000 moments while learning
 	@KATO_FAST_KILLS=$${KATO_FAST_KILLS:-1000} $(PYTEST) tests/stores/test_kill.py $(ARGS)

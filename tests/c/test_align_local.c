@@ -1,5 +1,6 @@
-/* Every variant of kf_align_local_many that this CPU has, against kf_align
- * and against difflib's algorithm written down word for word.
+/* Every variant of kf_align_local_many that this CPU has, and of aligning one
+ * pair, against plain C and against difflib's algorithm written down word
+ * for word.
  *
  *     test_align_local [pairs [seed]]
  *
@@ -20,6 +21,8 @@
 #define NAIVE_SHARE 8 /* one of so many pairs is also compared with it */
 
 static uint64_t random_state;
+static uint64_t alone[KF_CPU_LEVELS]; /* pairs aligned one at a time */
+static bool has[KF_CPU_LEVELS];       /* asking the CPU is slow */
 
 static uint32_t
 random_below(uint32_t limit)
@@ -249,6 +252,32 @@ compare_naive(const world *w, const uint32_t *ids, uint32_t n,
     CHECK(memcmp(&here.sum, expected, sizeof *expected) == 0);
 }
 
+/* Blocks, sums and subsequence of one pair, each variant against plain C. */
+static void
+compare_pair(kf_align_state *state, kf_align_scratch *scratch,
+             const uint32_t *ids, uint32_t n, const kf_alignment *expected,
+             uint32_t need)
+{
+    kf_block plain[N_MAX + 1], blocks[N_MAX + 1];
+    kf_alignment sum, whole;
+    uint32_t lcs = kf_align_lcs(state, scratch, ids, n);
+    kf_align_blocks(state, scratch, ids, n, plain, &whole);
+    for (int level = 1; level < KF_CPU_LEVELS; level++) {
+        if (!has[level]) {
+            continue;
+        }
+        kf_align_state_force(state, (kf_cpu_level)level);
+        kf_align(state, scratch, ids, n, need, &sum);
+        CHECK(memcmp(&sum, expected, sizeof sum) == 0);
+        kf_align_blocks(state, scratch, ids, n, blocks, &sum);
+        CHECK(memcmp(&sum, &whole, sizeof sum) == 0 &&
+              memcmp(blocks, plain, sum.blocks * sizeof *blocks) == 0);
+        CHECK(kf_align_lcs(state, scratch, ids, n) == lcs);
+        alone[level]++;
+    }
+    kf_align_state_force(state, KF_CPU_SCALAR);
+}
+
 static void
 answer(const world *w, const kf_alloc *alloc, answers *out)
 {
@@ -257,6 +286,7 @@ answer(const world *w, const kf_alloc *alloc, answers *out)
     uint32_t c = 0;
     CHECK(kf_align_state_new(alloc, w->state, w->m, &state, NULL) == KF_OK);
     CHECK(kf_align_scratch_new(alloc, state, N_MAX, &scratch, NULL) == KF_OK);
+    kf_align_state_force(state, KF_CPU_SCALAR);
     for (uint32_t r = 0; r < w->n_runs; r++) {
         uint32_t n = w->runs[r].n;
         for (uint32_t i = (uint32_t)w->runs[r].offset;
@@ -265,6 +295,8 @@ answer(const world *w, const kf_alloc *alloc, answers *out)
             out->n[c] = n;
             kf_align(state, scratch, w->ids + i, n, w->need[n],
                      &out->expected[c]);
+            compare_pair(state, scratch, w->ids + i, n, &out->expected[c],
+                         w->need[n]);
             if (random_below(NAIVE_SHARE) == 0) {
                 compare_naive(w, w->ids + i, n, &out->expected[c]);
             }
@@ -363,7 +395,9 @@ test_variants(const kf_alloc *alloc, uint64_t pairs)
     for (int level = 0; level < KF_CPU_LEVELS; level++) {
         const char *name = kf_cpu_level_name((kf_cpu_level)level);
         if (local[level] != NULL) {
-            printf("%s: %llu pairs\n", name, (unsigned long long)done[level]);
+            printf("%s: %llu pairs in batches, %llu alone\n", name,
+                   (unsigned long long)done[level],
+                   (unsigned long long)alone[level]);
         }
         else {
             printf("%s: not on this CPU\n", name);
@@ -437,6 +471,9 @@ main(int argc, char **argv)
     kf_alloc alloc = check_alloc(&memory);
     printf("seed %llu\n", (unsigned long long)seed);
     random_state = seed != 0 ? seed : 1;
+    for (int level = 0; level < KF_CPU_LEVELS; level++) {
+        has[level] = kf_cpu_has((kf_cpu_level)level);
+    }
     test_no_pattern_and_no_symbol(&alloc);
     test_variants(&alloc, pairs);
     test_no_memory(&memory, &alloc);
