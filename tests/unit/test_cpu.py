@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -43,3 +44,15 @@ def test_every_level_gives_the_same_answers() -> None:
     for level in native.status()["cpu"]:
         if level in ("avx2", "avx512", "neon"):
             assert ask(ASK, level).stdout == plain.stdout
+
+
+def test_every_level_passes_the_parity_tests() -> None:
+    """Those that predict and align; this process runs them with the highest level."""
+    root = Path(__file__).parents[2]
+    files = [f"tests/parity/test_{name}.py" for name in ("generated", "difflib")]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files]
+    levels = ["scalar", *(level for level in native.status()["cpu"] if level in ("avx2", "avx512", "neon"))]
+    for level in levels[:-1]:
+        environment = {**os.environ, "KATO_FAST_CPU": level, "KATO_FAST_CASES": "60", "KATO_FAST_PAIRS": "2000"}
+        done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, f"{level}:\n{done.stdout[-4000:]}"
