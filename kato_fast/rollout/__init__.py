@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from kato_fast.rollout.choice import Choice
+from kato_fast.rollout.compare import Rules
 from kato_fast.rollout.fallbacks import explain
 from kato_fast.rollout.latch import clear, latches, roll_back
 from kato_fast.rollout.process import processes, start, stop
@@ -16,6 +17,7 @@ __all__ = [
     "Choice",
     "Declined",
     "FallbackForbidden",
+    "Rules",
     "clear",
     "explain",
     "latches",

@@ -5,11 +5,14 @@ from __future__ import annotations
 import functools
 import inspect
 import types
+from threading import get_ident
 from time import perf_counter_ns
 from typing import Any, Callable, Optional
 
 from kato_fast import flags
 from kato_fast.flags import Mode, current
+from kato_fast.rollout import pairs
+from kato_fast.rollout.compare import EXACT, Rules
 from kato_fast.rollout.crash import marks
 from kato_fast.rollout.fallbacks import Ledger
 from kato_fast.rollout.parking import DECLINED, FAILED, FINE, Parking
@@ -25,6 +28,11 @@ class Choice:
         original, candidate: of the same signature, both sync, or the original async. As an attribute of a class, a
             Choice binds like a function.
         key: from the arguments, the session or node that canary chooses by; None without one.
+        pure: both only compute, so that shadow and canary may make the call by both sides and compare. What writes or
+            remembers is never called twice; shadow then counts ``unplanned_writes`` and compares nothing.
+        rules: what may differ; nothing by default.
+        view: an answer as plain data to compare.
+        epoch: from the arguments, a token of the state that both read; a pair during which it changes is dropped.
 
     A candidate that raises has had no effect: the original is called once with the same arguments. It raises Declined
     where the case is not for it. Neither may change its arguments.
@@ -38,14 +46,21 @@ class Choice:
         candidate: Callable,
         *,
         key: Optional[Callable[..., Optional[str]]] = None,
+        pure: bool = False,
+        rules: Rules = EXACT,
+        view: Callable[[Any], Any] = lambda answer: answer,
+        epoch: Optional[Callable[..., Any]] = None,
     ) -> None:
         flags.check_flag(flag)
         self.flag, self.name = flag, name
         self.original, self.candidate = original, candidate
         self.key = key
+        self.rules, self.view, self.epoch = rules, view, epoch
+        self.budget = pairs.Budget()
         self.ledger = Ledger(flag, name)
         self.parking = Parking()
         self.is_async = inspect.iscoroutinefunction(original)
+        self.pure = pure and not self.is_async
         functools.update_wrapper(self, original, updated=())
 
     def __repr__(self) -> str:
@@ -61,8 +76,18 @@ class Choice:
         if self.is_async:
             return self._call_async(mode, args, kwargs)
         if self._takes_candidate(mode, args, kwargs):
-            return self._candidate(mode, args, kwargs)
-        return self._original(args, kwargs)
+            answer = self._candidate(mode, args, kwargs)
+        else:
+            answer = self._original(args, kwargs)
+        if mode.kind in ("shadow", "canary"):
+            self._compare(mode, args, kwargs)
+        return answer
+
+    def _compare(self, mode: Mode, args: tuple, kwargs: dict) -> None:
+        if self.pure:
+            pairs.worker.offer(self, args, kwargs)
+        elif mode.kind == "shadow":
+            self.ledger.fell_back("unplanned_writes", 0)
 
     def _takes_candidate(self, mode: Mode, args: tuple, kwargs: dict) -> bool:
         if mode.kind == "shadow":
@@ -83,24 +108,31 @@ class Choice:
         return answer
 
     def _original_took(self, took: int) -> None:
+        self.budget.earned(took)
         self.parking.spent(took)
         self.ledger.answered("original", took)
 
     def _candidate(self, mode: Mode, args: tuple, kwargs: dict) -> Any:
         mark = marks.enter(self.flag)
         start = perf_counter_ns()
+        thread = get_ident()
+        pairs.under_way[thread] = (self.flag, start)
         try:
             answer = self.candidate(*args, **kwargs)
         except Exception as error:
             self._failed(mode, error, perf_counter_ns() - start)
         else:
             self._candidate_took(perf_counter_ns() - start)
+            if mode.kind == "canary":
+                pairs.judge_of(self.flag).call(True, False)
             return answer
         finally:
+            pairs.under_way.pop(thread, None)
             marks.leave(mark)
         return self._original(args, kwargs)
 
     def _candidate_took(self, took: int) -> None:
+        self.budget.earned(took)
         self.parking.note(FINE, took)
         self.ledger.answered("candidate", took)
 
@@ -112,6 +144,9 @@ class Choice:
                 raise FallbackForbidden(f"{self.flag} is on require, but {self.name} declined: {error}") from error
             raise error
         self.parking.note(DECLINED if isinstance(error, Declined) else FAILED, took)
+        if mode.kind == "canary" and not isinstance(error, Declined):
+            pairs.judge_of(self.flag).call(True, True)
+            pairs.judge_now(self.flag)
         self.ledger.fell_back(reason, took, error)
 
     async def _call_async(self, mode: Mode, args: tuple, kwargs: dict) -> Any:

@@ -11,7 +11,7 @@ from typing import Callable, Optional
 
 from kato_fast import flags, observe
 from kato_fast.flags import runtime, watch
-from kato_fast.rollout import crash, latch
+from kato_fast.rollout import crash, latch, pairs
 from kato_fast.rollout.fallbacks import explain
 
 log = logging.getLogger("kato_fast.rollout")
@@ -25,7 +25,7 @@ _began = 0.0
 _next = 0.0
 
 #: Parts of this package add what they know: name → function.
-PARTS: dict[str, Callable[[], object]] = {"explain": explain, "figures": observe.snapshot}
+PARTS: dict[str, Callable[[], object]] = {"explain": explain, "figures": observe.snapshot, "judges": pairs.figures}
 
 
 def start(name: str, defaults: Optional[Mapping[str, str]] = None, redis_url: Optional[str] = None) -> None:
@@ -47,6 +47,7 @@ def start(name: str, defaults: Optional[Mapping[str, str]] = None, redis_url: Op
     except OSError as error:
         log.warning("the runtime directory cannot be used: %s; no crash latch, no command line", error)
         return
+    watch.every_turn(pairs.look_for_hangs)
     watch.every_turn(_turn)
     atexit.register(stop)
 
