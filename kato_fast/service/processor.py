@@ -173,8 +173,10 @@ class Processor:
         if len(self.emotives) + more > most:
             raise OverLimit(f"At most {most} emotive maps can wait for the next learn: learn, or clear all, first")
 
-    async def observe(self, stm: Events, observation: Observation) -> tuple[str, Events]:
+    async def observe(self, stm: Events, observation: Observation, predict: bool = True) -> tuple[str, Events]:
         """Add one observation to a short-term memory, predict, learn where the genes say so.
+
+        predict: False leaves the predictions to predict_last(), for observations after which nothing is learned.
 
         Returns the automatically learned pattern's name with its prefix, or "", and the short-term memory afterwards.
         Raises HostError where KATO fails, OverLimit before anything was done.
@@ -199,7 +201,7 @@ class Processor:
             return "", stm
         stm = [*stm, event]
         try:
-            predictions = await self._predict(stm)
+            predictions = await self._predict(stm) if predict else None
             learned, stm = await self._learn_when_full(stm)
         except Unreachable:
             raise
@@ -226,6 +228,27 @@ class Processor:
             "path": [self._path],
         }
         return observation_error(text, observation.unique_id, data)
+
+    async def predict_last(self, states: Sequence[Optional[Events]]) -> int:
+        """The predictions that can be read after these states, None for observations without an event; how many ran.
+
+        Those are the last one's, and of the last that found something its future potentials.
+        """
+        made = 0
+        for back, state in enumerate(reversed(states)):
+            predictions = None
+            if state is not None:
+                predictions = await self._predict(state)
+                made += 1
+            if back == 0:
+                self._keep(predictions)
+            if predictions is not None and predictions.matched:
+                break
+        return made
+
+    def learns_within(self, observations: int) -> bool:
+        """Whether so many observations, from an empty short-term memory, may fill it."""
+        return 0 < self.genes["max_pattern_length"] <= observations
 
     async def _predict(self, stm: Events) -> Optional[Predictions]:
         if len(stm) == 1 and len(stm[0]) < 2:

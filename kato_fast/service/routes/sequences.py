@@ -9,7 +9,7 @@ from fastapi import APIRouter, HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kato_fast import cbor
+from kato_fast import cbor, flags, observe
 from kato_fast.service import models
 from kato_fast.service.body import object_of
 from kato_fast.service.errors import HostError
@@ -20,6 +20,9 @@ from kato_fast.service.routes import answers
 from kato_fast.service.routes.learning import over_limit
 from kato_fast.service.state import dumps, reply, reply_cbor, service_of
 
+SKIPPED = observe.counter(
+    "kato_fast_predictions_skipped_total", "Observations of sequences whose predictions nobody could have read."
+)
 router = APIRouter(tags=["learning"])
 
 
@@ -43,7 +46,7 @@ async def observe_sequence(request: Request) -> Response:
         limits = service.settings.max_sequence, service.settings.max_id_length
         items = sequence_of(data, *limits, sort=not processor.keeps_order)
         async with service.desk.turn(processor, session, data):
-            run = _Run(processor, data, clock)
+            run = _Run(processor, data, clock, flags.chosen("batch", session.user_id))
             processor.check_sequence(items, run.alone)
             clock.passed("batch_preparation")
             try:
@@ -80,7 +83,7 @@ class _Clock:
 class _Run:
     """One sequence on its way through the processor, whose lock is held."""
 
-    def __init__(self, processor: Processor, options: dict, clock: _Clock) -> None:
+    def __init__(self, processor: Processor, options: dict, clock: _Clock, batch: bool) -> None:
         self._processor = processor
         self._clock = clock
         self._each = bool(options.get("learn_after_each"))
@@ -88,12 +91,18 @@ class _Run:
         self._between = bool(options.get("clear_stm_between"))
         self.alone = self._each or self._between
         self.stm = []
+        self._batch = batch  # make only the predictions that can be read
+        self._states: list = []
         self._results: list[dict] = []
         self._patterns: list[str] = []
         self._learned = self._synced = 0
 
     async def observe_all(self, items: list[Observation]) -> None:
-        """Every observation in order, then what is to be learned at the end."""
+        """Every observation in order, then what is to be learned at the end.
+
+        Where nothing is learned on the way, no prediction but the last can be read, and none is made before.
+        """
+        self._batch = self._batch and not self._each and not self._processor.learns_within(len(items))
         for i, item in enumerate(items):
             began = time.perf_counter()
             if self._between and i:
@@ -103,6 +112,8 @@ class _Run:
             if self._each:
                 await self._learn()
             self._clock.each.append(time.perf_counter() - began)
+        if self._batch and items:
+            SKIPPED.labels().inc(len(items) - await self._processor.predict_last(self._states))
         self._clock.passed("main_processing")
         if self._at_end and not self._each:
             await self._learn()
@@ -110,7 +121,9 @@ class _Run:
             self._synced += 1
 
     async def _observe(self, item: Observation) -> None:
-        learned, self.stm = await self._processor.observe(self.stm, item)
+        learned, stm = await self._processor.observe(self.stm, item, predict=not self._batch)
+        self._states.append(None if stm is self.stm else stm)
+        self.stm = stm
         if self._each or not self._between:
             self._synced += 1
         self._results.append(
