@@ -22,7 +22,7 @@ LAYERS = (
     {"_version", "profiles", "emotives", "client", "flags", "observe"},
     {"_core", "reference", "_mongo", "_redis", "_cbor"},
     {"native"},
-    {"stores", "redis_client", "cbor", "memory", "caches"},
+    {"stores", "redis_client", "cbor", "memory", "caches", "aggregation"},
     {"knowledge"},
     {"rollout"},
     {"hosts"},
