@@ -7,7 +7,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import weakref
-from typing import Any, Callable
+from contextvars import ContextVar
+from typing import Any, Callable, Optional
 
 from kato_fast.hosts import sessions
 from kato_fast.hosts.seams import Seam
@@ -31,12 +32,14 @@ def recognised(has: Callable[[str], bool]) -> bool:
 
 _locks: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
-#: What endpoints set on a processor before they observe: another request may set it again while this one waits.
-STATE = (
-    ("get_stm", "set_stm"),
-    ("get_emotives_accumulator", "set_emotives_accumulator"),
-    ("get_metadata_accumulator", "set_metadata_accumulator"),
-)
+#: Of a processor, the task whose observation it makes at the moment.
+_owners: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+
+#: What this request has set on processors that were busy with another's, by (processor's id, name).
+_own: ContextVar[Optional[dict]] = ContextVar("kato_fast_v21", default=None)
+
+#: What endpoints set on a processor before they observe or learn, and read again afterwards.
+STATE = ("stm", "emotives_accumulator", "metadata_accumulator")
 
 
 def one_at_a_time(original: Callable) -> Callable:
@@ -49,15 +52,93 @@ def one_at_a_time(original: Callable) -> Callable:
     async def observe(self: Any, data: Any = None) -> Any:
         if is_off("host_repairs"):
             return await original(self, data)
-        kept = [(put, getattr(self, get)()) for get, put in STATE if hasattr(self, get)]
-        clock = self.time
+        kept, clock = _taken(self), self.time
         async with _locks.setdefault(self, asyncio.Lock()):
-            for put, value in kept:
-                getattr(self, put)(value)
-            self.time = clock
-            return await original(self, data)
+            _owners[self] = asyncio.current_task()
+            try:
+                _put(self, kept)
+                self.time = clock
+                return await original(self, data)
+            finally:
+                del _owners[self]
 
     return observe
+
+
+def _taken(processor: Any) -> dict:
+    kept = {name: getattr(processor, f"get_{name}")() for name in STATE if hasattr(processor, f"get_{name}")}
+    _own.set(None)
+    return kept
+
+
+def _put(processor: Any, kept: dict) -> None:
+    for name, value in kept.items():
+        getattr(processor, f"set_{name}")(value)
+
+
+def _busy(processor: Any) -> bool:
+    """Whether it makes the observation of another request, which is waiting for something."""
+    owner = _owners.get(processor)
+    return owner is not None and owner is not _current_task()
+
+
+def _current_task() -> Any:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no loop in this thread
+        return None
+
+
+def setting(name: str) -> Callable:
+    """What is set on a busy processor is kept for the request that sets it."""
+
+    def wrap(original: Callable) -> Callable:
+        @functools.wraps(original)
+        def setter(self: Any, value: Any) -> Any:
+            if not _busy(self):
+                return original(self, value)
+            _own.set({**(_own.get() or {}), (id(self), name): value})
+
+        return setter
+
+    return wrap
+
+
+def getting(name: str) -> Callable:
+    def wrap(original: Callable) -> Callable:
+        @functools.wraps(original)
+        def getter(self: Any) -> Any:
+            own = _own.get()
+            return own[id(self), name] if own and (id(self), name) in own else original(self)
+
+        return getter
+
+    return wrap
+
+
+def learn_own(original: Callable) -> Callable:
+    """A learn between two steps of another's observation has its own state for as long as it runs."""
+
+    @functools.wraps(original)
+    def learn(self: Any) -> Any:
+        own = _own.get()
+        if not own:
+            return original(self)
+        mine = _taken(self)
+        theirs = _taken(self)
+        owner = _owners.pop(self, None)
+        try:
+            _put(self, mine)
+            answer = original(self)
+            mine = _taken(self)
+        finally:
+            _put(self, theirs)
+            if owner is not None:
+                _owners[self] = owner
+        _own.set({(id(self), name): value for name, value in mine.items()})
+        return answer
+
+    return learn
 
 
 def load_all(original: Callable) -> Callable:
@@ -89,6 +170,9 @@ SEAMS = (
     Seam(SEARCH, "PatternSearcher.getPatternsAsync", "host_repairs", load_all),
     Seam(SEARCH, "PatternSearcher.assignNewlyLearnedToWorkers", "host_repairs", load_before_learning),
     Seam(PROCESSOR, "KatoProcessor.observe", "host_repairs", one_at_a_time),
+    *(Seam(PROCESSOR, f"KatoProcessor.set_{name}", "host_repairs", setting(name), wraps=True) for name in STATE),
+    *(Seam(PROCESSOR, f"KatoProcessor.get_{name}", "host_repairs", getting(name), wraps=True) for name in STATE),
+    Seam(PROCESSOR, "KatoProcessor.learn", "host_repairs", learn_own, wraps=True),
     Seam(REDIS, "RedisSessionManager.initialize", "connection_pools", sessions.wider_pool, wraps=True),
     Seam(REDIS, "RedisSessionManager.get_active_session_count_async", "host_repairs", sessions.active_count),
     Seam(
