@@ -44,7 +44,9 @@ grow(const kf_alloc *alloc, void **block, size_t *capacity, size_t item,
      kf_error *err)
 {
     size_t more = *capacity == 0 ? 64 : *capacity * 2;
-    void *moved = alloc->resize(alloc->context, *block, more * item);
+    void *moved = *block == NULL
+                      ? alloc->allocate(alloc->context, more * item)
+                      : alloc->resize(alloc->context, *block, more * item);
     if (moved == NULL) {
         return kf_no_memory(err);
     }

@@ -16,7 +16,11 @@ import pytest
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-TARGETS = {"redis": ("redis_replies", "hiredis"), "cbor": ("cbor", "libcbor")}
+TARGETS = {
+    "redis": ("redis_replies", "hiredis"),
+    "cbor": ("cbor", "libcbor"),
+    "mongo": ("mongo_walk mongo_bson", "libmongoc-1.0"),
+}
 SHARED = ("alloc", "buffer", "cbor", "status", "utf8")
 SANITIZE = "-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g -O1".split()
 SECONDS = int(os.environ.get("KATO_FAST_FUZZ_SECONDS", "3"))
@@ -38,7 +42,7 @@ def build(compiler: str, name: str, program: Path, *more: str) -> Path:
     wire, library = TARGETS[name]
     sources = [
         HERE / f"fuzz_{name}.c",
-        ROOT / f"csrc/wire/{wire}.c",
+        *(ROOT / f"csrc/wire/{part}.c" for part in wire.split()),
         *(ROOT / f"csrc/core/{part}.c" for part in SHARED),
     ]
     includes = [f"-I{ROOT}/csrc/include", f"-I{ROOT}/csrc", f"-I{HERE}"]

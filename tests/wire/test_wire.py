@@ -11,7 +11,7 @@ import pytest
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-LIBRARIES = {"redis": "hiredis", "cbor": "libcbor"}
+LIBRARIES = {"redis": "hiredis", "cbor": "libcbor", "mongo": "libmongoc-1.0"}
 PROGRAMS = sorted(path.stem for path in HERE.glob("test_*.c") if path.stem.split("_")[1] in LIBRARIES)
 SHARED = ("alloc", "buffer", "cbor", "status", "utf8")
 FLAGS = (
@@ -47,4 +47,4 @@ def test_program(name: str, tmp_path: Path) -> None:
 
 
 def test_programs_are_found() -> None:
-    assert {"test_redis_replies", "test_redis_pool", "test_cbor_decode"} <= set(PROGRAMS)
+    assert {"test_redis_replies", "test_redis_pool", "test_cbor_decode", "test_mongo_walk"} <= set(PROGRAMS)
