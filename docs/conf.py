@@ -45,8 +45,17 @@ def settings() -> str:
     return table()
 
 
+def reasons() -> str:
+    """Each reason code of a fallback."""
+    from kato_fast.rollout import REASONS
+
+    return "\n".join(
+        ["| code | meaning |", "| --- | --- |", *(f"| `{code}` | {text} |" for code, text in REASONS.items())]
+    )
+
+
 #: A comment `<!-- table: name -->` on a page becomes what the function of that name says.
-TABLES = {"endpoints": endpoints, "settings": settings}
+TABLES = {"endpoints": endpoints, "settings": settings, "reasons": reasons}
 
 
 def fill_tables(app, page, source) -> None:

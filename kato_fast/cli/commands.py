@@ -10,8 +10,10 @@ from kato_fast.cli import (
     kill,
     learn,
     predict,
+    replay,
     run,
     serve,
+    shadow,
     snapshot,
     status,
     verify_store,
@@ -32,4 +34,6 @@ COMMANDS = (
     ("flags", flags.HELP, flags.flags),
     ("kill", kill.HELP, kill.kill),
     ("explain", explain.HELP, explain.explain),
+    ("shadow", shadow.HELP, shadow.shadow),
+    ("replay", replay.HELP, replay.replay),
 )

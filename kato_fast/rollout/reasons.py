@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-#: The page docs/reason-codes.md is this table; a test compares both, and finds every code that the package uses.
+#: The page docs/rollout.md has this table; a test compares both, and finds every code that the package uses.
 REASONS = {
     "connection": "a connection broke or was refused",
     "counters_disagree": "the database's counters are not those of its patterns: documents were deleted or edited",

@@ -111,3 +111,19 @@ def test_wrong_usage(word: str, said: str) -> None:
 
 def test_no_latch_to_clear() -> None:
     assert run("flags", "--clear", "batch").returncode == 2
+
+
+def test_a_difference_is_listed_and_played_again(folder: Path) -> None:
+    from kato_fast import flags, rollout
+    from kato_fast.rollout import pairs
+    from tests.rollout import functions
+
+    choice = rollout.Choice("batch", "place", functions.original, functions.wrong, pure=True)
+    flags.set_mode("batch", "shadow", by="test")
+    choice(0.5)
+    pairs.settle()
+    (file,) = answer("shadow", code=1)["differences"]
+    assert "is not of kato_fast" in run("replay", file).stderr
+    found = answer("replay", file, "--allow", "tests", code=1)
+    assert found["differences"] == found["recorded"]
+    assert run("replay", str(folder / "none")).returncode == 3

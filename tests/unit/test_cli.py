@@ -39,6 +39,8 @@ COMMANDS = (
     "flags",
     "kill",
     "explain",
+    "shadow",
+    "replay",
 )
 
 
