@@ -130,7 +130,6 @@ test_each_failure(void)
     const built *made = pattern(200, 100); /* the arrays grow */
     check_memory memory = {0};
     kf_alloc alloc = check_alloc(&memory);
-    bool done = false;
     CHECK_EACH_FAILURE (memory, done) {
         kf_mongo_walker walker;
         kf_mongo_pattern found;
