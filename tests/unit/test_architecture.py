@@ -76,7 +76,7 @@ NO_SOURCE: dict[str, str] = {}
 LONGEST_FILE = 1000
 TEXT = {".py", ".pyi", ".c", ".h", ".md", ".toml", ".cfg", ".txt", ".yml", ".yaml", ".html", ".js", ".css", ".sh", ""}
 NOT_OURS = re.compile(
-    r"^(\.venv.*|build|dist|.*\.egg-info|\..*_cache|\.git|\.hypothesis|__pycache__|data|demo-data|_build)$"
+    r"^(\.venv.*|build|dist|.*\.egg-info|\..*_cache|\.git|\.hypothesis|__pycache__|data|demo-data|corpus|_build)$"
 )
 
 
