@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Optional
 
-from kato_fast import native
+from kato_fast import aggregation, native
 from kato_fast.caches import Cache
 from kato_fast.caches.patterns import FIVE_MINUTES, HOUR, symbol_probabilities, top_patterns
 from kato_fast.knowledge import KnowledgeBase, usable_cpus
@@ -27,6 +27,7 @@ __all__ = [
     "MetricsCache",
     "PatternBloomFilter",
     "PatternCache",
+    "get_matching_patterns_aggregated",
     "group_by_similarity",
     "optimized_batch_observe",
     "parallel_pattern_matching",
@@ -223,6 +224,17 @@ def _matched(patterns: list[dict], state: list[str]) -> list[dict]:
             given[engine.put(events, pattern.get("frequency", 1))] = pattern
     found = engine.predict(state, 0.0, MAX_RESULTS).to_list() if given else []
     return [{**given[item["name"]], **item} for item in found if item["similarity"] > 0]
+
+
+def get_matching_patterns_aggregated(
+    observed_symbols: Sequence[str], min_similarity: float = 0.1, *, patterns_kb: Any = None
+) -> Any:
+    """Section 4: the patterns that can reach the similarity, found by the server; none that matches is lost.
+
+    patterns_kb: a collection of pymongo, whose cursor is returned, or of Motor; None gives the pipeline itself.
+    """
+    stages = aggregation.matching_patterns(observed_symbols, min_similarity).to_list()
+    return stages if patterns_kb is None else patterns_kb.aggregate(stages)
 
 
 def group_by_similarity(observations: Sequence[dict]) -> list[list[dict]]:

@@ -305,6 +305,7 @@ class Processor:
         if not operation:
             return self.kb.learn(stm, emotives)
         self.learns += 1
+        len(self.kb)  # takes in what others wrote, their notes too
         key = f"{LEARNED}:{operation.partition(':')[0]}"
         noted, _, before = (self.kb.note(key) or "").rpartition(" ")
         if noted == operation and int(before) >= turn:

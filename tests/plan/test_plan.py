@@ -16,6 +16,7 @@ from kato_fast.plan import (
     MetricsCache,
     PatternBloomFilter,
     PatternCache,
+    get_matching_patterns_aggregated,
     group_by_similarity,
     optimized_batch_observe,
     parallel_pattern_matching,
@@ -163,6 +164,17 @@ def test_parallel_matching_is_the_engine(rng) -> None:
     potentials = [item["potential"] for item in found]
     assert potentials == sorted(potentials, reverse=True)
     assert asyncio.run(parallel_pattern_matching([], state)) == []
+
+
+def test_aggregation_is_a_pipeline_for_any_driver() -> None:
+    class Collection:
+        def aggregate(self, stages: list) -> list:
+            return stages
+
+    stages = get_matching_patterns_aggregated(["a", "b"], patterns_kb=Collection())
+    assert stages == get_matching_patterns_aggregated(["a", "b"], min_similarity=0.1)
+    assert all(len(stage) == 1 and next(iter(stage)).startswith("$") for stage in stages)
+    assert not any("$limit" in stage for stage in stages)
 
 
 def test_groups() -> None:
