@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kato_fast.cli import (
+    bench,
     doctor,
     explain,
     explain_queries,
@@ -16,6 +17,7 @@ from kato_fast.cli import (
     shadow,
     snapshot,
     status,
+    top,
     verify_store,
 )
 
@@ -36,4 +38,6 @@ COMMANDS = (
     ("explain", explain.HELP, explain.explain),
     ("shadow", shadow.HELP, shadow.shadow),
     ("replay", replay.HELP, replay.replay),
+    ("top", top.HELP, top.top),
+    ("bench", bench.HELP, bench.bench),
 )

@@ -41,6 +41,8 @@ COMMANDS = (
     "explain",
     "shadow",
     "replay",
+    "top",
+    "bench",
 )
 
 
