@@ -1,7 +1,8 @@
 """The table of docs/performance.md at small sizes, against the same peers, with room for a shared machine.
 
-Runs in the environment that ``make bench-peers`` makes; in CI it is made first, and a skip fails. Bounds of ratios are about a third of what was measured at this
-size; where the table asks for a time they are far above it, since time also belongs to the machine.
+Runs in the environment that ``make bench-peers`` makes; in CI it is made first, and a skip fails. Bounds of ratios are
+about a third of what was measured at this size; where the table asks for a time they are far above it, since time also
+belongs to the machine.
 """
 
 from __future__ import annotations
