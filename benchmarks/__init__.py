@@ -6,4 +6,4 @@ Answers are checked equal before anything is timed. Nothing here is imported by 
 """
 
 #: In the order in which they are asked; a dotted name is a module of a folder.
-QUESTIONS = ("predict", "ratio", "learn", "observe", "response", "redis", "corpus")
+QUESTIONS = ("predict", "ratio", "learn", "observe", "response", "redis", "mongo", "corpus")
