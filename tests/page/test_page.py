@@ -239,6 +239,28 @@ def test_kill_and_release_by_keyboard(opened: Opened) -> None:
     expect(page.get_by_role("button", name="Kill switch …", exact=True)).to_be_visible()
 
 
+# ---- shadow ----
+
+
+def test_a_difference_links_to_its_file(opened: Opened, server) -> None:
+    import json
+
+    folder = server.log.parent / "run" / "differences"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "native_matching-0123456789abcdef.json"
+    path.write_text(json.dumps({"time": 1.0, "flag": "native_matching", "differences": ["[0].similarity: 1.0, 0.5"]}))
+    try:
+        page = opened.go()
+        row = page.locator("#differences li")
+        expect(row).to_contain_text("native_matching: [0].similarity: 1.0, 0.5")
+        with page.expect_download() as download:
+            row.get_by_role("link").click()
+        assert json.loads(download.value.path().read_text())["flag"] == "native_matching"
+    finally:
+        path.unlink()
+    assert page.request.get(f"{opened.url}/ui/differences/..%2Fkill").status == 404
+
+
 # ---- a server that does not answer ----
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Callable, Optional
 
 from kato_fast import flags
 from kato_fast.service.monitor import pools
-from kato_fast.service.monitor.figures import total
+from kato_fast.service.monitor.figures import DIFFERENT, shadowed
 
 if TYPE_CHECKING:
     from kato_fast.service.state import Service
@@ -86,7 +86,7 @@ def _killed(service: Service) -> Optional[str]:
 
 
 def _differences(service: Service) -> Optional[str]:
-    wrong = total(service.watch.snapshot, "kato_fast_mismatch_total")
+    wrong = sum(shadowed(service.watch.snapshot, DIFFERENT).values())
     return f"{wrong:,} compared calls differed" if wrong else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kato_fast import flags, native
 from kato_fast.observe import Sketch
 from kato_fast.service.monitor import flagged
-from kato_fast.service.monitor.figures import sketches, total
+from kato_fast.service.monitor.figures import COMPARED, DIFFERENT, shadowed, sketches, total
 
 GOOD, WARN, BAD, PLAIN = "good", "warn", "bad", "plain"
 #: Calls of each path below which a factor says nothing.
@@ -41,8 +41,8 @@ def is_on(snapshot: dict, implementation: str) -> dict:
 
 def is_right(snapshot: dict) -> dict:
     """What shadow comparisons found."""
-    compared = int(total(snapshot, "kato_fast_compared_total"))
-    wrong = int(total(snapshot, "kato_fast_mismatch_total"))
+    compared = int(sum(shadowed(snapshot, COMPARED).values()))
+    wrong = int(sum(shadowed(snapshot, DIFFERENT).values()))
     if not compared:
         return _said(PLAIN, "Not compared here", "No flag is in shadow, so there is no second answer.")
     if wrong:

@@ -24,6 +24,22 @@ def by_label(snapshot: dict, name: str, label: str) -> dict[str, Figure]:
     return sums
 
 
+#: Calls that were compared, and how they ended.
+SHADOW = "kato_fast_shadow_total"
+DIFFERENT = ("different",)
+COMPARED = ("same", "different")
+
+
+def shadowed(snapshot: dict, results: tuple[str, ...]) -> dict[str, Figure]:
+    """Calls compared in shadow with one of these results, by flag."""
+    sums: dict[str, Figure] = {}
+    for series in series_of(snapshot, SHADOW):
+        if series["labels"]["result"] in results:
+            flag = series["labels"]["flag"]
+            sums[flag] = sums.get(flag, 0) + series["value"]
+    return sums
+
+
 def total(snapshot: dict, name: str) -> Figure:
     """The sum of a counter over all its labels."""
     return sum(series["value"] for series in series_of(snapshot, name))

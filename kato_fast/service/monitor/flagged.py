@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from kato_fast import flags, rollout
-from kato_fast.service.monitor.figures import by_label, total
+from kato_fast.service.monitor.figures import COMPARED, DIFFERENT, by_label, shadowed, total
 
 BY = "page"
 
@@ -14,8 +14,8 @@ def rows(snapshot: dict) -> list[dict]:
     """One row for each flag. Figures are None where no call has gone through the flag."""
     calls = by_label(snapshot, "kato_fast_calls_total", "flag")
     fallbacks = by_label(snapshot, "kato_fast_fallback_total", "flag")
-    compared = by_label(snapshot, "kato_fast_compared_total", "flag")
-    differences = by_label(snapshot, "kato_fast_mismatch_total", "flag")
+    compared = shadowed(snapshot, COMPARED)
+    differences = shadowed(snapshot, DIFFERENT)
     return [
         {
             "flag": flag,

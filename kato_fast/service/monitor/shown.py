@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kato_fast import flags, native, observe
 from kato_fast._version import __version__
-from kato_fast.service.monitor import answers, flagged, pools
+from kato_fast.service.monitor import answers, differences, flagged, pools
 from kato_fast.service.monitor.asked import users
 from kato_fast.service.monitor.figures import by_label, sketches
 from kato_fast.service.monitor.watch import QUANTILES
@@ -30,7 +30,7 @@ _PREFIX = "latency/"
 async def everything(service: Service, start: float, end: float, points: int, quantile: str) -> dict:
     """All of it. start, end: epoch seconds. points: most points per curve. quantile: a key of QUANTILES."""
     watch = service.watch
-    snapshot = await asyncio.to_thread(service.exchange.merged)
+    snapshot, found = await asyncio.to_thread(lambda: (service.exchange.merged(), differences.rows()))
     fallbacks = flagged.fallbacks()
     flag_rows = flagged.rows(snapshot)
     killed = flags.killed()
@@ -45,7 +45,7 @@ async def everything(service: Service, start: float, end: float, points: int, qu
         "endpoints": endpoints(snapshot),
         "flags": flag_rows,
         "killed": flag_rows[0]["origin"] if killed else None,
-        "differences": [],
+        "differences": found,
         "fallbacks": fallbacks,
         "alerts": watch.alerts.rows(),
         "pools": pools.rows(service),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import math
 import time
@@ -15,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 
 from kato_fast import flags
 from kato_fast.service.body import json_of, object_of, refuse, unprocessable
-from kato_fast.service.monitor import asked, flagged, shown
+from kato_fast.service.monitor import asked, differences, flagged, shown
 from kato_fast.service.routes import BareRoute
 from kato_fast.service.state import dumps, reply, service_of
 
@@ -109,6 +110,16 @@ async def kill(request: Request) -> Response:
     except OSError as error:
         raise HTTPException(503, f"The runtime directory cannot be written: {error.strerror or error}") from None
     return reply(dumps({"status": "okay", "killed": flags.killed()}))
+
+
+@router.get("/ui/differences/{name}", include_in_schema=False)
+async def difference(request: Request, name: str) -> Response:
+    """A file for ``kato-fast replay``. It holds what a request held, so it is for the page itself."""
+    own_page(request)
+    found = await asyncio.to_thread(differences.content, name.removesuffix(".json"))
+    if found is None:
+        raise HTTPException(404, "There is no such difference")
+    return Response(found, headers={**_HEADERS, "content-type": "application/json"})
 
 
 @router.get("/ui/{name:path}", include_in_schema=False)
