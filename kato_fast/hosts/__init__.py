@@ -167,6 +167,8 @@ def _complete(generation: ModuleType, modules: list) -> None:
         if not _State.told:
             _State.told = True
             _banner(generation)
+            url = os.environ.get("REDIS_URL", "")
+            rollout.start("KATO", redis_url=url if url.startswith(("redis://", "rediss://", "unix://")) else None)
 
 
 def _banner(generation: ModuleType) -> None:

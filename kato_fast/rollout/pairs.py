@@ -35,6 +35,9 @@ HANG_SECONDS = 1.0
 
 _results = observe.counter("kato_fast_shadow_total", "Calls to compare, by what became of them.", ("flag", "result"))
 
+_compared = observe.counter("kato_fast_compared_total", "Calls made by both sides and compared.", ("flag",))
+_mismatches = observe.counter("kato_fast_mismatch_total", "Of them, those whose answers differ.", ("flag",))
+
 judges: dict[str, Judge] = {}
 _lock = threading.Lock()
 #: Thread → (flag, since when) of candidates under way.
@@ -183,7 +186,9 @@ def _judge(choice: Choice, args: tuple, kwargs: dict, outcomes: dict) -> None:
         found = [] if error is not None else differences(choice.view(original), choice.view(candidate), choice.rules)
         result = "different" if found else "same"
     _results.labels(choice.flag, result).inc()
+    _compared.labels(choice.flag).inc()
     if found:
+        _mismatches.labels(choice.flag).inc()
         replay.keep(choice, args, kwargs, original, candidate, found)
     if result == "different":
         judge.differs()

@@ -14,7 +14,7 @@ from fastapi import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kato_fast import flags, native
+from kato_fast import flags, native, rollout
 from kato_fast.service.body import unprocessable
 from kato_fast.service.desk import Desk, OneProcess
 from kato_fast.service.monitor.exchange import Exchange
@@ -73,6 +73,7 @@ class Service:
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
         self.exchange.open()
         self.watch.start()
+        rollout.start("service", redis_url=self.settings.redis)
 
     def _metrics_dir(self) -> Optional[str]:
         settings = self.settings
@@ -102,6 +103,7 @@ class Service:
 
     async def close(self) -> None:
         """Stop sweeping, close the files."""
+        await asyncio.get_running_loop().run_in_executor(None, rollout.stop)
         self.watch.stop()
         self._sweeper.cancel()
         await self.processors.close()

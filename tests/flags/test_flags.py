@@ -203,3 +203,13 @@ def test_a_changed_audit_log_is_found(folder: Path, fault: str) -> None:
     path.write_text("".join(lines))
     right, found = audit.verify()
     assert right == 2 and found is not None and ":3:" in found
+
+
+def test_the_settings_of_the_service_are_known() -> None:
+    from dataclasses import fields
+
+    from kato_fast.flags.names import OTHER_VARIABLES
+    from kato_fast.service.settings import Settings
+
+    ours = {spec.metadata["variable"] for spec in fields(Settings)}
+    assert {name for name in ours if name.startswith("KATO_FAST_")} <= OTHER_VARIABLES

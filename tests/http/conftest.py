@@ -51,11 +51,11 @@ class Server:
             )
         self._wait()
 
-    @staticmethod
-    def _environment(implementation: str, data_dir: Optional[Path], env: dict) -> dict:
+    def _environment(self, implementation: str, data_dir: Optional[Path], env: dict) -> dict:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("KATO_FAST_")}
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         given = {"KATO_FAST_IMPL": implementation, "PYTHONPATH": path, **env}
+        given.setdefault("KATO_FAST_RUNTIME_DIR", str(self.log.parent / "run"))
         if data_dir is not None:
             given["KATO_FAST_DATA_DIR"] = str(data_dir)
         return {**inherited, **given}
