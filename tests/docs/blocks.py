@@ -146,6 +146,7 @@ def environment() -> dict[str, str]:
     kept["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")])
     kept["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), kept.get("PYTHONPATH")]))
     kept["COLUMNS"] = "100"
+    kept["KATO_FAST_RUNTIME_DIR"] = "run"  # of the page's folder: nothing that runs is switched
     return kept
 
 
