@@ -12,6 +12,8 @@ import pickle
 from types import ModuleType
 from typing import Any, Callable
 
+import wires
+
 import kato_fast._core as core
 
 ABC, ABD, ONE = [["a"], ["b"], ["c"]], [["a"], ["b é", 'q"'], ["d"]], [["x"]]
@@ -252,6 +254,9 @@ REFUSED: dict[str, Callable[[Subject], Any]] = {
     "bad arguments": bad_arguments,
     "bad filters": bad_filters,
 }
+
+WORKING |= wires.WORKING
+REFUSED |= {name: lambda s, call=call: refused(*call) for name, call in wires.REFUSED.items()}
 
 #: Fewer rounds, and not without memory: import and pickle turn MemoryError into errors of their own, and Python 3.12
 #: and 3.13 crash where a generator, as in copy, cannot be made.
