@@ -326,8 +326,9 @@ def test_names_that_mongodb_does_not_take(driver: str, name: str) -> None:
         MongoStore("mongodb://127.0.0.1:1", name)
 
 
-def test_a_server_that_goes_and_comes_back(driver: str) -> None:
+def test_a_server_that_goes_and_comes_back(driver: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is known is served meanwhile; a learn fails in bounds, and after a return everything goes on."""
+    monkeypatch.setattr(mongo_store, "WRITE_SECONDS", 0.5)
     with MongoServer() as server:
         kb = KnowledgeBase(f"{server.url}/kb?serverSelectionTimeoutMS=300&connectTimeoutMS=300")
         kb.learn([["a", "b"]])
