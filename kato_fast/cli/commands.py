@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kato_fast.cli import (
     bench,
+    canary,
     doctor,
     explain,
     explain_queries,
@@ -36,6 +37,7 @@ COMMANDS = (
     ("flags", flags.HELP, flags.flags),
     ("kill", kill.HELP, kill.kill),
     ("explain", explain.HELP, explain.explain),
+    ("canary", canary.HELP, canary.canary),
     ("shadow", shadow.HELP, shadow.shadow),
     ("replay", replay.HELP, replay.replay),
     ("top", top.HELP, top.top),

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from itertools import chain
 from typing import Any, Callable, NamedTuple, Optional
 
+from kato_fast.hosts import played
 from kato_fast.hosts.answers import Answer, Futures
 from kato_fast.hosts.shared import BATCH, GATE, NESTED, RESIDENTS, WRITER, is_off
 from kato_fast.rollout import Choice, Declined
@@ -62,7 +63,18 @@ class Predicting:
                 NESTED.original = before
 
         self.parts = lambda processor, state: Computed(original(processor, state), None)
-        self.choice = Choice("native_matching", "predictPattern", by_host, by_engine, key=key_of)
+        self.choice = Choice(
+            "native_matching",
+            "predictPattern",
+            by_host,
+            by_engine,
+            key=key_of,
+            beside=True,
+            view=played.shown,
+            rules=played.RULES,
+            record=played.record,
+            players=(played.by_twin, played.by_c),
+        )
 
         @functools.wraps(original)
         def predictPattern(self: Any, state: list) -> list:

@@ -30,6 +30,10 @@ class Choice:
         key: from the arguments, the session or node that canary chooses by; None without one.
         pure: both only compute, so that shadow and canary may make the call by both sides and compare. What writes or
             remembers is never called twice; shadow then counts ``unplanned_writes`` and compares nothing.
+        beside: only the candidate merely computes. Under shadow, and where the original answers under canary, it is
+            called after it in the same thread, within the budget, and compared with the answer that was given.
+        record, players: what a replay needs, from the arguments; and two functions at module level that make both
+            answers from that. Without them the arguments themselves are kept.
         rules: what may differ; nothing by default.
         view: an answer as plain data to compare.
         epoch: from the arguments, a token of the state that both read; a pair during which it changes is dropped.
@@ -47,6 +51,9 @@ class Choice:
         *,
         key: Optional[Callable[..., Optional[str]]] = None,
         pure: bool = False,
+        beside: bool = False,
+        record: Optional[Callable[..., Any]] = None,
+        players: Optional[tuple[Callable, Callable]] = None,
         rules: Rules = EXACT,
         view: Callable[[Any], Any] = lambda answer: answer,
         epoch: Optional[Callable[..., Any]] = None,
@@ -61,6 +68,8 @@ class Choice:
         self.parking = Parking()
         self.is_async = inspect.iscoroutinefunction(original)
         self.pure = pure and not self.is_async
+        self.beside = beside and not self.is_async
+        self.record, self.players = record, players
         functools.update_wrapper(self, original, updated=())
 
     def __repr__(self) -> str:
@@ -77,6 +86,8 @@ class Choice:
             return self._call_async(mode, args, kwargs)
         if self._takes_candidate(mode, args, kwargs):
             answer = self._candidate(mode, args, kwargs)
+        elif self.beside and mode.kind in ("shadow", "canary"):
+            return self._original_beside(args, kwargs)
         else:
             answer = self._original(args, kwargs)
         if mode.kind in ("shadow", "canary"):
@@ -86,7 +97,7 @@ class Choice:
     def _compare(self, mode: Mode, args: tuple, kwargs: dict) -> None:
         if self.pure:
             pairs.worker.offer(self, args, kwargs)
-        elif mode.kind == "shadow":
+        elif mode.kind == "shadow" and not self.beside:
             self.ledger.fell_back("unplanned_writes", 0)
 
     def _takes_candidate(self, mode: Mode, args: tuple, kwargs: dict) -> bool:
@@ -105,6 +116,14 @@ class Choice:
         start = perf_counter_ns()
         answer = self.original(*args, **kwargs)
         self._original_took(perf_counter_ns() - start)
+        return answer
+
+    def _original_beside(self, args: tuple, kwargs: dict) -> Any:
+        start = perf_counter_ns()
+        answer = self.original(*args, **kwargs)
+        took = perf_counter_ns() - start
+        self._original_took(took)
+        pairs.beside(self, args, kwargs, answer, took)
         return answer
 
     def _original_took(self, took: int) -> None:

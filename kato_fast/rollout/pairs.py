@@ -1,7 +1,8 @@
 """Beside the requests: the same call by both sides, in random order, within a budget; compared and judged.
 
-One daemon thread makes the pairs. Per Choice the first 100 calls are free; after them, pairs may take 1 % of the time
-that the requests' own calls take. What does not fit is dropped and counted.
+One daemon thread makes the pairs; a candidate whose original may not be called twice is asked in the request's thread,
+after it. Per Choice the first 100 calls are free; after them, pairs may take 1 % of the time that the requests' own
+calls take. What does not fit is dropped and counted.
 """
 
 from __future__ import annotations
@@ -142,6 +143,20 @@ def _make(choice: Choice, args: tuple, kwargs: dict) -> None:
         _results.labels(choice.flag, "state_changed").inc()
         return
     _judge(choice, args, kwargs, outcomes)
+
+
+def beside(choice: Choice, args: tuple, kwargs: dict, answer: Any, took: int) -> None:
+    """The original has answered in this thread; the candidate is asked too if the budget allows, and compared."""
+    if not choice.budget.allows():
+        _results.labels(choice.flag, "dropped_budget").inc()
+        return
+    try:
+        candidate, failed, candidate_took, _ = _run_side(choice, "candidate", args, kwargs)
+        choice.budget.spent(candidate_took)
+        outcomes = {"original": (answer, None, took, 0), "candidate": (candidate, failed, candidate_took, 0)}
+        _judge(choice, args, kwargs, outcomes)
+    except Exception:
+        log.exception("a comparison of %s failed", choice.name)
 
 
 def _run_side(choice: Choice, side: str, args: tuple, kwargs: dict) -> tuple[Any, Optional[Exception], int, int]:

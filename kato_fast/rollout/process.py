@@ -11,7 +11,7 @@ from typing import Callable, Optional
 
 from kato_fast import flags, observe
 from kato_fast.flags import runtime, watch
-from kato_fast.rollout import crash, latch, pairs
+from kato_fast.rollout import crash, latch, pairs, ramp
 from kato_fast.rollout.fallbacks import explain
 
 log = logging.getLogger("kato_fast.rollout")
@@ -74,6 +74,7 @@ def _turn() -> None:
         return
     _next = now + SECONDS
     latch_crashes()
+    ramp.turn()
     runtime.replace_json(f"p{os.getpid()}.json", report())
 
 

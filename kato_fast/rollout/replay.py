@@ -27,6 +27,9 @@ MOST_FILES, MOST_BYTES = 200, 4 << 20
 
 def keep(choice: Choice, args: tuple, kwargs: dict, original: Any, candidate: Any, found: list[str]) -> None:
     """Write the file of one difference; equal calls share one. It holds the content of a request: mode 0600."""
+    sides = (choice.original, choice.candidate)
+    if choice.record is not None and choice.players is not None:
+        args, kwargs, sides = (choice.record(*args, **kwargs),), {}, choice.players
     call = {"args": encoded(tuple(args)), "kwargs": encoded(dict(kwargs))}
     name = hashlib.sha256(json.dumps([choice.flag, choice.name, call], sort_keys=True).encode()).hexdigest()[:16]
     folder = runtime.made() / FOLDER
@@ -41,8 +44,8 @@ def keep(choice: Choice, args: tuple, kwargs: dict, original: Any, candidate: An
         "time": time.time(),
         "version": __version__,
         "python": platform.python_version(),
-        "original": where(choice.original),
-        "candidate": where(choice.candidate),
+        "original": where(sides[0]),
+        "candidate": where(sides[1]),
         "rules": {"tolerance": dict(choice.rules.tolerance), "ties": choice.rules.ties},
         "call": call,
         "answers": {"original": encoded(choice.view(original)), "candidate": encoded(choice.view(candidate))},

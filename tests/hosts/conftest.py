@@ -11,10 +11,20 @@ from pathlib import Path
 
 import pytest
 
+from kato_fast.flags import runtime
 from kato_fast.hosts import kato_m, seams
 from tests.servers import mongo, redis
 
 STANDIN = Path(__file__).with_name("standin")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def runtime_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Nothing that runs on this machine is switched by these tests, nor switches them."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("run")
+        patch.setenv(runtime.VARIABLE, str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,9 @@ import httpx
 import pytest
 
 import kato_fast
-from kato_fast import flags, hosts, rollout
-from kato_fast.hosts import shared
+from kato_fast import flags, hosts, observe, rollout
+from kato_fast.hosts import predicting, shared
+from kato_fast.rollout import replay
 from tests.hosts.conftest import STANDIN
 from tests.hosts.differential import differences
 
@@ -183,6 +184,36 @@ def test_every_flag_together(user, expected, mode) -> None:
     hosts.install(**{**dict.fromkeys(flags.FLAGS, mode), "batch": "off"})
     check(user, expected)
     assert not [item for item in hosts.explain() if item["reason"] == "error"]
+
+
+def compared() -> int:
+    series = observe.snapshot()["metrics"]["kato_fast_compared_total"]["series"]
+    return sum(one["value"] for one in series if one["labels"] == {"flag": "native_matching"})
+
+
+def test_shadow_compares_every_prediction(user, expected, runtime_directory) -> None:
+    hosts.install(native_matching="shadow", incremental_metrics="on")
+    before = compared()
+    check(user, expected)
+    assert compared() - before > 10
+    assert not list(runtime_directory.glob("differences/*"))
+
+
+def test_a_wrong_prediction_in_shadow_is_kept_and_played_again(user, runtime_directory, monkeypatch) -> None:
+    hosts.install(native_matching="shadow", incremental_metrics="on")
+    right = predicting.predicted
+    monkeypatch.setattr(predicting, "predicted", lambda engine, state, _, most: right(engine, state, 0.0, most))
+    user.learn("ab", "c")
+    user.learn("x", "y", "z")
+    assert len(user.predict("ab", "c")["predictions"]) == 1
+    kept = sorted(
+        runtime_directory.glob("differences/native_matching-*.json"), key=lambda path: path.stat().st_mtime_ns
+    )
+    found = replay.again(kept[-1])
+    assert found["recorded"] == ["answer: 1 items are not 2"]
+    assert found["differences"] == [] and len(found["answers"]["candidate"]) == 1
+    for path in kept:
+        path.unlink()
 
 
 @pytest.mark.parametrize("flag", [flag for flag in flags.FLAGS if flag != "batch"])

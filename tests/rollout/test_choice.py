@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from kato_fast import flags
-from kato_fast.rollout import Choice, Declined, FallbackForbidden, explain, fallbacks
+from kato_fast.rollout import Choice, Declined, FallbackForbidden, explain, fallbacks, pairs
 
 
 @pytest.fixture(autouse=True)
@@ -176,3 +176,42 @@ def test_bad_arguments() -> None:
         Choice("bach", "test", original, candidate)
     with pytest.raises(ValueError, match="reason must be a code such as"):
         Declined("Not a code")
+
+
+def test_beside_the_original_only_the_candidate_is_called_again() -> None:
+    """Under shadow, and under canary for keys that are not chosen; what it answers or raises gets to nobody."""
+    calls: list[str] = []
+    pairs.judges.clear()
+
+    def original(value):
+        calls.append("original")
+        return value
+
+    def candidate(value):
+        calls.append("candidate")
+        if value == 3:
+            raise RuntimeError("no way")
+        return value
+
+    choice = Choice("batch", "test", original, candidate, key=str, beside=True)
+    flags.set_mode("batch", "shadow", by="test")
+    assert [choice(value) for value in (1, 2, 3)] == [1, 2, 3]
+    assert calls == ["original", "candidate"] * 3
+    judge = pairs.judge_of("batch")
+    assert (judge.pairs, judge.errors, judge.different) == (3, 1, 0)
+    flags.set_mode("batch", "canary:0", by="test")
+    assert choice(4) == 4 and judge.pairs == 4
+    choice.budget.free = 0
+    choice.budget.left_ns = -1e12
+    assert choice(5) == 5 and judge.pairs == 4
+    assert calls[-1] == "original"
+    pairs.judges.clear()
+
+
+def test_a_raising_original_is_not_compared() -> None:
+    choice = Choice("batch", "test", failing, candidate, beside=True)
+    flags.set_mode("batch", "shadow", by="test")
+    pairs.judges.clear()
+    with pytest.raises(RuntimeError, match="no way"):
+        choice(1)
+    assert "batch" not in pairs.judges

@@ -127,3 +127,16 @@ def test_a_difference_is_listed_and_played_again(folder: Path) -> None:
     found = answer("replay", file, "--allow", "tests", code=1)
     assert found["differences"] == found["recorded"]
     assert run("replay", str(folder / "none")).returncode == 3
+
+
+def test_canary(folder: Path) -> None:
+    assert "no rollout" in run("canary").stdout
+    found = answer("canary", "batch", "--start", "--first", "canary:5", "--by", "test")
+    assert (found["rollouts"]["batch"]["state"], found["rollouts"]["batch"]["stage"]) == ("running", "canary:5")
+    assert answer("flags")["processes"] == []
+    assert "batch: running at canary:5" in run("canary").stdout
+    assert run("canary", "batch", "--resume").returncode == 2
+    assert run("canary", "batch").returncode == 2
+    assert run("canary", "--start").returncode == 2
+    assert answer("canary", "batch", "--stop")["rollouts"] == {}
+    assert run("canary", "batch", "--stop").returncode == 2

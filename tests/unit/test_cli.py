@@ -39,6 +39,7 @@ COMMANDS = (
     "flags",
     "kill",
     "explain",
+    "canary",
     "shadow",
     "replay",
     "top",

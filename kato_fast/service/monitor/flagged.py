@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Optional
 
 from kato_fast import flags, rollout
+from kato_fast.rollout import pairs, ramp
 from kato_fast.service.monitor.figures import COMPARED, DIFFERENT, by_label, shadowed, total
 
 BY = "page"
@@ -16,6 +18,7 @@ def rows(snapshot: dict) -> list[dict]:
     fallbacks = by_label(snapshot, "kato_fast_fallback_total", "flag")
     compared = shadowed(snapshot, COMPARED)
     differences = shadowed(snapshot, DIFFERENT)
+    rollouts, judged = ramp.states(), pairs.figures()
     return [
         {
             "flag": flag,
@@ -24,10 +27,24 @@ def rows(snapshot: dict) -> list[dict]:
             "fallbacks": fallbacks.get(flag),
             "compared": compared.get(flag),
             "differences": differences.get(flag),
-            "canary": None,
+            "canary": _canary(flag, rollouts, judged),
         }
         for flag in flags.FLAGS
     ]
+
+
+def _canary(flag: str, rollouts: dict, judged: dict) -> Optional[str]:
+    """The rollout's state, and how long the replacement takes as a multiple of the original, with its interval."""
+    said = []
+    if flag in rollouts:
+        said.append(f"{rollouts[flag]['state']} at {rollouts[flag]['stage']}")
+    found = judged.get(flag)
+    if found and found["effect"]:
+        interval = found["interval"]
+        reach = f" ({interval[0]:.2f} to {interval[1]:.2f})" if interval else ""
+        verdict = found["alarm"] or ("not slower" if found["fine"] else "not enough calls to say")
+        said.append(f"{found['effect']:.2f} x the time{reach}: {verdict}")
+    return "; ".join(said) or None
 
 
 def _resolved(flag: str) -> dict:
