@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any, Optional
@@ -50,7 +51,7 @@ class Service:
 
     def __enter__(self) -> Service:
         command = [host_python(), "-m", "uvicorn", "kato.services.kato_fastapi:app", "--host", "127.0.0.1"]
-        self.log = Path(f"{os.environ.get('TMPDIR', '/tmp')}/kato-{self.name}-{self.port}.log")
+        self.log = Path(tempfile.gettempdir(), f"kato-{self.name}-{self.port}.log")
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 [*command, "--port", str(self.port), "--log-level", "warning", "--timeout-keep-alive", "600"],
