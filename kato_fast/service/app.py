@@ -15,6 +15,7 @@ from kato_fast import native
 from kato_fast.service.formats import CborMiddleware
 from kato_fast.service.middleware import SessionMiddleware, unavailable
 from kato_fast.service.monitor.requests import RequestMiddleware
+from kato_fast.service.request_log import RequestLog
 from kato_fast.service.routes import genes, learning, memory, monitoring, page, sequences, sessions
 from kato_fast.service.settings import Settings
 from kato_fast.service.shared import Unavailable
@@ -52,6 +53,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(SessionMiddleware, service=service)
     app.add_middleware(CborMiddleware)
     app.add_middleware(RequestMiddleware, requests=service.requests)
+    if settings.log_format == "json":
+        app.add_middleware(RequestLog)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(NumpyMissing, _numpy_missing)
     app.add_exception_handler(sqlite3.Error, _store_failed)

@@ -182,6 +182,9 @@ class Settings:
     max_sessions: int = _setting(
         100_000, "KATO_FAST_MAX_SESSIONS", Whole(1, 10_000_000), "unexpired sessions; above: 503"
     )
+    log_format: str = _setting(
+        "text", "KATO_FAST_LOG_FORMAT", Choice(("text", "json")), "json: lines of JSON, one for each request too"
+    )
     metrics_dir: Optional[str] = _setting(
         None,
         "KATO_FAST_METRICS_DIR",
