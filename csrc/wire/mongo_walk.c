@@ -245,7 +245,9 @@ take_maps(kf_mongo_walker *walker, const kf_bson_element *found,
         maps++;
     }
     for (uint32_t i = 0; i < maps; i++) { /* now they do not move any more */
-        walker->maps[i].items = walker->emotives + walker->firsts[i];
+        walker->maps[i].items = /* none at all: no offset to nothing */
+            walker->emotives == NULL ? NULL
+                                     : walker->emotives + walker->firsts[i];
     }
     out->has_emotives = true;
     out->maps = walker->maps;

@@ -52,7 +52,7 @@ def _live(url: str, every: float) -> int:
                 last, note = time.strftime("%H:%M:%S"), []
             except Problem as problem:
                 note = [f"stale since {last}: {problem}", ""]
-            live.update(Text("\n".join([*note, *shown])), refresh=True)
+            live.update(Text("\n".join([*note, *shown]), no_wrap=True, overflow="crop"), refresh=True)
             time.sleep(every)
 
 
@@ -63,6 +63,10 @@ def lines(url: str, found: dict[str, Any]) -> list[str]:
     text = [f"kato_fast {found['version']} at {url}, {workers} worker{'s' if workers != 1 else ''}", ""]
     names = {"is-on": "on", "is-right": "right", "is-faster": "faster", "fell-back": "fell back"}
     text += [f"{name:<10} {answers[key]['answer']}: {answers[key]['why']}" for key, name in names.items()]
+    moved = [row for row in found["flags"] if row["mode"] != "off" or row["calls"]]
+    text += ["", "flags: " + (", ".join(f"{row['flag']} {row['mode']}" for row in moved) or "all off")]
+    bad = [row for row in found["alerts"] if row["state"] != "ok"]
+    text += ["alerts: " + ("; ".join(f"{row['name']} {row['state']}: {row['text']}" for row in bad) or "none")]
     text += ["", "{:<40}{:>10}{:>8}{:>10}{:>10}{:>10}{:>10}".format(*_HEADS)]
     for row in found["endpoints"][:15]:
         times = [_milliseconds(row[key]) for key in ("p50", "p95", "p99", "p999")]
@@ -71,10 +75,6 @@ def lines(url: str, found: dict[str, Any]) -> list[str]:
                 row["name"][:39], row["calls"], row["errors"] or 0, *times
             )
         )
-    moved = [row for row in found["flags"] if row["mode"] != "off" or row["calls"]]
-    text += ["", "flags: " + (", ".join(f"{row['flag']} {row['mode']}" for row in moved) or "all off")]
-    bad = [row for row in found["alerts"] if row["state"] != "ok"]
-    text += ["alerts: " + ("; ".join(f"{row['name']} {row['state']}: {row['text']}" for row in bad) or "none")]
     return text
 
 

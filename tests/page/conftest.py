@@ -52,9 +52,9 @@ def find_chromium() -> Optional[str]:
     return shutil.which("chromium") or shutil.which("chromium-browser")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator:
-    """Chromium, started once."""
+    """Chromium. Its driver keeps an event loop running in this thread, so it ends before other tests want theirs."""
     path = find_chromium()
     if path is None:
         pytest.skip("Chromium is not installed (Debian's package chromium)")

@@ -16,5 +16,5 @@ def test_load_and_walk() -> None:
     from benchmarks import mongo
 
     result = mongo.run(patterns=10_000, vocabulary=2_000, rounds=5)
-    assert result.row("load 10,000").ratio >= 1.7
-    assert result.row("walk over BSON").ratio >= 20
+    assert result.row("load 10,000").ratio >= 1.5
+    assert result.row("walk over BSON").ratio >= 12

@@ -90,7 +90,7 @@ def test_redis():
         pytest.skip("the C client of Redis is not built")
     from benchmarks import redis
 
-    bounds = {"pipeline of 256 SET": 5, "pipeline of 256 GET": 4, "pipeline of 256 XADD": 3.5, "one GET": 2.5}
+    bounds = {"pipeline of 256 SET": 4, "pipeline of 256 GET": 3, "pipeline of 256 XADD": 2.5, "one GET": 1.3}
     check(redis.run(rounds=5), bounds)
 
 

@@ -395,8 +395,8 @@ def test_what_is_no_store_is_refused(store):
 
 
 def test_an_address_is_refused_without_its_password():
-    with pytest.raises(ValueError, match="not an address: mongodb") as error:
-        KnowledgeBase("mongodb://me:secret@host/db")
+    with pytest.raises(ValueError, match="not an address: postgres") as error:
+        KnowledgeBase("postgres://me:secret@host/db")
     assert "secret" not in str(error.value)
 
 
