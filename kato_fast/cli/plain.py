@@ -26,7 +26,10 @@ def _parser() -> argparse.ArgumentParser:
     for name, text, function in COMMANDS:
         text = text.replace("\b\n", "")
         command = commands.add_parser(
-            name, help=text.split("\n")[0], description=text, formatter_class=argparse.RawDescriptionHelpFormatter
+            name,
+            help=_printed(text.split("\n")[0]),
+            description=_printed(text),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.set_defaults(function=function)
         _add_parameters(command, function)
@@ -57,8 +60,18 @@ def _add_argument(command: argparse.ArgumentParser, name: str, kind: Any, declar
     count = ("+" if needed else "*") if many else (None if needed else "?")
     options = {} if needed or many else {"default": default}
     command.add_argument(
-        name, nargs=count, type=_reader(kind, declared), help=declared.help, metavar=_shown(declared, name), **options
+        name,
+        nargs=count,
+        type=_reader(kind, declared),
+        help=_printed(declared.help),
+        metavar=_shown(declared, name),
+        **options,
     )
+
+
+def _printed(text: Optional[str]) -> Optional[str]:
+    """A text of help with its percent signs doubled, which argparse takes for fields."""
+    return text and text.replace("%", "%%")
 
 
 def _shown(declared: Any, name: str) -> str:
@@ -71,7 +84,7 @@ def _add_option(command: argparse.ArgumentParser, name: str, kind: Any, declared
     if kind is bool:
         off = [half for word in names for half in word.split("/")[1:]]
         names = [word.split("/")[0] for word in names]
-        command.add_argument(*names, dest=name, action="store_true", default=default, help=declared.help)
+        command.add_argument(*names, dest=name, action="store_true", default=default, help=_printed(declared.help))
         if off:
             command.add_argument(*off, dest=name, action="store_false", default=default)
         return
@@ -84,7 +97,7 @@ def _add_option(command: argparse.ArgumentParser, name: str, kind: Any, declared
         required=needed,
         default=None if needed else default,
         metavar=_shown(declared, name),
-        help=declared.help,
+        help=_printed(declared.help),
     )
 
 
