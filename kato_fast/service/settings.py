@@ -185,6 +185,9 @@ class Settings:
     log_format: str = _setting(
         "text", "KATO_FAST_LOG_FORMAT", Choice(("text", "json")), "json: lines of JSON, one for each request too"
     )
+    busy_cpu: float = _setting(
+        80.0, "KATO_FAST_BUSY_CPU", Number(1, 100), "percent of the machine's CPUs above which /health is degraded"
+    )
     metrics_dir: Optional[str] = _setting(
         None,
         "KATO_FAST_METRICS_DIR",

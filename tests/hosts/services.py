@@ -49,19 +49,25 @@ class Service:
         }
         self.process: Optional[subprocess.Popen] = None
 
+    def command(self) -> list[str]:
+        program = [host_python(), "-m", "uvicorn", "kato.services.kato_fastapi:app", "--host", "127.0.0.1"]
+        return [*program, "--port", str(self.port), "--log-level", "warning", "--timeout-keep-alive", "600"]
+
     def __enter__(self) -> Service:
-        command = [host_python(), "-m", "uvicorn", "kato.services.kato_fastapi:app", "--host", "127.0.0.1"]
         self.log = Path(tempfile.gettempdir(), f"kato-{self.name}-{self.port}.log")
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                [*command, "--port", str(self.port), "--log-level", "warning", "--timeout-keep-alive", "600"],
-                cwd=host_dir(),
+                self.command(),
+                cwd=self.folder(),
                 env=self.environment,
                 stdout=log,
                 stderr=log,
             )
         self._wait()
         return self
+
+    def folder(self) -> Optional[Path]:
+        return host_dir()
 
     def _wait(self) -> None:
         until = time.monotonic() + START_SECONDS
@@ -90,6 +96,23 @@ class Service:
         """One request on a connection of its own: (status, answer)."""
         with Connection(self.port, user) as connection:
             return connection.call(method, path, body)
+
+
+class OwnService(Service):
+    """``kato-fast serve`` in the place of KATO, on an embedded store. options: more of its command line."""
+
+    def __init__(self, data: Path, *options: str, port: int = 0, **variables: str) -> None:
+        super().__init__("", "", name="own", port=port, KATO_FAST_RUNTIME_DIR=str(data / "run"), **variables)
+        del self.environment["SERVICE_NAME"]
+        self.data, self.options = data, options
+
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "kato_fast", "serve", "--data", str(self.data), "--port", str(self.port)] + [
+            *self.options
+        ]
+
+    def folder(self) -> Optional[Path]:
+        return Path(__file__).parents[2]
 
 
 class Connection:

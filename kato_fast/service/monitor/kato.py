@@ -55,14 +55,14 @@ STATS: dict[str, Optional[str]] = {
 }
 #: Most points of one answer; longer windows keep their extremes.
 MAX_POINTS = 1000
-#: KATO's thresholds.
-BUSY_CPU, FULL_MEMORY = 80, 90
+#: KATO's threshold, in percent. That of the CPU is a setting, with KATO's value.
+FULL_MEMORY = 90
 
 
-def issues(history: History) -> tuple[str, list[str]]:
+def issues(service: Service) -> tuple[str, list[str]]:
     """(status, issues) of the last sample, by KATO's thresholds."""
-    found, status = [], "healthy"
-    if (history.last("machine_cpu") or 0) > BUSY_CPU:
+    history, found, status = service.watch.history, [], "healthy"
+    if (history.last("machine_cpu") or 0) > service.settings.busy_cpu:
         status, found = "degraded", [*found, "High CPU usage"]
     if (history.last("memory_percent") or 0) > FULL_MEMORY:
         status, found = "unhealthy", [*found, "High memory usage"]
@@ -157,7 +157,7 @@ def one_metric(history: History, name: str, minutes: int) -> Optional[dict]:
 def stats(service: Service, minutes: int, active_sessions: int) -> dict:
     """``GET /stats``."""
     history = service.watch.history
-    status, found = issues(history)
+    status, found = issues(service)
     now = time.time()
     whole = metrics(service, active_sessions)
     current = {**resources(history), "error_rate_per_min": errors_per_minute(history)}

@@ -30,7 +30,7 @@ async def health(request: Request) -> Response:
     """Whether the service works, by KATO's thresholds on the last sample."""
     service = service_of(request)
     history = service.watch.history
-    status, issues = kato.issues(history)
+    status, issues = kato.issues(service)
     return reply(
         dumps(
             {
