@@ -8,10 +8,10 @@ const kf_align_variant *
 kf_align_variant_of(kf_cpu_level level)
 {
 #if defined(__x86_64__) && defined(__GNUC__)
-    /* kf_align_avx512 gave one wrong answer in a sanitized build, of a pair of
-     * 64 and 64 symbols; until it is known why, CPUs that have AVX-512 align
-     * with AVX2. Exact comes first. */
-    if (level == KF_CPU_AVX2 || level == KF_CPU_AVX512) {
+    if (level == KF_CPU_AVX512) {
+        return &kf_align_avx512;
+    }
+    if (level == KF_CPU_AVX2) {
         return &kf_align_avx2;
     }
 #elif defined(__aarch64__) && defined(__GNUC__)

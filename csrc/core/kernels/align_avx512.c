@@ -13,6 +13,23 @@
 #include "align_batch.h"
 #include "align_pair.h"
 
+/* The bits of a comparison. Not by a conversion: GCC 12 spills that with a
+ * 16-bit store to a word of 64, and leaves what was above them. */
+KF_TARGET KF_INLINE uint64_t
+mask_bits(__mmask16 mask)
+{
+    uint32_t bits;
+    __asm__("kmovw %1, %0" : "=r"(bits) : "k"(mask));
+    return bits;
+}
+
+/* Of eight lanes; what the register holds behind them is not said. */
+KF_TARGET KF_INLINE uint64_t
+nonzero_lanes(__m512i words, __m512i wanted)
+{
+    return mask_bits(_mm512_test_epi64_mask(words, wanted)) & 255;
+}
+
 /* Eight words at a time. */
 KF_TARGET KF_INLINE void
 walk_lanes(const kf_align_local *local, const kf_align_task *lanes, uint32_t n,
@@ -77,7 +94,7 @@ fill_many(const uint64_t *below, uint32_t by, uint32_t first, uint32_t last,
         __m512i word = run_words(below, shift, i, i - by);
         _mm512_storeu_si512(&level[i], word);
         all = _mm512_or_si512(all, word);
-        found |= (uint64_t)_mm512_test_epi64_mask(word, word) << i;
+        found |= nonzero_lanes(word, word) << i;
     }
     *columns |= (uint64_t)_mm512_reduce_or_epi64(all);
     return found;
@@ -91,8 +108,7 @@ find_many(const uint64_t *below, uint32_t by, uint64_t rest, uint64_t allowed)
     while (rest != 0) {
         uint32_t i = (uint32_t)__builtin_ctzll(rest);
         __m512i word = run_words(below, shift, i, i - by);
-        uint64_t found =
-            ((uint64_t)_mm512_test_epi64_mask(word, wanted) << i) & rest;
+        uint64_t found = (nonzero_lanes(word, wanted) << i) & rest;
         if (found != 0) {
             return found;
         }
@@ -117,8 +133,8 @@ find_hits(const kf_align_table *table, const uint32_t *ids, uint32_t n)
             _mm512_srl_epi32(_mm512_mullo_epi32(some, multiplier), shift);
         __m512i found =
             _mm512_i32gather_epi32(_mm512_slli_epi32(slots, 2), keys, 4);
-        uint64_t same = _mm512_mask_cmpeq_epi32_mask(here, found, some);
-        hits |= same << i;
+        hits |= mask_bits(_mm512_mask_cmpeq_epi32_mask(here, found, some))
+                << i;
     }
     return hits;
 }
