@@ -15,7 +15,7 @@ from kato_fast.flags.buckets import BUCKETS, bucket, salt
 from kato_fast.flags.modes import KINDS, Mode, read_mode
 from kato_fast.flags.names import FLAGS, check_flag
 from kato_fast.flags.sources import FlagError
-from kato_fast.flags.state import Resolution, current, killed, on_change, resolution
+from kato_fast.flags.state import Resolution, current, killed, no_more, on_change, resolution
 from kato_fast.flags.watch import start, stop
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "kill",
     "killed",
     "mode",
+    "no_more",
     "on_change",
     "read_mode",
     "resolution",

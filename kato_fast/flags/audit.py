@@ -9,13 +9,17 @@ from __future__ import annotations
 import getpass
 import hashlib
 import json
+import logging
 import os
 import socket
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Optional
 
 from kato_fast.flags import runtime
+
+log = logging.getLogger("kato_fast.flags")
 
 FIRST = "0" * 64
 
@@ -41,6 +45,22 @@ def append(what: str, **fields: object) -> None:
             line["hash"] = _hash(line)
             file.seek(0, os.SEEK_END)
             file.write(json.dumps(line, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
+
+
+def followed(source: str, changes: Iterable[tuple]) -> None:
+    """One line for each change that a source outside of this machine's files brought to this process."""
+    for before, after in changes:
+        try:
+            append(
+                "followed",
+                flag=after.flag,
+                source=source,
+                before=str(before.mode),
+                after=str(after.mode),
+                by=after.detail,
+            )
+        except OSError as error:
+            log.warning("the change could not be written to the audit log: %s", error)
 
 
 def verify(path: Optional[Path] = None) -> tuple[int, Optional[str]]:

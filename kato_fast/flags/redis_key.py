@@ -13,7 +13,7 @@ import threading
 from typing import Optional
 from urllib.parse import unquote, urlsplit
 
-from kato_fast.flags import state
+from kato_fast.flags import audit, state
 from kato_fast.flags.sources import FlagError, read_modes
 
 log = logging.getLogger("kato_fast.flags")
@@ -68,13 +68,13 @@ class Follower:
     def _read(self, connection: socket.socket, answers) -> None:
         kill = ask(connection, answers, "GET", KILL_KEY)
         values = ask(connection, answers, "HGETALL", FLAGS_KEY)
-        state.put_kill("redis", None if kill is None else str(kill)[:200])
+        audit.followed("redis", state.put_kill("redis", None if kill is None else str(kill)[:200]))
         try:
             modes = read_modes(dict(zip(values[::2], values[1::2])), FLAGS_KEY)
         except FlagError as error:
             self._tell(str(error))
             return
-        state.put("redis", {flag: (mode, FLAGS_KEY) for flag, mode in modes.items()})
+        audit.followed("redis", state.put("redis", {flag: (mode, FLAGS_KEY) for flag, mode in modes.items()}))
         if self._told:
             self._told = ""
             log.warning("the flags in Redis can be read again")

@@ -1,7 +1,8 @@
 """Which mode each flag has now, and where it came from.
 
-Kill switch > latch of a rollback > API > runtime file > Redis > environment > configuration file > default. ``current``
-is what everybody reads: a dict that is filled at the first look and updated in place, so that a look costs a lookup.
+Kill switch > latch of a rollback > API > runtime file > Redis > OpenFeature > environment > configuration file >
+default. ``current`` is what everybody reads: a dict that is filled at the first look and updated in place, so that a
+look costs a lookup.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ class Resolution(NamedTuple):
     mode: Mode
     origin: str
     detail: str
+
+
+#: A flag before and after.
+Change = tuple[Resolution, Resolution]
 
 
 class _Current(dict):
@@ -66,12 +71,13 @@ def load(defaults: Optional[Mapping[str, str]] = None) -> None:
         _resolve()
 
 
-def put(layer: str, values: Mapping[str, tuple[Mode, str]]) -> None:
-    """Replace a layer."""
+def put(layer: str, values: Mapping[str, tuple[Mode, str]]) -> list[Change]:
+    """Replace a layer. Returns what became of it."""
     with _lock:
-        if _layers[layer] != values:
-            _layers[layer] = dict(values)
-            _resolve()
+        if _layers[layer] == values:
+            return []
+        _layers[layer] = dict(values)
+        return _resolve()
 
 
 def put_one(layer: str, flag: str, mode: Optional[Mode], detail: str = "") -> Resolution:
@@ -85,17 +91,18 @@ def put_one(layer: str, flag: str, mode: Optional[Mode], detail: str = "") -> Re
         return _resolved[flag]
 
 
-def put_kill(source: str, detail: Optional[str]) -> None:
-    """A source says kill, or with None that it does not any more."""
+def put_kill(source: str, detail: Optional[str]) -> list[Change]:
+    """A source says kill, or with None that it does not any more. Returns what became of it."""
     with _lock:
         before = dict(_kills)
         if detail is None:
             _kills.pop(source, None)
         else:
             _kills[source] = detail
-        if before != _kills:
-            log.warning("kill switch: %s", kill_text() or "released")
-            _resolve()
+        if before == _kills:
+            return []
+        log.warning("kill switch: %s", kill_text() or "released")
+        return _resolve()
 
 
 def kill_text() -> str:
@@ -119,6 +126,12 @@ def on_change(listener: Callable[[Resolution, Resolution], None]) -> None:
     _listeners.append(listener)
 
 
+def no_more(listener: Callable[[Resolution, Resolution], None]) -> None:
+    """Do not call it any more."""
+    if listener in _listeners:
+        _listeners.remove(listener)
+
+
 def reset() -> None:
     """Forget everything; for tests and for ``uninstall``."""
     global _loaded
@@ -132,10 +145,10 @@ def reset() -> None:
         _loaded = False
 
 
-def _resolve() -> None:
+def _resolve() -> list[Change]:
     if not _loaded:
         load()
-        return
+        return []
     changed = []
     for flag in FLAGS:
         after = _of(flag)
@@ -148,6 +161,7 @@ def _resolve() -> None:
         log.info("%s: %s → %s (%s %s)", after.flag, before.mode, after.mode, after.origin, after.detail)
         for listener in list(_listeners):
             listener(before, after)
+    return changed
 
 
 def _of(flag: str) -> Resolution:

@@ -85,6 +85,12 @@ def every_turn(task: Callable[[], None]) -> None:
         _tasks.append(task)
 
 
+def no_more_turns(task: Callable[[], None]) -> None:
+    """Do not call it any more."""
+    if task in _tasks:
+        _tasks.remove(task)
+
+
 def _watch() -> None:
     while not _stop.wait(SECONDS):
         for task in (_carry_out, look, *_tasks):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import sys
 import time
 from collections.abc import Mapping
 from typing import Callable, Optional
 
-from kato_fast import flags, observe
+from kato_fast import flags, observe, openfeature
 from kato_fast.flags import runtime, watch
 from kato_fast.rollout import crash, latch, pairs, ramp
 from kato_fast.rollout.fallbacks import explain
@@ -41,6 +42,7 @@ def start(name: str, defaults: Optional[Mapping[str, str]] = None, redis_url: Op
     global _name, _began
     _name, _began = name, time.time()
     flags.start(defaults, redis_url)
+    _follow_openfeature()
     try:
         latch_crashes()
         crash.marks.open_here()
@@ -52,11 +54,22 @@ def start(name: str, defaults: Optional[Mapping[str, str]] = None, redis_url: Op
     atexit.register(stop)
 
 
+def _follow_openfeature() -> None:
+    """Where the environment asks for it."""
+    named = os.environ.get("KATO_FAST_OPENFEATURE")
+    if named:
+        try:
+            openfeature.follow_named(named)
+        except ModuleNotFoundError as error:
+            raise flags.FlagError(f"KATO_FAST_OPENFEATURE: {error}") from None
+
+
 def stop() -> None:
     """A clean end: the files of this process go."""
+    if "kato_fast.openfeature.source" in sys.modules:
+        openfeature.stop()
     watch.stop()
-    if _turn in watch._tasks:
-        watch._tasks.remove(_turn)
+    watch.no_more_turns(_turn)
     crash.marks.close()
     (runtime.directory() / f"p{os.getpid()}.json").unlink(missing_ok=True)
 

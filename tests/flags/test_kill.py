@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -96,7 +97,7 @@ needs_redis = pytest.mark.skipif(PROGRAM is None, reason=MISSING)
 
 
 @needs_redis
-def test_the_keys_in_redis() -> None:
+def test_the_keys_in_redis(folder: Path) -> None:
     with RedisServer() as server:
         workers = [Worker({**os.environ, "PYTHONPATH": str(ROOT), "KATO_FAST_REDIS_URL": server.url})]
         try:
@@ -109,6 +110,9 @@ def test_the_keys_in_redis() -> None:
             with redis_key.connect(server.url) as connection, connection.makefile("rb") as answers:
                 redis_key.ask(connection, answers, "HSET", redis_key.FLAGS_KEY, "batch", "canary:5")
             workers[0].became("canary")
+            lines = [json.loads(line) for line in (folder / "audit.jsonl").read_text().splitlines()]
+            found = [(line["source"], line["after"]) for line in lines if line.get("flag") == "batch"]
+            assert found == [("redis", "off"), ("redis", "on"), ("redis", "canary:5")]
         finally:
             workers[0].end()
 

@@ -22,7 +22,7 @@ LAYERS = (
     {"_version", "profiles", "emotives", "client", "flags", "observe"},
     {"_core", "reference", "_mongo", "_redis", "_cbor"},
     {"native"},
-    {"stores", "redis_client", "cbor", "memory", "caches", "aggregation"},
+    {"stores", "redis_client", "cbor", "memory", "caches", "aggregation", "openfeature"},
     {"knowledge"},
     {"rollout"},
     {"hosts"},
@@ -165,7 +165,12 @@ def test_only_native_chooses_the_engine() -> None:
 
 
 # Clients in Python, imported only where they are to serve: what may come from outside is theirs.
-FALLBACKS = {"redis_client/python.py": {"redis"}, "stores/mongo_driver.py": {"pymongo", "bson"}}
+FALLBACKS = {
+    "redis_client/python.py": {"redis"},
+    "stores/mongo_driver.py": {"pymongo", "bson"},
+    "openfeature/source.py": {"openfeature"},
+    "openfeature/provider.py": {"openfeature"},
+}
 # What a host brings with it: its replacements use the host's own libraries, when they run.
 OF_HOSTS = {"pymongo", "redis", "starlette"}
 
