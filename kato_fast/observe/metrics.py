@@ -101,6 +101,13 @@ class Latency:
                     merged.merge(sketch)
         return merged
 
+    def so_far(self) -> Sketch:
+        """A copy of all since the start."""
+        copy = Sketch()
+        with self._lock:
+            copy.merge(self.total)
+        return copy
+
     def to_dict(self) -> dict:
         """For a snapshot; the window is that of the last minute."""
         window = self.window().to_dict()

@@ -188,6 +188,9 @@ class Settings:
     busy_cpu: float = _setting(
         80.0, "KATO_FAST_BUSY_CPU", Number(1, 100), "percent of the machine's CPUs above which /health is degraded"
     )
+    slow_seconds: float = _setting(
+        1.0, "KATO_FAST_SLOW_SECONDS", Number(0.001, 3600), "99th percentile of a minute above which /alerts says slow"
+    )
     metrics_dir: Optional[str] = _setting(
         None,
         "KATO_FAST_METRICS_DIR",

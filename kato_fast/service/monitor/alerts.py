@@ -1,6 +1,8 @@
 """What needs somebody's attention now: ``/alerts`` and the page.
 
-Each rule looks at the last samples. One that holds is pending until it has held for its time, then firing.
+Each rule looks at the last samples. One that holds is pending until it has held for its time, then firing. Some compare
+with a threshold, some ask a judge whether something has become worse. Every worker has its own; what fires in another
+one is in its figures.
 """
 
 from __future__ import annotations
@@ -8,9 +10,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Callable, Optional
 
-from kato_fast import flags
+from kato_fast import flags, observe
+from kato_fast.rollout import pairs
 from kato_fast.service.monitor import pools
-from kato_fast.service.monitor.figures import DIFFERENT, shadowed
+from kato_fast.service.monitor.figures import DIFFERENT, by_label, shadowed
 
 if TYPE_CHECKING:
     from kato_fast.service.state import Service
@@ -20,6 +23,11 @@ OK, PENDING, FIRING = "ok", "pending", "firing"
 #: Seconds that are looked at; requests below which a share says nothing.
 LOOK, ENOUGH = 60, 20
 ERROR_SHARE, LATE_SECONDS, MEMORY_PERCENT = 0.05, 0.1, 90
+
+#: Window of the latency that a threshold is for, in seconds.
+MINUTE = 60
+
+_firing = observe.gauge("kato_fast_alert_firing", "Workers in which the alert is firing.", ("alert",))
 
 
 class Alerts:
@@ -39,10 +47,12 @@ class Alerts:
                 self._since.pop(name, None)
             else:
                 self._since.setdefault(name, now)
+            _firing.labels(name).set(int(self._row(name)["state"] == FIRING))
 
-    def rows(self) -> list[dict]:
-        """{name, state, text, since} of every rule, the firing ones first."""
-        found = [self._row(name) for name in _RULES]
+    def rows(self, snapshot: dict) -> list[dict]:
+        """{name, state, text, since} of every rule, the firing ones first. snapshot: of all workers."""
+        firing = by_label(snapshot, "kato_fast_alert_firing", "alert")
+        found = [_with_others(self._row(name), int(firing.get(name, 0))) for name in _RULES]
         return sorted(found, key=lambda row: (FIRING, PENDING, OK).index(row["state"]))
 
     def _row(self, name: str) -> dict:
@@ -51,6 +61,12 @@ class Alerts:
             return {"name": name, "state": OK, "text": "fine", "since": None}
         state = FIRING if time.time() - since >= _RULES[name][1] else PENDING
         return {"name": name, "state": state, "text": text, "since": since}
+
+
+def _with_others(row: dict, firing: int) -> dict:
+    if row["state"] == FIRING or not firing:
+        return row
+    return {**row, "state": FIRING, "text": f"in {firing} other worker{'s' if firing > 1 else ''}"}
 
 
 def _mean(service: Service, name: str) -> Optional[float]:
@@ -100,12 +116,46 @@ def _redis(service: Service) -> Optional[str]:
     return "Redis does not answer" if found is not None and found.get("retry_in") else None
 
 
+def _slow(service: Service) -> Optional[str]:
+    whole = observe.Sketch()
+    metric = observe.find("kato_fast_request_seconds")
+    for _, series in metric.items() if metric is not None else ():
+        whole.merge(series.window(MINUTE))
+    late, limit = whole.quantile(0.99), service.settings.slow_seconds
+    if whole.count < ENOUGH or late is None or late <= limit:
+        return None
+    return f"1 % of the last minute's requests took more than {late:.3g} s; {limit:g} s are the limit"
+
+
+def _slower(service: Service) -> Optional[str]:
+    return "; ".join(service.watch.changes.slower()) or None
+
+
+def _failing(service: Service) -> Optional[str]:
+    return service.watch.changes.failing()
+
+
+def _judged(service: Service) -> Optional[str]:
+    found = [f"{flag}: {one['summary']}" for flag, one in pairs.figures().items() if one["alarm"]]
+    return "; ".join(found) or None
+
+
+def _rolled_back(service: Service) -> Optional[str]:
+    found = [flags.resolution(flag) for flag in flags.FLAGS]
+    return "; ".join(f"{one.flag}: {one.detail}" for one in found if one.origin == "latch") or None
+
+
 #: name: (what is wrong or None, seconds that it must hold)
 _RULES: dict[str, tuple[Callable[[Service], Optional[str]], float]] = {
     "server errors": (_errors, 0),
+    "more errors": (_failing, 0),
     "wrong answers": (_differences, 0),
+    "rollback": (_rolled_back, 0),
+    "rollout": (_judged, 0),
     "kill switch": (_killed, 0),
     "redis": (_redis, 5),
+    "slow": (_slow, 10),
+    "slower": (_slower, 0),
     "event loop": (_late, 30),
     "fallbacks": (_fallbacks, 30),
     "memory": (_memory, 30),

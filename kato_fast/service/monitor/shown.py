@@ -47,7 +47,7 @@ async def everything(service: Service, start: float, end: float, points: int, qu
         "killed": flag_rows[0]["origin"] if killed else None,
         "differences": found,
         "fallbacks": fallbacks,
-        "alerts": watch.alerts.rows(),
+        "alerts": watch.alerts.rows(snapshot),
         "pools": pools.rows(service),
         "users": users(service),
         "words": WORDS,

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Optional
 
 from kato_fast import flags, observe
 from kato_fast._version import __version__
+from kato_fast.observe.metrics import Latency
 from kato_fast.service.monitor.alerts import Alerts
+from kato_fast.service.monitor.change import Changes
 from kato_fast.service.monitor.figures import Figure, total
 from kato_fast.service.monitor.history import History
 from kato_fast.service.monitor.process import Processor, disk_percent, machine_memory, network_bytes, resident
@@ -51,6 +53,7 @@ class Watch:
         self._before = (time.monotonic(), 0, 0, 0.0, 0)
         self._fallbacks: Figure = 0
         self._task: Optional[asyncio.Task] = None
+        self.changes = Changes()
         self.alerts = Alerts(service)
         self.snapshot = observe.snapshot()  # of this process, at the last sample
 
@@ -108,6 +111,7 @@ class Watch:
         values["fallbacks"], self._fallbacks = fallbacks - self._fallbacks, fallbacks
         self.history.add(time.time(), values)
         self._set_gauges(values)
+        self.changes.look(durations(), values["requests"], values["server_errors"])
         self.alerts.look()
 
     def _set_gauges(self, values: dict) -> None:
@@ -143,6 +147,14 @@ class Watch:
             "received": None if network is None else network[1],
             "load": os.getloadavg()[0],
         }
+
+
+def durations() -> Iterator[tuple[str, Latency]]:
+    """Every latency that may become worse: of endpoints, and of the paths of flags."""
+    for name in ("kato_fast_request_seconds", "kato_fast_call_seconds"):
+        metric = observe.find(name)
+        for values, series in metric.items() if metric is not None else ():
+            yield ", ".join(values), series
 
 
 def latencies() -> Iterator[tuple[str, Optional[float]]]:

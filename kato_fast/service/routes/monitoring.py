@@ -155,7 +155,8 @@ async def performance_metrics(request: Request) -> Response:
 @router.get("/alerts")
 async def alerts(request: Request) -> Response:
     """Every rule with its state: ok, pending, or firing."""
-    rows = service_of(request).watch.alerts.rows()
+    service = service_of(request)
+    rows = service.watch.alerts.rows(await asyncio.to_thread(service.exchange.merged))
     return reply(dumps({"status": rows[0]["state"], "alerts": rows, "timestamp": _now()}))
 
 
