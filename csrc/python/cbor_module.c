@@ -1,34 +1,14 @@
 /* The module kato_fast._cbor: loads over libcbor, dumps over the core's
  * writer. */
 #include "cbor_objects.h"
+#include "raw_memory.h"
 
 /* Above this the GIL is let go while the bytes are checked. */
 #define RELEASE_BYTES 65536
 
 /* --- memory --- */
 
-static void *
-raw_allocate(void *context, size_t size)
-{
-    (void)context;
-    return PyMem_RawMalloc(size);
-}
-
-static void *
-raw_resize(void *context, void *block, size_t size)
-{
-    (void)context;
-    return PyMem_RawRealloc(block, size);
-}
-
-static void
-raw_release(void *context, void *block)
-{
-    (void)context;
-    PyMem_RawFree(block);
-}
-
-static const kf_alloc alloc = {NULL, raw_allocate, raw_resize, raw_release};
+static const kf_alloc alloc = KFPY_RAW_MEMORY;
 
 /* --- loads --- */
 

@@ -7,6 +7,7 @@
 #include "functions.h"
 #include "knowledge_type.h"
 #include "predictions_type.h"
+#include "raw_memory.h"
 
 #include "kato_fast/cpu.h"
 
@@ -14,28 +15,7 @@
 
 /* --- what the types share --- */
 
-static void *
-raw_allocate(void *context, size_t size)
-{
-    (void)context;
-    return PyMem_RawMalloc(size);
-}
-
-static void *
-raw_resize(void *context, void *block, size_t size)
-{
-    (void)context;
-    return PyMem_RawRealloc(block, size);
-}
-
-static void
-raw_release(void *context, void *block)
-{
-    (void)context;
-    PyMem_RawFree(block);
-}
-
-const kf_alloc kfpy_alloc = {NULL, raw_allocate, raw_resize, raw_release};
+const kf_alloc kfpy_alloc = KFPY_RAW_MEMORY;
 
 PyObject *
 kfpy_raise(const kf_error *err)

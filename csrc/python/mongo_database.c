@@ -1,33 +1,12 @@
 /* The type Database: one database of a deployment, over wire/mongo.h. */
 #include "mongo_types.h"
+#include "raw_memory.h"
 
 #include <string.h>
 
 /* --- memory and errors --- */
 
-static void *
-raw_allocate(void *context, size_t size)
-{
-    (void)context;
-    return PyMem_RawMalloc(size);
-}
-
-static void *
-raw_resize(void *context, void *block, size_t size)
-{
-    (void)context;
-    return PyMem_RawRealloc(block, size);
-}
-
-static void
-raw_release(void *context, void *block)
-{
-    (void)context;
-    PyMem_RawFree(block);
-}
-
-const kf_alloc kfpy_mongo_alloc = {NULL, raw_allocate, raw_resize,
-                                   raw_release};
+const kf_alloc kfpy_mongo_alloc = KFPY_RAW_MEMORY;
 
 static const kfpy_mongo_state *
 state_of(PyObject *self)

@@ -1,6 +1,7 @@
 /* Client: the pool as Python sees it. Commands are encoded under the GIL,
  * sent and read without it, and made objects under it again. */
 #include "redis_client.h"
+#include "raw_memory.h"
 
 #include <math.h>
 #include <string.h>
@@ -19,29 +20,7 @@ typedef struct {
 
 /* --- memory --- */
 
-static void *
-raw_allocate(void *context, size_t size)
-{
-    (void)context;
-    return PyMem_RawMalloc(size);
-}
-
-static void *
-raw_resize(void *context, void *block, size_t size)
-{
-    (void)context;
-    return PyMem_RawRealloc(block, size);
-}
-
-static void
-raw_release(void *context, void *block)
-{
-    (void)context;
-    PyMem_RawFree(block);
-}
-
-const kf_alloc kfpy_redis_alloc = {NULL, raw_allocate, raw_resize,
-                                   raw_release};
+const kf_alloc kfpy_redis_alloc = KFPY_RAW_MEMORY;
 
 /* --- making one --- */
 

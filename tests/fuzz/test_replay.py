@@ -14,6 +14,8 @@ from typing import Optional
 
 import pytest
 
+from tests.libraries import flags_of
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 TARGETS = {
@@ -24,17 +26,6 @@ TARGETS = {
 SHARED = ("alloc", "buffer", "cbor", "status", "utf8")
 SANITIZE = "-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g -O1".split()
 SECONDS = int(os.environ.get("KATO_FAST_FUZZ_SECONDS", "3"))
-
-
-def flags_of(library: str) -> list[str]:
-    """What pkg-config says, or a skip."""
-    try:
-        found = subprocess.run(["pkg-config", "--cflags", "--libs", library], capture_output=True, text=True)
-    except OSError:
-        pytest.skip("pkg-config is not installed")
-    if found.returncode:
-        pytest.skip(f"{library} is not installed for development")
-    return shlex.split(found.stdout)
 
 
 def build(compiler: str, name: str, program: Path, *more: str) -> Path:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.libraries import flags_of
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 LIBRARIES = {"redis": "hiredis", "cbor": "libcbor", "mongo": "libmongoc-1.0"}
@@ -18,16 +20,6 @@ FLAGS = (
     "-std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
     " -Wall -Wextra -Werror -pthread"
 ).split()
-
-
-def flags_of(library: str) -> list[str]:
-    try:
-        found = subprocess.run(["pkg-config", "--cflags", "--libs", library], capture_output=True, text=True)
-    except OSError:
-        pytest.skip("pkg-config is not installed")
-    if found.returncode:
-        pytest.skip(f"{library} is not installed for development")
-    return shlex.split(found.stdout)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
