@@ -169,7 +169,7 @@ kill: $(VENV)/.test ## kill -9 at 1,000 moments while learning
 host-tests: $(VENV)/.test ## a real KATO, which KATO_HOST_DIR names, plain and with kato_fast; docs/hosts.md
 	@if [ -z "$$KATO_HOST_DIR" ]; then echo "host-tests: not run: KATO_HOST_DIR names no checkout of KATO"; exit 0; fi; \
 	  KATO_FAST_CASES=$${KATO_FAST_CASES:-10000} $(PYTEST) tests/hosts/test_host.py $(ARGS); \
-	  $(BIN)/python -m tests.hosts.suite plain on own own+servers
+	  $(BIN)/python -m tests.hosts.suite plain on own own+servers off each
 
 .PHONY: bench
 bench: $(VENV)/.test ## measure (a quarter of an hour); ARGS="predict" or ARGS="compare bloom --quick" picks

@@ -19,7 +19,7 @@ from typing import Any, Callable
 
 from benchmarks import machine
 from tests.hosts import knowledge
-from tests.hosts.services import Connection, Service, host_dir
+from tests.hosts.services import Connection, Service, database, host_dir
 from tests.servers.mongo import MongoServer
 from tests.servers.redis import RedisServer
 
@@ -159,8 +159,8 @@ def main() -> None:
     rows: list[dict] = []
     print(f"CPU: {machine.describe()['cpu']}\n\n{HEAD}", flush=True)
     with MongoServer() as mongo, RedisServer() as redis, MongoClient(mongo.url) as client:
-        with Service(mongo.url, f"{redis.url}/0", name="plain") as plain:
-            with Service(mongo.url, f"{redis.url}/1", name="fast", KATO_FAST="1") as fast:
+        with Service(mongo.url, database(redis.url, 0), name="plain") as plain:
+            with Service(mongo.url, database(redis.url, 1), name="fast", KATO_FAST="1") as fast:
                 services = {"plain": plain, "fast": fast}
                 for size in options.sizes:
                     rows += measure(services, client, size, options)

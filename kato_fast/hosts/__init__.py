@@ -14,6 +14,7 @@ from typing import Any, Optional
 
 import kato_fast_door
 from kato_fast import flags, rollout
+from kato_fast.flags import redis_key
 from kato_fast.hosts.seams import Attachment
 
 log = logging.getLogger("kato_fast")
@@ -167,8 +168,17 @@ def _complete(generation: ModuleType, modules: list) -> None:
         if not _State.told:
             _State.told = True
             _banner(generation)
-            url = os.environ.get("REDIS_URL", "")
-            rollout.start("KATO", redis_url=url if url.startswith(("redis://", "rediss://", "unix://")) else None)
+            rollout.start("KATO", redis_url=_redis_url())
+
+
+def _redis_url() -> Optional[str]:
+    """The host's Redis, which may hold the kill switch. An address that only the host's client reads stops no host."""
+    url = os.environ.get("REDIS_URL", "")
+    try:
+        return redis_key.check_url(url) if url else None
+    except ValueError as error:
+        log.warning("no flags and no kill switch are read from Redis: %s", error)
+        return None
 
 
 def _banner(generation: ModuleType) -> None:

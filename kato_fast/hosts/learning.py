@@ -30,8 +30,13 @@ def learn_pattern(original: Callable) -> Callable:
         batch = BATCH.get()
         if batch is not None:
             batch.settle()
-        new = result_of(choice(self, pattern_object, emotives))
         resident = RESIDENTS.named(self.id)
+        try:
+            new = result_of(choice(self, pattern_object, emotives))
+        except Exception:
+            if resident is not None:
+                resident.changed("failed learn")  # a part of it may have been written
+            raise
         if resident is not None:
             kept = {name: value for name, value in emotives.items() if value != 0} if emotives else None
             resident.learned(pattern_object.pattern_data, kept, self.persistence)

@@ -1,7 +1,8 @@
 """One knowledge base of the host, in the engine, in step with its database.
 
 The totals that every learn increments are the version: they are read once before every answer, and where they are not
-what this process made them, another process has learned or cleared, and what it changed is taken in. Counters are
+what this process made them, another process has learned or cleared, and what it changed is taken in. Clearing makes a
+new document of them, so that its id tells of a clear after which as much was learned as before. Counters are
 compared with the database's whenever something was taken in. Where they do not agree, because somebody deleted or
 edited documents, the engine still finds what matches, and the host computes its metrics itself.
 """
@@ -55,7 +56,7 @@ class Resident:
     def _empty(self) -> None:
         self.engine = native.load().Knowledge(indexed=self.indexed, threads=self._threads)
         self._frequencies: dict = {}
-        self._expected = (0, 0, 0)
+        self._expected = (None, 0, 0, 0)
         self._arrived: dict = {}
         self.stale = ""
         self.disagrees = ""
@@ -117,7 +118,8 @@ class Resident:
         self._frequencies[name] = self._frequencies.get(name, 0) + 1
         symbols = sum(map(len, events))
         added = (1, symbols, len(set(chain.from_iterable(events))))
-        self._expected = tuple(map(sum, zip(self._expected, added)))
+        document, *totals = self._expected
+        self._expected = (document, *map(sum, zip(totals, added)))
 
     def cleared(self) -> None:
         """The host dropped the database."""
@@ -141,8 +143,9 @@ class Resident:
             self._take_in(totals)
 
     def _totals(self) -> tuple:
+        """The id of their document, and the three."""
         found = self._metadata.find_one({"class": "totals"}) or {}
-        return tuple(found.get(name, 0) for name in TOTALS)
+        return (found.get("_id"), *(found.get(name, 0) for name in TOTALS))
 
     def _take_in(self, totals: tuple) -> None:
         """Until nobody wrote meanwhile; somebody who never stops leaves figures that disagree, seen and counted."""
@@ -167,7 +170,7 @@ class Resident:
 
     def _difference(self, totals: tuple, symbols: dict) -> str:
         have = self.engine.totals()
-        if tuple(have[name] for name in TOTALS) != totals:
+        if tuple(have[name] for name in TOTALS) != totals[1:]:
             return "totals"
         return "" if self.engine.symbols() == symbols else "symbols"
 

@@ -12,6 +12,7 @@ import inspect
 import json
 import os
 import sys
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable, NamedTuple, Optional
@@ -154,6 +155,19 @@ def found_at(name: str) -> Any:
 def fingerprint(original: Any) -> Optional[str]:
     """Of a function's or class's source without comments, blanks and docstrings; None where there is no source."""
     original = inspect.unwrap(getattr(original, "__func__", original))
+    try:
+        if original not in _FOUND:
+            _FOUND[original] = _fingerprint(original)
+        return _FOUND[original]
+    except TypeError:  # what cannot be referred to weakly has no source either
+        return None
+
+
+#: Reading source is slow, and what is loaded stays what it is: attaching again need not read it again.
+_FOUND: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+
+
+def _fingerprint(original: Any) -> Optional[str]:
     try:
         tree = ast.parse(_dedented(inspect.getsource(original)))
     except (OSError, TypeError, SyntaxError):

@@ -31,6 +31,11 @@ def host_python() -> str:
     return os.environ.get(HOST_PYTHON) or sys.executable
 
 
+def database(redis: str, number: int) -> str:
+    """The same server of Redis, another of its databases."""
+    return f"{redis.rpartition('/')[0]}/{number}"
+
+
 class Service:
     """``with Service(mongo_url, redis_url) as service``; variables: more environment, such as KATO_FAST=1."""
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
+import json
 import os
+import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -16,9 +20,10 @@ import pytest
 
 import kato_fast
 from kato_fast import flags, hosts, observe, rollout
-from kato_fast.hosts import predicting, shared
+from kato_fast.hosts import learning, predicting, shared
 from kato_fast.rollout import replay
-from tests.hosts.conftest import STANDIN
+from tests.hosts.conftest import STANDIN, host_environment
+from tests.hosts.cycles import changed, shape
 from tests.hosts.differential import differences
 
 #: Raised for the long run.
@@ -252,35 +257,18 @@ def test_turning_a_flag_on_and_off_while_it_learns(user) -> None:
 # back
 
 
-def shape(service: ModuleType) -> dict:
-    """Every attribute of the host's modules, classes, routes and middleware."""
-    found: dict = {}
-    for name, module in sorted(sys.modules.items()):
-        if name.split(".")[0] == "kato":
-            for key, value in vars(module).items():
-                found[name, key] = value
-                if isinstance(value, type) and value.__module__ == name:
-                    found.update(((name, key, part), what) for part, what in vars(value).items() if part != "__dict__")
-    found.update((("route", i), getattr(route, "app", None)) for i, route in enumerate(service.app.router.routes))
-    found.update((("middleware", i), entry.cls) for i, entry in enumerate(service.app.user_middleware))
-    found["stack"] = service.app.middleware_stack
-    return found
-
-
 def test_every_attribute_is_back_by_identity(user, service) -> None:
     user.predict("ab")
     before = shape(service)
     bound = vars(user.processor.pattern_processor.superkb.patterns_kb)["learnPattern"]
     hosts.install(**ALL)
-    assert any(before[key] is not value for key, value in shape(service).items())
+    assert changed(before, shape(service))
     user.learn("ab", "c")
     late = User(user.client, service)
     late.learn("ab", "c")
     predictions = late.predict("ab")["predictions"]
     assert hosts.uninstall() == {"lost": []}
-    after = shape(service)
-    assert before.keys() == after.keys()
-    assert [key for key in before if before[key] is not after[key]] == []
+    assert changed(before, shape(service)) == []
     assert vars(user.processor.pattern_processor.superkb.patterns_kb)["learnPattern"] is bound
     kept = late.processor.pattern_processor.superkb
     original = type(kept).__dict__["learnPattern"]
@@ -289,6 +277,8 @@ def test_every_attribute_is_back_by_identity(user, service) -> None:
 
 
 def test_on_and_off_under_traffic(client, service) -> None:
+    User(client, service).predict("ab")
+    before = shape(service)
     hosts.install(**ALL)
     done, wrong = threading.Event(), []
 
@@ -306,12 +296,15 @@ def test_on_and_off_under_traffic(client, service) -> None:
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
         thread.start()
-    for _ in range(CYCLES):
-        hosts.uninstall()
-        hosts.install(**ALL)
-    done.set()
-    for thread in threads:
-        thread.join()
+    try:
+        for _ in range(CYCLES):
+            wrong += hosts.uninstall()["lost"]
+            wrong += changed(before, shape(service))
+            hosts.install(**ALL)
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
     assert not wrong, wrong[:3]
 
 
@@ -403,19 +396,163 @@ def test_an_error_of_learning_is_the_hosts_own_and_nothing_is_counted_twice(lear
     ]
 
 
-# another process
+# what changes patterns beside this process's own answers
 
 
-def test_what_another_process_learns_and_clears_is_seen(learned) -> None:
-    from kato.informatics.knowledge_base import SuperKnowledgeBase
-    from kato.representations.pattern import Pattern
+class Other:
+    """The same service in a process of its own, with nothing attached: it writes to the same databases."""
 
-    other = SuperKnowledgeBase(f"{learned.name}_kato", 5)
-    learn = type(other).learnPattern.__wrapped__
-    learn(other, Pattern([["a", "b"], ["c"]]))
-    learn(other, Pattern([["a", "b"], ["z"]]), {"joy": 2.0})
-    found = {tuple(map(tuple, item["future"])): item for item in learned.predict("ab")["predictions"]}
-    assert found[(("c",),)]["frequency"] == 2 and found[(("z",),)]["emotives"] == {"joy": 2.0}
-    assert len(found) == 3
-    other.clear_all_memory()
+    CODE = """
+import asyncio, json, operator, sys
+from kato.processors.processor_manager import ProcessorManager
+from kato.representations.pattern import Pattern
+manager = ProcessorManager("kato")
+for line in sys.stdin:
+    user, what, *rest = json.loads(line)
+    processor = asyncio.run(manager.get_processor(user)).pattern_processor
+    if what == "learn":
+        processor.superkb.learnPattern(Pattern(rest[0]), rest[1])
+    else:
+        operator.attrgetter(what)(processor)(*rest)
+    print("done", flush=True)
+"""
+
+    def __init__(self, mongo_url: str, redis_url: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", self.CODE],
+            env=host_environment(mongo_url, redis_url),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def does(self, user: User, *what: Any) -> None:
+        self._process.stdin.write(json.dumps([user.name, *what]) + "\n")
+        self._process.stdin.flush()
+        assert self._process.stdout.readline() == "done\n"
+
+    def close(self) -> None:
+        with self._process:
+            self._process.stdin.close()
+
+
+@pytest.fixture(scope="module")
+def other(mongo_url, redis_url) -> Iterator[Other]:
+    other = Other(mongo_url, redis_url)
+    yield other
+    other.close()
+
+
+def by_future(user: User) -> dict:
+    """What is predicted after ab: the one symbol of its future to the prediction."""
+    return {item["future"][0][0]: item for item in user.predict("ab")["predictions"]}
+
+
+def answers_as_the_host(user: User) -> None:
+    """The attached service's answer is the one that the host computes from the same database."""
+    found = user.predict("ab")
+    hosts.uninstall()
+    wrong = differences(user.predict("ab"), found)
+    hosts.install(**ALL)
+    assert not wrong, wrong[:5]
+
+
+def test_another_process_learns_what_is_new(learned, other) -> None:
+    other.does(learned, "learn", [["a", "b"], ["z"]], {"joy": 2.0})
+    found = by_future(learned)
+    assert set(found) == {"c", "d", "z"} and found["z"]["emotives"] == {"joy": 2.0}
+    answers_as_the_host(learned)
+
+
+def test_another_process_learns_what_is_known(learned, other) -> None:
+    for _ in range(3):
+        other.does(learned, "learn", [["a", "b"], ["c"]], {})
+    found = by_future(learned)
+    assert (found["c"]["frequency"], found["d"]["frequency"]) == (4, 1)
+    answers_as_the_host(learned)
+
+
+def test_another_process_moves_the_window_of_emotives(learned, other) -> None:
+    learned.learn("ab", "z", joy=1.0)
+    for joy in range(2, 9):
+        other.does(learned, "learn", [["a", "b"], ["z"]], {"joy": float(joy)})
+    assert by_future(learned)["z"]["emotives"] == {"joy": 6.0}
+    answers_as_the_host(learned)
+
+
+def test_both_learn_in_turn(learned, other) -> None:
+    for _ in range(3):
+        other.does(learned, "learn", [["a", "b"], ["c"]], {})
+        learned.learn("ab", "c")
+        other.does(learned, "learn", [["a", "b"], ["d"]], {})
+    found = by_future(learned)
+    assert (found["c"]["frequency"], found["d"]["frequency"]) == (7, 4)
+    answers_as_the_host(learned)
+
+
+def test_another_process_clears(learned, other) -> None:
+    other.does(learned, "superkb.clear_all_memory")
+    other.does(learned, "clear_all_memory")
     assert learned.predict("ab")["predictions"] == []
+    other.does(learned, "learn", [["a", "b"], ["n"]], {})
+    assert set(by_future(learned)) == {"n"}
+    answers_as_the_host(learned)
+
+
+def test_another_process_clears_and_learns_as_much_as_was_there(learned, other) -> None:
+    """The totals are what they were."""
+    assert set(by_future(learned)) == {"c", "d"}
+    other.does(learned, "superkb.clear_all_memory")
+    other.does(learned, "clear_all_memory")
+    for symbol in "nm":
+        other.does(learned, "learn", [["a", "b"], [symbol]], {})
+    assert set(by_future(learned)) == {"n", "m"}
+    answers_as_the_host(learned)
+
+
+def test_another_process_deletes_a_pattern(learned, other) -> None:
+    """Found with the next learn of anybody: deleting leaves the totals, and the host's own metrics answer from then."""
+    name = learned.learn("ab", "e")[5:]
+    other.does(learned, "delete_pattern", name)
+    other.does(learned, "learn", [["a", "b"], ["c"]], {})
+    assert set(by_future(learned)) == {"c", "d"}
+    answers_as_the_host(learned)
+
+
+def test_another_process_or_a_person_edits_a_frequency(learned, other) -> None:
+    name = learned.learn("ab", "e")[5:]
+    other.does(learned, "update_pattern", name, 5, {})
+    other.does(learned, "learn", [["a", "b"], ["c"]], {})
+    assert by_future(learned)["e"]["frequency"] == 5
+    answers_as_the_host(learned)
+
+
+def test_deleting_and_updating_here(learned) -> None:
+    name = learned.learn("ab", "e")[5:]
+    patterns = learned.processor.pattern_processor
+    patterns.update_pattern(name, 7, {})
+    assert by_future(learned)["e"]["frequency"] == 7
+    answers_as_the_host(learned)
+    patterns.delete_pattern(name)
+    assert set(by_future(learned)) == {"c", "d"}
+    answers_as_the_host(learned)
+
+
+def test_an_evicted_processor_frees_its_patterns_and_a_new_one_loads_them(learned, other, service) -> None:
+    engine = weakref.ref(shared.RESIDENTS.named(f"{learned.name}_kato"))
+    del service.app_state.processor_manager.processors[f"{learned.name}_kato"]
+    gc.collect()
+    assert engine() is None
+    other.does(learned, "learn", [["a", "b"], ["z"]], {})
+    assert set(by_future(learned)) == {"c", "d", "z"}
+    answers_as_the_host(learned)
+
+
+def test_a_learn_that_failed_half_way_is_read_from_the_database(learned, monkeypatch) -> None:
+    monkeypatch.setattr(learning, "_count", lambda *args: 1 / 0)
+    learned.call("POST", "/clear-stm")
+    for event in ("ab", "c"):
+        learned.observe(*event)
+    assert learned.client.request("POST", "/learn", headers={"x-user-id": learned.name}).status_code == 500
+    assert by_future(learned)["c"]["frequency"] == 2
+    answers_as_the_host(learned)

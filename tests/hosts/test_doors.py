@@ -108,6 +108,12 @@ def test_a_mode_that_cannot_be_read_stops_the_start(environment) -> None:
     assert done.returncode != 0 and "off, shadow, canary" in done.stderr
 
 
+def test_an_address_of_redis_that_only_the_host_reads_stops_nothing(environment) -> None:
+    done = python({**environment, "KATO_FAST": "1", "REDIS_URL": "redis://127.0.0.1:1/0/1"}, "-c", SEEN)
+    check(attached(done))
+    assert "no kill switch" in done.stderr
+
+
 def test_the_next_sitecustomize_runs(environment, tmp_path) -> None:
     (tmp_path / "sitecustomize.py").write_text("print('theirs')")
     environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path), environment["PYTHONPATH"]])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import random
+import subprocess
 
 import pytest
 
-from tests.hosts import differential
-from tests.hosts.services import HOST_DIR, Service, host_dir
+from tests.hosts import cycles, differential, suite
+from tests.hosts.services import HOST_DIR, Connection, Service, database, host_dir, host_python
 
 pytestmark = pytest.mark.skipif(host_dir() is None, reason=f"{HOST_DIR} names no checkout of KATO")
 
@@ -20,8 +23,8 @@ def differences(mongo_url: str, redis_url: str, *, stored: bool, **variables: st
 
     seed = int(os.environ.get("KATO_FAST_TEST_SEED", "1"))
     with MongoClient(mongo_url) as client:
-        with Service(mongo_url, f"{redis_url}/0", name="plain") as plain:
-            with Service(mongo_url, f"{redis_url}/1", name="fast", **{"KATO_FAST": "1", **variables}) as fast:
+        with Service(mongo_url, database(redis_url, 0), name="plain") as plain:
+            with Service(mongo_url, database(redis_url, 1), name="fast", **{"KATO_FAST": "1", **variables}) as fast:
                 try:
                     return differential.run(plain, fast, client, REQUESTS, seed, stored=stored)
                 finally:
@@ -38,6 +41,58 @@ def test_batches_answer_as_the_plain_host(mongo_url, redis_url) -> None:
     assert differences(mongo_url, redis_url, stored=False) == []
 
 
-@pytest.mark.parametrize("mode", ["off", "shadow", "canary:50"])
-def test_every_mode_answers_as_the_plain_host(mongo_url, redis_url, mode) -> None:
-    assert differences(mongo_url, redis_url, stored=True, KATO_FAST=mode) == []
+@pytest.mark.parametrize("word", ["off", "shadow", "canary:50"])
+def test_every_mode_answers_as_the_plain_host(mongo_url, redis_url, word) -> None:
+    assert differences(mongo_url, redis_url, stored=True, **suite.variables(word)) == []
+
+
+def test_a_plain_and_an_attached_service_share_their_databases(mongo_url, redis_url) -> None:
+    """What the plain one learns, the attached one predicts with, as a plain one does that starts afterwards."""
+    draw = random.Random(5)
+    learned = [[[draw.choice("abcdefgh")] for _ in range(draw.randint(2, 5))] for _ in range(40)]
+    states = [[draw.choice("abcdefgh") for _ in range(draw.randint(2, 4))] for _ in range(20)]
+    fast_redis = database(redis_url, 1)
+    with Service(mongo_url, fast_redis, name="shared", KATO_FAST="1") as fast:
+        with (
+            Service(mongo_url, database(redis_url, 0), name="shared") as plain,
+            Connection(plain.port, "ann") as to_plain,
+        ):
+            with Connection(fast.port, "ann") as to_fast:
+                for number, events in enumerate(learned):
+                    learn((to_plain, to_fast)[number % 3 == 0], events)
+                    predicted(to_fast, states[number % len(states)])
+        with Service(mongo_url, database(redis_url, 2), name="shared") as late:
+            with Connection(late.port, "ann") as to_late, Connection(fast.port, "ann") as to_fast:
+                wrong = [differential.differences(predicted(to_late, s), predicted(to_fast, s)) for s in states]
+    assert not any(wrong), [one[:3] for one in wrong if one]
+
+
+def learn(connection: Connection, events: list) -> None:
+    connection.call("POST", "/clear-stm")
+    for event in events:
+        connection.call("POST", "/observe", {"strings": event})
+    assert connection.call("POST", "/learn")[0] == 200
+
+
+def predicted(connection: Connection, state: list) -> dict:
+    connection.call("POST", "/clear-stm")
+    for symbol in state:
+        assert connection.call("POST", "/observe", {"strings": [symbol]})[0] == 200
+    return connection.call("GET", "/predictions")[1]
+
+
+def test_on_and_off_under_traffic(mongo_url, redis_url) -> None:
+    """KATO_FAST_CYCLES times, in the service's own process; every attribute is back each time."""
+    kept = {name: value for name, value in os.environ.items() if name != "KATO_FAST"}
+    servers = {"MONGO_BASE_URL": mongo_url, "REDIS_URL": database(redis_url, 3), "QDRANT_HOST": "127.0.0.1"}
+    done = subprocess.run(
+        [host_python(), cycles.__file__],
+        cwd=host_dir(),
+        env={**kept, **servers, "SERVICE_NAME": "cycles", "LOG_LEVEL": "ERROR"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    print(found)
+    assert found["wrong"] == [] and found["requests"] > found["cycles"] > 0
