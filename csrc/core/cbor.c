@@ -2,16 +2,6 @@
 
 #include <math.h>
 
-/* Major types of RFC 8949, section 3.1, in the upper three bits. */
-enum {
-    UNSIGNED = 0 << 5,
-    NEGATIVE = 1 << 5,
-    BYTES = 2 << 5,
-    TEXT = 3 << 5,
-    ARRAY = 4 << 5,
-    MAP = 5 << 5
-};
-
 /* A first byte and the value behind it, big endian in `size` bytes. */
 static void
 put_sized(kf_buffer *buffer, unsigned first, uint64_t value, size_t size)
@@ -24,12 +14,11 @@ put_sized(kf_buffer *buffer, unsigned first, uint64_t value, size_t size)
     kf_buffer_append(buffer, bytes, 1 + size);
 }
 
-/* The shortest head: section 4.2.1. */
-static void
-put_head(kf_buffer *buffer, unsigned major, uint64_t value)
+void
+kf_cbor_head(kf_buffer *buffer, kf_cbor_major major, uint64_t value)
 {
     if (value < 24) {
-        put_sized(buffer, major | (unsigned)value, 0, 0);
+        put_sized(buffer, (unsigned)major | (unsigned)value, 0, 0);
     }
     else if (value <= UINT8_MAX) {
         put_sized(buffer, major | 24, value, 1);
@@ -48,19 +37,19 @@ put_head(kf_buffer *buffer, unsigned major, uint64_t value)
 void
 kf_cbor_uint(kf_buffer *buffer, uint64_t value)
 {
-    put_head(buffer, UNSIGNED, value);
+    kf_cbor_head(buffer, KF_CBOR_MAJOR_UNSIGNED, value);
 }
 
 void
 kf_cbor_negative(kf_buffer *buffer, uint64_t value)
 {
-    put_head(buffer, NEGATIVE, value);
+    kf_cbor_head(buffer, KF_CBOR_MAJOR_NEGATIVE, value);
 }
 
 void
 kf_cbor_bytes(kf_buffer *buffer, const void *bytes, size_t size)
 {
-    put_head(buffer, BYTES, size);
+    kf_cbor_head(buffer, KF_CBOR_MAJOR_BYTES, size);
     kf_buffer_append(buffer, bytes, size);
 }
 
@@ -79,20 +68,20 @@ kf_cbor_null(kf_buffer *buffer)
 void
 kf_cbor_text(kf_buffer *buffer, const char *utf8, size_t size)
 {
-    put_head(buffer, TEXT, size);
+    kf_cbor_head(buffer, KF_CBOR_MAJOR_TEXT, size);
     kf_buffer_append(buffer, utf8, size);
 }
 
 void
 kf_cbor_array(kf_buffer *buffer, uint64_t count)
 {
-    put_head(buffer, ARRAY, count);
+    kf_cbor_head(buffer, KF_CBOR_MAJOR_ARRAY, count);
 }
 
 void
 kf_cbor_map(kf_buffer *buffer, uint64_t count)
 {
-    put_head(buffer, MAP, count);
+    kf_cbor_head(buffer, KF_CBOR_MAJOR_MAP, count);
 }
 
 void

@@ -7,6 +7,8 @@
 
 typedef unsigned __int128 uint128;
 
+#define EVERY_BYTE(byte) (0x0101010101010101u * (uint64_t)(byte))
+
 #define MANTISSA_BITS 52
 #define EXPONENT_MASK 0x7ff
 #define MANTISSA_MASK (((uint64_t)1 << MANTISSA_BITS) - 1)
@@ -162,26 +164,91 @@ kf_decimal_write_uint(uint64_t value, char out[KF_DECIMAL_UINT_MAX])
     return size;
 }
 
-/* The layout of repr: float_repr_style "short" in CPython's
- * Python/pystrtod.c. digits are followed by zeros, and copied in blocks of a
- * fixed size, which is faster than to the byte; KF_DECIMAL_MAX has the room.
- * point: where the decimal point is, counted in digits from the first one. */
+/* Eight digits, one in each byte, the first in the lowest: two halves, four
+ * pairs, eight digits, each step by one multiplication for all parts. */
+static inline uint64_t
+eight_digits(uint32_t value)
+{
+    uint64_t halves = value / 10000 | (uint64_t)(value % 10000) << 32;
+    uint64_t hundreds = halves * 10486 >> 20 & 0x0000007f0000007fu;
+    uint64_t in_pairs = hundreds | (halves - 100 * hundreds) << 16;
+    uint64_t tens = in_pairs * 103 >> 10 & 0x000f000f000f000fu;
+    return tens | (in_pairs - 10 * tens) << 8;
+}
 
-#define MAX_DIGITS 17
+/* Digits without zeros at either end, in registers. */
+typedef struct {
+    uint128 digits; /* the first 16, the first of all in the lowest byte */
+    uint8_t last;   /* the 17th */
+    size_t count;
+    int point; /* where the decimal point is, counted in digits */
+} digit_row;
+
+static inline unsigned
+zeros_behind(uint64_t digits)
+{
+    return (unsigned)__builtin_clzll(digits) / 8;
+}
+
+static inline unsigned
+zeros_before(uint64_t digits)
+{
+    return (unsigned)__builtin_ctzll(digits) / 8;
+}
+
+static inline digit_row
+row_of(decimal value) /* digits are not 0 */
+{
+    uint64_t high = value.digits / 100000000;
+    uint64_t first = high / 100000000; /* of 17 digits, or 0 */
+    uint64_t upper = eight_digits((uint32_t)(high % 100000000));
+    uint64_t lower = eight_digits((uint32_t)(value.digits % 100000000));
+    uint128 all = (uint128)lower << 64 | upper;
+    unsigned behind = lower != 0   ? zeros_behind(lower)
+                      : upper != 0 ? 8 + zeros_behind(upper)
+                                   : 16;
+    unsigned before;
+    if (first != 0) {
+        return (digit_row){all << 8 | first, (uint8_t)(lower >> 56),
+                           17 - behind, 17 + value.exponent};
+    }
+    before = upper != 0 ? zeros_before(upper) : 8 + zeros_before(lower);
+    return (digit_row){all >> 8 * before, 0, 16 - before - behind,
+                       16 - (int)before + value.exponent};
+}
+
+/* 16 digits as text. */
+static inline void
+put_row(char *out, uint128 digits)
+{
+    uint64_t text[2] = {(uint64_t)digits | EVERY_BYTE('0'),
+                        (uint64_t)(digits >> 64) | EVERY_BYTE('0')};
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    text[0] = __builtin_bswap64(text[0]);
+    text[1] = __builtin_bswap64(text[1]);
+#endif
+    memcpy(out, text, sizeof text);
+}
+
+/* The layout of repr: float_repr_style "short" in CPython's
+ * Python/pystrtod.c. All 17 digits are written wherever they may end, which
+ * is faster than to the byte; KF_DECIMAL_MAX has the room. */
 
 static size_t
-put_scientific(char *out, const char *digits, size_t count, int point)
+put_scientific(char *out, digit_row row)
 {
     char *next = out + 1;
-    unsigned exponent = (unsigned)(point > 0 ? point - 1 : 1 - point);
-    out[0] = digits[0];
-    if (count > 1) {
+    unsigned exponent =
+        (unsigned)(row.point > 0 ? row.point - 1 : 1 - row.point);
+    out[0] = (char)('0' + ((unsigned)row.digits & 15));
+    if (row.count > 1) {
         out[1] = '.';
-        memcpy(out + 2, digits + 1, MAX_DIGITS - 1);
-        next += count;
+        put_row(out + 2, row.digits >> 8);
+        out[17] = (char)('0' + row.last);
+        next += row.count;
     }
     *next++ = 'e';
-    *next++ = point > 0 ? '+' : '-';
+    *next++ = row.point > 0 ? '+' : '-';
     if (exponent >= 100) {
         *next++ = (char)('0' + exponent / 100);
     }
@@ -190,45 +257,38 @@ put_scientific(char *out, const char *digits, size_t count, int point)
 }
 
 static inline size_t
-put_fraction(char *out, const char *digits, size_t count, size_t zeros)
+put_fraction(char *out, digit_row row, size_t zeros)
 {
     memcpy(out, "0.000", 5);
-    memcpy(out + 2 + zeros, digits, MAX_DIGITS);
-    return 2 + zeros + count;
+    put_row(out + 2 + zeros, row.digits);
+    out[2 + zeros + 16] = (char)('0' + row.last);
+    return 2 + zeros + row.count;
 }
 
-/* Digits on both sides of the point, with zeros where there are too few. */
+/* Digits on both sides of the point, 1 to 16 of them before it, with zeros
+ * where there are too few. */
 static inline size_t
-put_plain(char *out, const char *digits, size_t count, size_t point)
+put_plain(char *out, digit_row row, size_t point)
 {
-    memcpy(out, digits, MAX_DIGITS - 1); /* point is at most 16 */
+    put_row(out, row.digits);
     out[point] = '.';
-    memcpy(out + point + 1, digits + point, MAX_DIGITS - 1);
-    return (count > point ? count : point + 1) + 1;
+    /* Two steps: 16 digits are as many bits as the type has. */
+    put_row(out + point + 1, row.digits >> 8 * (point - 1) >> 8);
+    out[17] = (char)('0' + row.last);
+    return (row.count > point ? row.count : point + 1) + 1;
 }
 
 static inline size_t
 put_decimal(char *out, decimal value)
 {
-    char text[KF_DECIMAL_UINT_MAX + 2 * MAX_DIGITS];
-    char *end = text + KF_DECIMAL_UINT_MAX;
-    char *digits;
-    int point;
-    size_t count;
-    memset(text, '0', sizeof text);
-    digits = put_digits(end, value.digits);
-    point = (int)(end - digits) + value.exponent;
-    while (end[-1] == '0') { /* the value is not 0 */
-        end--;
+    digit_row row = row_of(value);
+    if (row.point > 16 || row.point < -3) {
+        return put_scientific(out, row);
     }
-    count = (size_t)(end - digits);
-    if (point > 16 || point < -3) {
-        return put_scientific(out, digits, count, point);
+    if (row.point <= 0) {
+        return put_fraction(out, row, (size_t)-row.point);
     }
-    if (point <= 0) {
-        return put_fraction(out, digits, count, (size_t)-point);
-    }
-    return put_plain(out, digits, count, (size_t)point);
+    return put_plain(out, row, (size_t)row.point);
 }
 
 /* Whole numbers below 2**53 are their own shortest digits: the neighbours

@@ -8,19 +8,14 @@
 #include <stdatomic.h>
 #include <string.h>
 
-/* Entries live in chunks that never move, so that a reader without the lock
- * may look at any id it was given. Chunk c holds FIRST_CHUNK << c entries. */
-#define FIRST_CHUNK_BITS 8
-#define FIRST_CHUNK ((uint32_t)1 << FIRST_CHUNK_BITS)
-#define CHUNKS 23
-#define IDS_MAX ((FIRST_CHUNK << CHUNKS) - FIRST_CHUNK)
+#define IDS_MAX ((KF_SYMBOLS_FIRST << KF_SYMBOLS_CHUNKS) - KF_SYMBOLS_FIRST)
 
 struct kf_symbols {
     kf_alloc alloc;
     atomic_size_t shares;
     uint64_t key[2];
     kf_arena arena;
-    kf_symbol_entry *chunks[CHUNKS]; /* made as needed */
+    kf_symbol_entry *chunks[KF_SYMBOLS_CHUNKS]; /* made as needed */
     uint32_t count;
     kf_symbol_slot *slots;
     size_t n_slots;  /* a power of two, at most three quarters used */
@@ -142,15 +137,20 @@ kf_symbols_count(const kf_symbols *symbols)
 static unsigned
 chunk_of(uint32_t id)
 {
-    uint32_t from_first = id + FIRST_CHUNK;
-    return 31 - (unsigned)__builtin_clz(from_first) - FIRST_CHUNK_BITS;
+    uint32_t from_first = id + KF_SYMBOLS_FIRST;
+    return 31 - (unsigned)__builtin_clz(from_first) - KF_SYMBOLS_FIRST_BITS;
 }
 
-static kf_symbol_entry *
+kf_symbols_reader
+kf_symbols_read(const kf_symbols *symbols)
+{
+    return (kf_symbols_reader){symbols->chunks, symbols->texts};
+}
+
+static inline kf_symbol_entry *
 entry_of(const kf_symbols *symbols, uint32_t id)
 {
-    unsigned chunk = chunk_of(id);
-    return &symbols->chunks[chunk][id + FIRST_CHUNK - (FIRST_CHUNK << chunk)];
+    return kf_symbols_entry(kf_symbols_read(symbols), id);
 }
 
 static inline kf_text
@@ -252,7 +252,8 @@ append_entry(kf_symbols *symbols, kf_text text)
     uint32_t id = symbols->count;
     unsigned chunk = chunk_of(id);
     if (symbols->chunks[chunk] == NULL) {
-        size_t size = ((size_t)FIRST_CHUNK << chunk) * sizeof(kf_symbol_entry);
+        size_t size =
+            ((size_t)KF_SYMBOLS_FIRST << chunk) * sizeof(kf_symbol_entry);
         symbols->chunks[chunk] = kf_arena_take(&symbols->arena, size);
         if (symbols->chunks[chunk] == NULL) {
             return false;
@@ -477,8 +478,8 @@ kf_symbols_open(const kf_alloc *alloc, const uint8_t key[16],
     symbols->texts = (uintptr_t)image->texts;
     symbols->release = release;
     symbols->context = context;
-    for (unsigned c = 0; c < CHUNKS; c++) {
-        uint32_t first = (FIRST_CHUNK << c) - FIRST_CHUNK;
+    for (unsigned c = 0; c < KF_SYMBOLS_CHUNKS; c++) {
+        uint32_t first = (KF_SYMBOLS_FIRST << c) - KF_SYMBOLS_FIRST;
         if (first < image->count) {
             symbols->chunks[c] = (kf_symbol_entry *)image->entries + first;
         }

@@ -1,6 +1,7 @@
 #include "kato_fast/writer.h"
 
 #include "kato_fast/cbor.h"
+#include "kato_fast/decimal.h"
 #include "kato_fast/json.h"
 
 /* One walk writes both formats. `format` is a constant in every caller and
@@ -12,155 +13,324 @@ typedef enum {
 
 #define INLINE static inline __attribute__((always_inline))
 
-INLINE void
-open_list(kf_buffer *buffer, format as, uint64_t count)
+/* The buffer's end, kept in registers between calls that are not inlined:
+ * through the buffer each byte would wait for the size that the one before
+ * it stored. The buffer's own size is behind until the pen is lifted. */
+typedef struct {
+    char *at;
+    char *end;
+    kf_buffer *buffer;
+} pen;
+
+INLINE pen
+set_pen(kf_buffer *buffer)
 {
-    if (as == JSON) {
-        kf_buffer_put(buffer, '[');
+    char *data = buffer->data; /* NULL where nothing was written yet */
+    return data == NULL
+               ? (pen){NULL, NULL, buffer}
+               : (pen){data + buffer->size, data + buffer->capacity, buffer};
+}
+
+INLINE void
+lift_pen(pen out)
+{
+    out.buffer->size = (size_t)(out.at - out.buffer->data);
+}
+
+static __attribute__((noinline)) pen
+grow_room(pen out, size_t more)
+{
+    lift_pen(out);
+    kf_buffer_reserve(out.buffer, more);
+    return set_pen(out.buffer);
+}
+
+INLINE bool
+has_room(pen *out, size_t count)
+{
+    if ((size_t)(out->end - out->at) < count) {
+        *out = grow_room(*out, count);
+    }
+    return (size_t)(out->end - out->at) >= count;
+}
+
+/* Symbols and names are short: the two copies overlap where they must. */
+INLINE void
+copy_text(char *to, const char *from, size_t size)
+{
+    if (size - 8 <= 8) {
+        memcpy(to, from, 8);
+        memcpy(to + size - 8, from + size - 8, 8);
+    }
+    else if (size - 4 < 4) {
+        memcpy(to, from, 4);
+        memcpy(to + size - 4, from + size - 4, 4);
+    }
+    else if (size != 0) {
+        memcpy(to, from, size);
+    }
+}
+
+INLINE void
+put_bytes(pen *out, const char *bytes, size_t size)
+{
+    if (has_room(out, size)) {
+        copy_text(out->at, bytes, size);
+        out->at += size;
+    }
+}
+
+INLINE void
+put(pen *out, char byte)
+{
+    if (has_room(out, 1)) {
+        *out->at++ = byte;
+    }
+}
+
+/* What has no place in the pen's own walk. */
+#define THROUGH_BUFFER(out, write, ...)    \
+    do {                                   \
+        lift_pen(*(out));                  \
+        write((out)->buffer, __VA_ARGS__); \
+        *(out) = set_pen((out)->buffer);   \
+    } while (0)
+
+/* A head of CBOR; all but the shortest are rare. */
+INLINE void
+put_head(pen *out, kf_cbor_major major, uint64_t value)
+{
+    if (value < 24) {
+        put(out, (char)(major | value));
     }
     else {
-        kf_cbor_array(buffer, count);
+        THROUGH_BUFFER(out, kf_cbor_head, major, value);
     }
 }
 
 INLINE void
-close_list(kf_buffer *buffer, format as)
+open_list(pen *out, format as, uint64_t count)
 {
     if (as == JSON) {
-        kf_buffer_put(buffer, ']');
-    }
-}
-
-INLINE void
-open_map(kf_buffer *buffer, format as, uint64_t count)
-{
-    if (as == JSON) {
-        kf_buffer_put(buffer, '{');
+        put(out, '[');
     }
     else {
-        kf_cbor_map(buffer, count);
+        put_head(out, KF_CBOR_MAJOR_ARRAY, count);
     }
 }
 
 INLINE void
-close_map(kf_buffer *buffer, format as)
+close_list(pen *out, format as)
 {
     if (as == JSON) {
-        kf_buffer_put(buffer, '}');
+        put(out, ']');
+    }
+}
+
+INLINE void
+open_map(pen *out, format as, uint64_t count)
+{
+    if (as == JSON) {
+        put(out, '{');
+    }
+    else {
+        put_head(out, KF_CBOR_MAJOR_MAP, count);
+    }
+}
+
+INLINE void
+close_map(pen *out, format as)
+{
+    if (as == JSON) {
+        put(out, '}');
     }
 }
 
 /* Before each item but the first. */
 INLINE void
-separate(kf_buffer *buffer, format as, bool first)
+separate(pen *out, format as, bool first)
 {
     if (as == JSON && !first) {
-        kf_buffer_put(buffer, ',');
+        put(out, ',');
+    }
+}
+
+INLINE void
+write_text(pen *out, format as, kf_text text, kf_text json)
+{
+    if (as == JSON) {
+        put_bytes(out, json.bytes, json.size);
+    }
+    else {
+        put_head(out, KF_CBOR_MAJOR_TEXT, text.size);
+        put_bytes(out, text.bytes, text.size);
+    }
+}
+
+/* Both forms of what needs no escapes, the length known when compiled. */
+INLINE void
+write_literal(pen *out, format as, const char *json, size_t json_size,
+              const char *name, size_t size)
+{
+    if (as == JSON) {
+        if (has_room(out, json_size)) {
+            memcpy(out->at, json, json_size);
+            out->at += json_size;
+        }
+    }
+    else if (has_room(out, size + 2)) {
+        *out->at++ = (char)(KF_CBOR_MAJOR_TEXT | (size < 24 ? size : 24));
+        if (size >= 24) {
+            *out->at++ = (char)size;
+        }
+        memcpy(out->at, name, size);
+        out->at += size;
     }
 }
 
 /* Key of a map; start is "" for the first and "," for all others. */
-#define WRITE_KEY(buffer, as, start, name)                      \
-    do {                                                        \
-        if ((as) == JSON) {                                     \
-            KF_BUFFER_LITERAL((buffer), start "\"" name "\":"); \
-        }                                                       \
-        else {                                                  \
-            kf_cbor_text((buffer), (name), sizeof(name) - 1);   \
-        }                                                       \
-    } while (0)
+#define WRITE_KEY(out, as, start, name)                                     \
+    write_literal((out), (as),                                              \
+                  start "\"" name "\":", sizeof(start "\"" name "\":") - 1, \
+                  (name), sizeof(name) - 1)
 
 INLINE void
-write_text(kf_buffer *buffer, format as, kf_text text, kf_text json)
+write_symbol(pen *out, format as, kf_symbols_reader symbols, uint32_t id)
 {
+    const kf_symbol_entry *known = kf_symbols_entry(symbols, id);
     if (as == JSON) {
-        kf_buffer_append(buffer, json.bytes, json.size);
+        put_bytes(out, (const char *)(symbols.texts + known->json),
+                  known->json_size);
     }
     else {
-        kf_cbor_text(buffer, text.bytes, text.size);
+        put_head(out, KF_CBOR_MAJOR_TEXT, known->size);
+        put_bytes(out, (const char *)(symbols.texts + known->bytes),
+                  known->size);
     }
 }
 
 INLINE void
-write_symbol(kf_buffer *buffer, format as, const kf_symbols *symbols,
-             uint32_t id)
+write_double(pen *out, format as, double value)
 {
-    if (as == JSON) {
-        kf_text json = kf_symbols_json(symbols, id);
-        kf_buffer_append(buffer, json.bytes, json.size);
+    if (as == CBOR) {
+        THROUGH_BUFFER(out, kf_cbor_double, value);
     }
-    else {
-        kf_text text = kf_symbols_text(symbols, id);
-        kf_cbor_text(buffer, text.bytes, text.size);
+    else if (has_room(out, KF_DECIMAL_MAX)) {
+        out->at += kf_decimal_write(value, out->at);
     }
 }
 
 INLINE void
-write_double(kf_buffer *buffer, format as, double value)
+write_uint(pen *out, format as, uint64_t value)
 {
-    if (as == JSON) {
-        kf_json_double(buffer, value);
+    if (as == CBOR) {
+        put_head(out, KF_CBOR_MAJOR_UNSIGNED, value);
     }
-    else {
-        kf_cbor_double(buffer, value);
-    }
-}
-
-INLINE void
-write_uint(kf_buffer *buffer, format as, uint64_t value)
-{
-    if (as == JSON) {
-        kf_json_uint(buffer, value);
-    }
-    else {
-        kf_cbor_uint(buffer, value);
+    else if (has_room(out, KF_DECIMAL_UINT_MAX)) {
+        out->at += kf_decimal_write_uint(value, out->at);
     }
 }
 
 /* Hex digits need no escapes. */
 INLINE void
-write_name(kf_buffer *buffer, format as, const kf_pattern *pattern)
+write_name(pen *out, format as, const kf_pattern *pattern)
 {
     char hex[KF_NAME_HEX_SIZE + 2];
     kf_name_to_hex(pattern->name, hex + 1);
     hex[0] = hex[KF_NAME_HEX_SIZE + 1] = '"';
-    write_text(buffer, as, (kf_text){hex + 1, KF_NAME_HEX_SIZE},
+    write_text(out, as, (kf_text){hex + 1, KF_NAME_HEX_SIZE},
                (kf_text){hex, KF_NAME_HEX_SIZE + 2});
 }
 
 INLINE void
-write_prefixed_name(kf_buffer *buffer, format as, const kf_pattern *pattern)
+write_prefixed_name(pen *out, format as, const kf_pattern *pattern)
 {
     char text[1 + 5 + KF_NAME_HEX_SIZE + 1] = "\"PTRN|";
     kf_name_to_hex(pattern->name, text + 6);
     text[6 + KF_NAME_HEX_SIZE] = '"';
-    write_text(buffer, as, (kf_text){text + 1, 5 + KF_NAME_HEX_SIZE},
+    write_text(out, as, (kf_text){text + 1, 5 + KF_NAME_HEX_SIZE},
                (kf_text){text, sizeof text});
 }
 
-INLINE void
-write_events(kf_buffer *buffer, format as, const kf_symbols *symbols,
+/* Where items of a list lie in the buffer, without what is around them. */
+typedef struct {
+    size_t start;
+    size_t end;
+} stretch;
+
+INLINE size_t
+offset_of(const pen *out)
+{
+    return (size_t)(out->at - out->buffer->data);
+}
+
+/* The events from first to end, one behind the other. */
+INLINE stretch
+write_events(pen *out, format as, kf_symbols_reader symbols,
              const kf_pattern *pattern, uint32_t first, uint32_t end)
 {
     uint32_t i = kf_pattern_start(pattern, first);
-    open_list(buffer, as, end - first);
+    size_t start = offset_of(out);
     for (uint32_t event = first; event < end; event++) {
         uint32_t event_end = kf_pattern_ends(pattern)[event];
         bool first_symbol = true;
-        separate(buffer, as, event == first);
-        open_list(buffer, as, event_end - i);
+        separate(out, as, event == first);
+        open_list(out, as, event_end - i);
         for (; i < event_end; i++) {
-            separate(buffer, as, first_symbol);
-            write_symbol(buffer, as, symbols, pattern->ids[i]);
+            separate(out, as, first_symbol);
+            write_symbol(out, as, symbols, pattern->ids[i]);
             first_symbol = false;
         }
-        close_list(buffer, as);
+        close_list(out, as);
     }
-    close_list(buffer, as);
+    return (stretch){start, offset_of(out)};
+}
+
+INLINE stretch
+write_event_list(pen *out, format as, kf_symbols_reader symbols,
+                 const kf_pattern *pattern, uint32_t first, uint32_t end)
+{
+    stretch events;
+    open_list(out, as, end - first);
+    events = write_events(out, as, symbols, pattern, first, end);
+    close_list(out, as);
+    return events;
+}
+
+/* What was written before, once more. */
+INLINE void
+write_again(pen *out, stretch items)
+{
+    size_t size = items.end - items.start;
+    if (size != 0 && has_room(out, size)) {
+        memcpy(out->at, out->buffer->data + items.start, size);
+        out->at += size;
+    }
+}
+
+/* The sequence is past, present and future one behind the other; only the
+ * future is new in it. */
+INLINE stretch
+write_sequence(pen *out, format as, kf_symbols_reader symbols,
+               const kf_prediction *prediction, stretch past, stretch present)
+{
+    const kf_pattern *pattern = prediction->pattern;
+    uint32_t past_end = prediction->past_end;
+    uint32_t present_end = prediction->present_end;
+    stretch future;
+    open_list(out, as, pattern->n_events);
+    write_again(out, past);
+    separate(out, as, past_end == 0 || past_end == present_end);
+    write_again(out, present);
+    separate(out, as, present_end == 0 || present_end == pattern->n_events);
+    future = write_events(out, as, symbols, pattern, present_end,
+                          pattern->n_events);
+    close_list(out, as);
+    return future;
 }
 
 INLINE void
-write_matches(kf_buffer *buffer, format as, const kf_symbols *symbols,
+write_matches(pen *out, format as, kf_symbols_reader symbols,
               const kf_prediction *prediction)
 {
     uint64_t matched = 0;
@@ -168,102 +338,108 @@ write_matches(kf_buffer *buffer, format as, const kf_symbols *symbols,
     for (uint32_t b = 0; b < prediction->n_blocks; b++) {
         matched += prediction->blocks[b].k;
     }
-    open_list(buffer, as, matched);
+    open_list(out, as, matched);
     for (uint32_t b = 0; b < prediction->n_blocks; b++) {
         const kf_block *block = &prediction->blocks[b];
         for (uint32_t i = block->i; i < block->i + block->k; i++) {
-            separate(buffer, as, first);
-            write_symbol(buffer, as, symbols, prediction->pattern->ids[i]);
+            separate(out, as, first);
+            write_symbol(out, as, symbols, prediction->pattern->ids[i]);
             first = false;
         }
     }
-    close_list(buffer, as);
+    close_list(out, as);
 }
 
 INLINE void
-write_missing(kf_buffer *buffer, format as, const kf_symbols *symbols,
+write_missing(pen *out, format as, kf_symbols_reader symbols,
               const kf_prediction *prediction)
 {
-    open_list(buffer, as, prediction->n_missing);
+    open_list(out, as, prediction->n_missing);
     for (uint32_t i = 0; i < prediction->n_missing; i++) {
-        separate(buffer, as, i == 0);
-        write_symbol(buffer, as, symbols,
+        separate(out, as, i == 0);
+        write_symbol(out, as, symbols,
                      prediction->pattern->ids[prediction->missing[i]]);
     }
-    close_list(buffer, as);
+    close_list(out, as);
 }
 
 INLINE void
-write_extras(kf_buffer *buffer, format as, const kf_state *state,
+write_extras(pen *out, format as, const kf_state *state,
              const kf_prediction *prediction)
 {
-    open_list(buffer, as, prediction->n_extras);
+    open_list(out, as, prediction->n_extras);
     for (uint32_t x = 0; x < prediction->n_extras; x++) {
         uint32_t j = prediction->extras[x];
-        separate(buffer, as, x == 0);
-        write_text(buffer, as, state->texts[j], state->json[j]);
+        separate(out, as, x == 0);
+        write_text(out, as, state->texts[j], state->json[j]);
     }
-    close_list(buffer, as);
+    close_list(out, as);
 }
 
 INLINE void
-write_emotives(kf_buffer *buffer, format as, const kf_emotives *emotives)
+write_emotive_name(pen *out, format as, kf_text name)
+{
+    if (as == JSON) {
+        THROUGH_BUFFER(out, kf_json_string, name.bytes, name.size);
+        put(out, ':');
+    }
+    else {
+        THROUGH_BUFFER(out, kf_cbor_text, name.bytes, name.size);
+    }
+}
+
+INLINE void
+write_emotives(pen *out, format as, const kf_emotives *emotives)
 {
     kf_emotive_map map = {NULL, 0};
     if (emotives != NULL) {
         map = kf_emotives_average(emotives);
     }
-    open_map(buffer, as, map.count);
+    open_map(out, as, map.count);
     for (uint32_t i = 0; i < map.count; i++) {
-        separate(buffer, as, i == 0);
-        if (as == JSON) {
-            kf_json_string(buffer, map.items[i].name.bytes,
-                           map.items[i].name.size);
-            kf_buffer_put(buffer, ':');
-        }
-        else {
-            kf_cbor_text(buffer, map.items[i].name.bytes,
-                         map.items[i].name.size);
-        }
-        write_double(buffer, as, map.items[i].value);
+        separate(out, as, i == 0);
+        write_emotive_name(out, as, map.items[i].name);
+        write_double(out, as, map.items[i].value);
     }
-    close_map(buffer, as);
+    close_map(out, as);
 }
 
-#define WRITE_FIELD(name)                           \
-    do {                                            \
-        WRITE_KEY(buffer, as, ",", #name);          \
-        write_double(buffer, as, prediction->name); \
+#define WRITE_FIELD(name)                        \
+    do {                                         \
+        WRITE_KEY(out, as, ",", #name);          \
+        write_double(out, as, prediction->name); \
     } while (0)
 
 /* Keys in the host's order (its section 6.4). */
 INLINE void
-write_prediction(kf_buffer *buffer, format as, const kf_state *state,
+write_prediction(pen *out, format as, const kf_state *state,
                  const kf_prediction *prediction, bool pattern_name)
 {
-    const kf_symbols *symbols = state->symbols;
     const kf_pattern *pattern = prediction->pattern;
-    open_map(buffer, as, pattern_name ? 26 : 25);
-    WRITE_KEY(buffer, as, "", "type");
-    write_text(buffer, as, (kf_text){"prototypical", 12},
+    kf_symbols_reader symbols = kf_symbols_read(state->symbols);
+    stretch past, present, future;
+    open_map(out, as, pattern_name ? 26 : 25);
+    WRITE_KEY(out, as, "", "type");
+    write_text(out, as, (kf_text){"prototypical", 12},
                (kf_text){"\"prototypical\"", 14});
-    WRITE_KEY(buffer, as, ",", "name");
-    write_name(buffer, as, pattern);
-    WRITE_KEY(buffer, as, ",", "frequency");
-    write_uint(buffer, as, prediction->frequency);
-    WRITE_KEY(buffer, as, ",", "emotives");
-    write_emotives(buffer, as, prediction->emotives);
-    WRITE_KEY(buffer, as, ",", "matches");
-    write_matches(buffer, as, symbols, prediction);
-    WRITE_KEY(buffer, as, ",", "past");
-    write_events(buffer, as, symbols, pattern, 0, prediction->past_end);
-    WRITE_KEY(buffer, as, ",", "present");
-    write_events(buffer, as, symbols, pattern, prediction->past_end,
-                 prediction->present_end);
-    WRITE_KEY(buffer, as, ",", "missing");
-    write_missing(buffer, as, symbols, prediction);
-    WRITE_KEY(buffer, as, ",", "extras");
-    write_extras(buffer, as, state, prediction);
+    WRITE_KEY(out, as, ",", "name");
+    write_name(out, as, pattern);
+    WRITE_KEY(out, as, ",", "frequency");
+    write_uint(out, as, prediction->frequency);
+    WRITE_KEY(out, as, ",", "emotives");
+    write_emotives(out, as, prediction->emotives);
+    WRITE_KEY(out, as, ",", "matches");
+    write_matches(out, as, symbols, prediction);
+    WRITE_KEY(out, as, ",", "past");
+    past =
+        write_event_list(out, as, symbols, pattern, 0, prediction->past_end);
+    WRITE_KEY(out, as, ",", "present");
+    present = write_event_list(out, as, symbols, pattern, prediction->past_end,
+                               prediction->present_end);
+    WRITE_KEY(out, as, ",", "missing");
+    write_missing(out, as, symbols, prediction);
+    WRITE_KEY(out, as, ",", "extras");
+    write_extras(out, as, state, prediction);
     WRITE_FIELD(potential);
     WRITE_FIELD(evidence);
     WRITE_FIELD(similarity);
@@ -274,33 +450,54 @@ write_prediction(kf_buffer *buffer, format as, const kf_state *state,
     WRITE_FIELD(grand_hamiltonian);
     WRITE_FIELD(confluence);
     WRITE_FIELD(predictive_information);
-    WRITE_KEY(buffer, as, ",", "sequence");
-    write_events(buffer, as, symbols, pattern, 0, pattern->n_events);
-    WRITE_KEY(buffer, as, ",", "future");
-    write_events(buffer, as, symbols, pattern, prediction->present_end,
-                 pattern->n_events);
+    WRITE_KEY(out, as, ",", "sequence");
+    future = write_sequence(out, as, symbols, prediction, past, present);
+    WRITE_KEY(out, as, ",", "future");
+    open_list(out, as, pattern->n_events - prediction->present_end);
+    write_again(out, future);
+    close_list(out, as);
     WRITE_FIELD(confidence);
     WRITE_FIELD(itfdf_similarity);
     WRITE_FIELD(pattern_probability);
     WRITE_FIELD(weighted_strength);
     if (pattern_name) {
-        WRITE_KEY(buffer, as, ",", "pattern_name");
-        write_prefixed_name(buffer, as, pattern);
+        WRITE_KEY(out, as, ",", "pattern_name");
+        write_prefixed_name(out, as, pattern);
     }
-    close_map(buffer, as);
+    close_map(out, as);
+}
+
+#define EXPECTED_MAX ((size_t)1 << 24) /* bytes asked for at once */
+
+/* Most predictions of an answer are about as long as the first. */
+INLINE void
+expect(pen *out, size_t size, size_t count)
+{
+    size_t all;
+    if (kf_size_multiply(size + size / 8, count, &all) &&
+        all <= EXPECTED_MAX) {
+        (void)has_room(out, all);
+    }
 }
 
 INLINE void
 write_predictions(kf_buffer *buffer, format as,
                   const kf_predictions *predictions, bool pattern_names)
 {
-    open_list(buffer, as, predictions->count);
+    const kf_state *state = predictions->state;
+    pen out = set_pen(buffer);
+    open_list(&out, as, predictions->count);
     for (size_t i = 0; i < predictions->count; i++) {
-        separate(buffer, as, i == 0);
-        write_prediction(buffer, as, predictions->state,
-                         &predictions->items[i], pattern_names);
+        size_t start = offset_of(&out);
+        separate(&out, as, i == 0);
+        write_prediction(&out, as, state, &predictions->items[i],
+                         pattern_names);
+        if (i == 0) {
+            expect(&out, offset_of(&out) - start, predictions->count - 1);
+        }
     }
-    close_list(buffer, as);
+    close_list(&out, as);
+    lift_pen(out);
 }
 
 void
@@ -318,22 +515,23 @@ kf_write_predictions_cbor(kf_buffer *buffer, const kf_predictions *predictions,
 }
 
 INLINE void
-write_future(kf_buffer *buffer, format as, const kf_predictions *predictions,
+write_future(pen *out, format as, const kf_predictions *predictions,
              const kf_future *future, kf_pattern *pattern)
 {
+    kf_symbols_reader symbols = kf_symbols_read(predictions->root->symbols);
     uint32_t first_event;
     kf_predictions_read_future(predictions, future, pattern, &first_event);
-    open_map(buffer, as, 4);
-    WRITE_KEY(buffer, as, "", "future");
-    write_events(buffer, as, predictions->root->symbols, pattern, first_event,
-                 pattern->n_events);
-    WRITE_KEY(buffer, as, ",", "aggregate_potential");
-    write_double(buffer, as, future->aggregate);
-    WRITE_KEY(buffer, as, ",", "supporting_patterns");
-    write_uint(buffer, as, future->members);
-    WRITE_KEY(buffer, as, ",", "total_weighted_frequency");
-    write_double(buffer, as, future->weight);
-    close_map(buffer, as);
+    open_map(out, as, 4);
+    WRITE_KEY(out, as, "", "future");
+    (void)write_event_list(out, as, symbols, pattern, first_event,
+                           pattern->n_events);
+    WRITE_KEY(out, as, ",", "aggregate_potential");
+    write_double(out, as, future->aggregate);
+    WRITE_KEY(out, as, ",", "supporting_patterns");
+    write_uint(out, as, future->members);
+    WRITE_KEY(out, as, ",", "total_weighted_frequency");
+    write_double(out, as, future->weight);
+    close_map(out, as);
 }
 
 INLINE void
@@ -341,19 +539,21 @@ write_futures(kf_buffer *buffer, format as, kf_predictions *predictions)
 {
     kf_pattern *room = kf_predictions_room(predictions);
     const uint32_t *order;
+    pen out = set_pen(buffer);
     if (room == NULL ||
         kf_predictions_order_futures(predictions, &order, NULL) != KF_OK) {
         kf_release(&predictions->alloc, room);
         buffer->failed = true;
         return;
     }
-    open_list(buffer, as, predictions->futures.count);
+    open_list(&out, as, predictions->futures.count);
     for (size_t g = 0; g < predictions->futures.count; g++) {
-        separate(buffer, as, g == 0);
-        write_future(buffer, as, predictions,
+        separate(&out, as, g == 0);
+        write_future(&out, as, predictions,
                      &predictions->futures.items[order[g]], room);
     }
-    close_list(buffer, as);
+    close_list(&out, as);
+    lift_pen(out);
     kf_release(&predictions->alloc, room);
 }
 

@@ -9,6 +9,19 @@
 
 #include <stdint.h>
 
+/* Major types (section 3.1), in the upper three bits of a first byte. */
+typedef enum {
+    KF_CBOR_MAJOR_UNSIGNED = 0 << 5,
+    KF_CBOR_MAJOR_NEGATIVE = 1 << 5,
+    KF_CBOR_MAJOR_BYTES = 2 << 5,
+    KF_CBOR_MAJOR_TEXT = 3 << 5,
+    KF_CBOR_MAJOR_ARRAY = 4 << 5,
+    KF_CBOR_MAJOR_MAP = 5 << 5
+} kf_cbor_major;
+
+/* The shortest head (section 4.2.1): the first byte alone below 24. */
+void kf_cbor_head(kf_buffer *buffer, kf_cbor_major major, uint64_t value);
+
 void kf_cbor_uint(kf_buffer *buffer, uint64_t value);
 void kf_cbor_negative(kf_buffer *buffer, uint64_t value); /* -1 - value */
 void kf_cbor_bytes(kf_buffer *buffer, const void *bytes, size_t size);

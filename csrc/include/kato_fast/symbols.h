@@ -85,6 +85,30 @@ KF_MUST_USE kf_status kf_symbols_intern(kf_symbols *symbols, kf_text text,
 /* The id of the text, or KF_SYMBOL_NONE. */
 uint32_t kf_symbols_find(const kf_symbols *symbols, kf_text text);
 
+/* Entries live in chunks that never move, so that a reader without the lock
+ * may look at any id it was given. Chunk c holds twice as many as the one
+ * before. */
+#define KF_SYMBOLS_FIRST_BITS 8
+#define KF_SYMBOLS_FIRST ((uint32_t)1 << KF_SYMBOLS_FIRST_BITS)
+#define KF_SYMBOLS_CHUNKS 23
+
+/* What reading many texts in a row needs, borrowed from the table. */
+typedef struct {
+    kf_symbol_entry *const *chunks;
+    uintptr_t texts; /* where an entry's texts are counted from */
+} kf_symbols_reader;
+
+kf_symbols_reader kf_symbols_read(const kf_symbols *symbols);
+
+static inline kf_symbol_entry *
+kf_symbols_entry(kf_symbols_reader reader, uint32_t id)
+{
+    uint32_t from_first = id + KF_SYMBOLS_FIRST;
+    unsigned top = 31 - (unsigned)__builtin_clz(from_first);
+    return &reader.chunks[top - KF_SYMBOLS_FIRST_BITS]
+                         [from_first ^ (uint32_t)1 << top];
+}
+
 kf_text kf_symbols_text(const kf_symbols *symbols, uint32_t id);
 kf_text kf_symbols_json(const kf_symbols *symbols, uint32_t id);
 
