@@ -271,6 +271,17 @@ class KnowledgeBase:
         """Bytes that the engine holds for patterns, symbols and their indexes."""
         return self._engine.memory()
 
+    def token(self) -> str:
+        """Names every write that is known here by now, own ones included, for reached() in another process."""
+        return self._store.token()
+
+    def reached(self, token: str) -> bool:
+        """Whether all that the token names is known here; never waits. False has the next question look for it.
+
+        Raises: ValueError for what no token() of such a store gave.
+        """
+        return self._store.reached(token)
+
     def held(self) -> int:
         """Patterns in memory, without looking for what others wrote; costs nothing, for those who watch."""
         return len(self._engine)
@@ -305,7 +316,8 @@ class KnowledgeBase:
         if self._store.pending():
             with self._lock:
                 self._check_open()
-                self._take_in()
+                if self._store.pending():  # nobody was quicker
+                    self._take_in()
         return self._engine
 
     def _take_in(self) -> None:

@@ -11,17 +11,6 @@ library_version(PyObject *module, PyObject *ignored)
 }
 
 static PyObject *
-object_id(PyObject *module, PyObject *ignored)
-{
-    const kfpy_mongo_state *state = PyModule_GetState(module);
-    uint8_t bytes[12];
-    (void)ignored;
-    kf_mongo_object_id(bytes);
-    return PyObject_CallFunction(state->object_id, "y#", bytes,
-                                 (Py_ssize_t)sizeof bytes);
-}
-
-static PyObject *
 encode(PyObject *module, PyObject *document)
 {
     kf_buffer bytes;
@@ -145,8 +134,6 @@ static PyMethodDef functions[] = {
      "encode($module, document, /)\n--\n\nA dict as BSON."},
     {"library_version", library_version, METH_NOARGS,
      "library_version($module, /)\n--\n\nThe driver that is linked."},
-    {"object_id", object_id, METH_NOARGS,
-     "object_id($module, /)\n--\n\nA new ObjectId, later ones greater."},
     {"put_documents", kfpy_mongo_put_documents, METH_VARARGS,
      kfpy_mongo_put_documents_doc},
     {NULL, NULL, 0, NULL},

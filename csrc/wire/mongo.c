@@ -466,11 +466,3 @@ kf_mongo_start(void)
     mongoc_init();
     mongoc_log_set_handler(NULL, NULL); /* its lines may quote the address */
 }
-
-void
-kf_mongo_object_id(uint8_t out[12])
-{
-    bson_oid_t id;
-    bson_oid_init(&id, NULL);
-    memcpy(out, id.bytes, sizeof id.bytes);
-}

@@ -98,7 +98,4 @@ KF_MUST_USE kf_mongo_result kf_mongo_each(kf_mongo *mongo,
 const char *kf_mongo_driver_version(void);
 void kf_mongo_start(void);
 
-/* 12 bytes, later ones greater within a process. */
-void kf_mongo_object_id(uint8_t out[12]);
-
 #endif

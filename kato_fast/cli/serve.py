@@ -48,7 +48,8 @@ def serve(
         Option(metavar="URI", help="MongoDB of the knowledge, a database for each user, as KATO's."),
     ] = None,
     workers: Annotated[
-        Optional[int], Option(metavar="N", help="Processes that serve; 1 by default, more need --data.")
+        Optional[int],
+        Option(metavar="N", help="Processes that serve; 1 by default, more need --data, or --mongo and --redis."),
     ] = None,
     as_json: Annotated[bool, Option("--json", help="Print the line that says where to look as JSON.")] = False,
 ) -> int:

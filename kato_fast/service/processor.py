@@ -79,6 +79,8 @@ class Processor:
         #: What this turn is about, where a repeated one must not learn again; and how often it has learned.
         self.operation = ""
         self.learns = 0
+        #: Names the last write to the knowledge, by whichever process.
+        self.known = ""
         #: As it is kept where several processes share it: the turn that wrote it, and what it wrote.
         self.version = ""
         self.carried = (b"", b"", b"")
@@ -137,6 +139,15 @@ class Processor:
             self._felt = self.emotives if state["felt"] is None else state["felt"]
             self.genes = state["genes"]
         self.predictions, self._found = predictions, found
+
+    async def catch_up(self) -> None:
+        """Take in what is known to have been written, so that all processes have the patterns in the same order."""
+        try:
+            behind = bool(self.known) and not self.kb.reached(self.known)
+        except ValueError:  # of another kind of store, which the service had before
+            self.known, behind = "", False
+        if behind:
+            await asyncio.get_running_loop().run_in_executor(None, len, self.kb)
 
     # observing
 
@@ -296,6 +307,7 @@ class Processor:
                 if not isinstance(error, EmotivesConflict):
                     log.exception("processor %s could not learn", self.id)
                 raise learning_error(str(error)) from error
+            self.known = self.kb.token()
         self.emotives = []
         return f"PTRN|{name}" if name else ""
 
@@ -315,6 +327,7 @@ class Processor:
     async def clear_all(self) -> None:
         """Forget everything but the genes and the future potentials."""
         await asyncio.get_running_loop().run_in_executor(None, self.kb.clear)
+        self.known = self.kb.token()
         self._forget()
 
     # reading

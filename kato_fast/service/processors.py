@@ -8,7 +8,7 @@ import os
 import time
 from collections import OrderedDict
 from datetime import datetime, timezone
-from typing import Optional, Union
+from typing import TYPE_CHECKING, Optional, Union
 
 from kato_fast import KnowledgeBase
 from kato_fast.service.naming import knowledge_path, processor_id
@@ -16,6 +16,9 @@ from kato_fast.service.processor import Processor
 from kato_fast.service.sessions import Session
 from kato_fast.service.settings import Settings
 from kato_fast.stores import Store
+
+if TYPE_CHECKING:
+    from kato_fast.stores.redis_feed import RedisFeed
 
 log = logging.getLogger("kato_fast.service")
 
@@ -26,8 +29,9 @@ RUNNING_GENES = ("recall_threshold", "max_pattern_length", "stm_mode", "max_pred
 class Processors:
     """Processors by id. Evicting one loses its state, not its knowledge. Use from the event loop's thread only."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, feed: Optional[RedisFeed] = None) -> None:
         self._settings = settings
+        self._feed = feed
         self._ids: dict[str, str] = {}
         self._open: OrderedDict[str, Processor] = OrderedDict()
         self._opening: dict[str, asyncio.Future] = {}
@@ -143,8 +147,10 @@ class Processors:
         """Where the processor's patterns last: in MongoDB, the database that KATO gives it."""
         if self._settings.mongo is not None:
             from kato_fast.stores.mongo import MongoStore
+            from kato_fast.stores.redis_feed import FedStore
 
-            return MongoStore(self._settings.mongo, name)
+            store = MongoStore(self._settings.mongo, name)
+            return store if self._feed is None else FedStore(store, self._feed, name)
         data_dir = self._settings.data_dir
         return None if data_dir is None else knowledge_path(data_dir, name)
 

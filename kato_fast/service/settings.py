@@ -132,7 +132,9 @@ class Settings:
         secret=True,
     )
     redis_pool: int = _setting(50, "KATO_FAST_REDIS_POOL", Whole(1, 1000), "connections to Redis of each worker")
-    workers: int = _setting(1, "KATO_FAST_WORKERS", Whole(1, 64), "processes that serve; above 1: needs a folder")
+    workers: int = _setting(
+        1, "KATO_FAST_WORKERS", Whole(1, 64), "processes that serve; above 1: needs a folder, or MongoDB and Redis"
+    )
     host: str = _setting("127.0.0.1", "KATO_FAST_HOST", Text(255), "address to listen on")
     port: int = _setting(8000, "KATO_FAST_PORT", Whole(0, 65535), "port to listen on; 0 takes a free one")
     profile: str = _setting("kato-2025-09", "KATO_FAST_PROFILE", Choice(tuple(PROFILES)), "which KATO is matched")
@@ -210,8 +212,10 @@ class Settings:
             for spec in fields(self)
             if not spec.metadata["rule"].holds(getattr(self, spec.name))
         ]
-        if self.workers > 1 and self.data_dir is None:
-            wrong.append("workers must be 1 without data_dir: several processes share what is in a folder")
+        if self.workers > 1 and self.data_dir is None and None in (self.mongo, self.redis):
+            wrong.append(
+                "workers must be 1 without data_dir, or mongo and redis: several processes share what is there"
+            )
         if wrong:
             raise SettingsError("\n".join(wrong))
 

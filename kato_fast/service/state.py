@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import time
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 from fastapi import HTTPException
 from starlette.requests import Request
@@ -24,8 +24,20 @@ from kato_fast.service.naming import sessions_path
 from kato_fast.service.processors import Processors, open_data_dir
 from kato_fast.service.sessions import Session, Sessions, TooManySessions
 from kato_fast.service.settings import Settings
+from kato_fast.service.shared import Unavailable
+
+if TYPE_CHECKING:
+    from kato_fast.redis_client import Client
+    from kato_fast.service.processor import Processor
+    from kato_fast.stores.redis_feed import RedisFeed
 
 log = logging.getLogger("kato_fast.service")
+
+#: Names a write in its answer; a request that carries it waits until that write is known here.
+TOKEN = "x-kato-fast-token"
+TOKEN_BYTES = TOKEN.encode()
+#: Seconds that it waits at most, and between two looks.
+TOKEN_SECONDS, TOKEN_PAUSE = 1.0, 0.005
 
 #: Seconds between two searches for expired sessions and idle processors.
 SWEEP_EVERY = 300
@@ -68,8 +80,10 @@ class Service:
         data_dir = self.settings.data_dir
         open_data_dir(data_dir)
         self.started = time.time()
+        self.redis = self._redis()
         self.desk = self._desk()
-        self.processors = Processors(self.settings)
+        self.feed = self._feed()
+        self.processors = Processors(self.settings, self.feed)
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
         self.exchange.open()
         self.watch.start()
@@ -77,21 +91,37 @@ class Service:
 
     def _metrics_dir(self) -> Optional[str]:
         settings = self.settings
-        if settings.metrics_dir is not None or settings.workers == 1:
+        if settings.metrics_dir is not None or settings.workers == 1 or settings.data_dir is None:
             return settings.metrics_dir
         return os.path.join(settings.data_dir, "metrics")
 
-    def _desk(self) -> Desk:
+    def _redis(self) -> Optional[Client]:
+        """One pool for all that asks Redis; nothing is connected yet."""
+        from kato_fast.redis_client import open_client
+
         settings = self.settings
-        if settings.redis is not None and flags.mode("stream_memory").kind in ("on", "require"):
-            from kato_fast.redis_client import open_client
+        if settings.redis is None:
+            return None
+        size = settings.redis_pool + 1  # the feed waits on one
+        return open_client(settings.redis, pool_size=size, connect_timeout=0.5, command_timeout=1.0)
+
+    def _feed(self) -> Optional[RedisFeed]:
+        """Where patterns are in MongoDB: what other processes write there."""
+        from kato_fast.stores.redis_feed import RedisFeed
+
+        if self.redis is None or self.settings.mongo is None:
+            return None
+        return RedisFeed(self.redis, self.settings.service_name)
+
+    def _desk(self) -> Desk:
+        """Workers without a folder have no place but Redis for sessions, whatever the flag says."""
+        settings = self.settings
+        only_place = settings.workers > 1 and settings.data_dir is None
+        if self.redis is not None and (only_place or flags.mode("stream_memory").kind in ("on", "require")):
             from kato_fast.service.shared.redis_desk import RedisDesk
 
-            client = open_client(
-                settings.redis, pool_size=settings.redis_pool, connect_timeout=0.5, command_timeout=1.0
-            )
             return RedisDesk(
-                client, name=settings.service_name, limit=settings.max_sessions, threads=settings.redis_pool
+                self.redis, name=settings.service_name, limit=settings.max_sessions, threads=settings.redis_pool
             )
         path = settings.data_dir and sessions_path(settings.data_dir)
         if settings.workers > 1:
@@ -108,6 +138,10 @@ class Service:
         self._sweeper.cancel()
         await self.processors.close()
         await self.desk.close()
+        if self.feed is not None:
+            await asyncio.to_thread(self.feed.close)
+        if self.redis is not None:
+            self.redis.close()
 
     async def _sweep(self) -> None:
         while True:
@@ -127,6 +161,14 @@ class Service:
             session = await self.new_session(user_id, metadata, None)
         return session
 
+    async def processor(self, request: Request, session: Session) -> Processor:
+        """The session's processor; it knows of the write whose token the request carries."""
+        processor = await self.processors.of(session)
+        for name, value in request.scope["headers"]:
+            if name == TOKEN_BYTES:
+                await _wait_for(processor, value.decode("latin-1"))
+        return processor
+
     async def new_session(self, user_id: str, metadata: dict, ttl: Optional[int]) -> Session:
         """The user's session, else a new one; answers 503 at the limit, 422 where the end is beyond all dates."""
         try:
@@ -142,6 +184,29 @@ class Service:
 def service_of(request: Request) -> Service:
     """The service of the application that serves the request."""
     return request.app.state.service
+
+
+async def _wait_for(processor: Processor, token: str) -> None:
+    """Answers 400 for what is no token, 503 where the write cannot be seen in time."""
+    ends = time.monotonic() + TOKEN_SECONDS
+    while not _reached(processor, token):
+        if time.monotonic() > ends:
+            raise Unavailable(f"The write of the header {TOKEN} was not seen here within {TOKEN_SECONDS:g} s")
+        await asyncio.to_thread(len, processor.kb)  # takes in what there is
+        if not _reached(processor, token):
+            await asyncio.sleep(TOKEN_PAUSE)
+
+
+def _reached(processor: Processor, token: str) -> bool:
+    try:
+        return processor.kb.reached(token)
+    except ValueError as error:
+        raise HTTPException(400, f"Header {TOKEN}: {error}") from None
+
+
+def reply_written(body: bytes, processor: Processor) -> Response:
+    """A finished JSON response of what may have written, with the token of all that is known by now."""
+    return Response(body, media_type="application/json", headers={TOKEN: processor.kb.token()})
 
 
 def user_of(request: Request, limit: int) -> str:

@@ -103,11 +103,30 @@ class Store(Protocol):
     def rewind(self) -> None:
         """The engine may have missed something: the next changes() begins with Cleared and yields everything."""
 
+    def token(self) -> str:
+        """Names every write that the engine has by now, for reached() in another process; never waits."""
+
+    def reached(self, token: str) -> bool:
+        """Whether changes() has yielded what the token names; never waits. False makes the next changes() look for it.
+
+        Raises ValueError for what no token() of such a store can be.
+        """
+
     def close(self) -> None:
         """Release files and connections; a second call does nothing."""
 
 
-METHODS = ("pending", "changes", "learn", "note", "forget", "clear", "rewind", "close")
+METHODS = ("pending", "changes", "learn", "note", "forget", "clear", "rewind", "token", "reached", "close")
+
+
+def is_number(text: str) -> bool:
+    """Whether it is the token of a store that counts its writes."""
+    return text.isascii() and text.isdigit() and len(text) < 20
+
+
+def no_token(text: str) -> ValueError:
+    """The error of reached()."""
+    return ValueError(f"token must be one that a write gave, not {text[:60]!r}")
 
 
 def open_store(store: Union[None, str, os.PathLike, Store]) -> Store:

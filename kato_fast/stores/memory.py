@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Optional
 
-from kato_fast.stores import NO_NOTES, Apply, Change, Learned
+from kato_fast.stores import NO_NOTES, Apply, Change, Learned, is_number, no_token
 
 
 class MemoryStore:
@@ -47,6 +47,16 @@ class MemoryStore:
 
     def rewind(self) -> None:
         """Nothing to read again."""
+
+    def token(self) -> str:
+        """There is no other process that could be behind."""
+        return "0"
+
+    def reached(self, token: str) -> bool:
+        """As a file's, so that a service may be given a folder later."""
+        if not is_number(token):
+            raise no_token(token)
+        return True
 
     def close(self) -> None:
         """Nothing to release."""

@@ -11,6 +11,7 @@ most every 20 ms and fetches the patterns that it names. What plain KATO writes 
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 import uuid
@@ -20,7 +21,7 @@ from contextlib import suppress
 from typing import Any, Optional
 
 from kato_fast.emotives import EmotivesConflict
-from kato_fast.stores import NO_NOTES, Apply, Change, Cleared, Feed, Forgotten, Learned, Put
+from kato_fast.stores import NO_NOTES, Apply, Change, Cleared, Feed, Forgotten, Learned, Put, no_token
 from kato_fast.stores import mongo_writes as writes
 from kato_fast.stores.mongo_driver import Refused, Unreachable, open_database, raised
 
@@ -34,6 +35,8 @@ RETRY_SECONDS = 0.5
 WRITE_SECONDS = 5.0
 #: Foreign writes make the whole be read again, not more often than this.
 RELOAD_SECONDS = 1.0
+
+TOKEN = re.compile(r"([0-9a-f]{32})\.([0-9]{1,18})\.((?:[0-9a-f]{24})?)")
 
 NOTE = "kato_fast_note"
 OWN_KEPT = 1000
@@ -64,6 +67,7 @@ class MongoStore:
         self._again = False
         self._offset = 0  # KATO's total of learns less the journal's: what plain KATO learned
         self._notes: dict[str, str] = {}
+        self._untold = ""  # the first of this process's operations that the journal was not seen to have
         self._own: deque[str] = deque(maxlen=OWN_KEPT)
         self._doubtful: dict[str, str] = {}
         self._owed: list[dict] = []  # journal entries whose counters got no answer
@@ -88,8 +92,6 @@ class MongoStore:
         """What others wrote; where no server answers, nothing: the engine serves what it has, if it has been loaded."""
         with self._lock, self._asking:
             self._check_open()
-            if not self._again and time.monotonic() - self._asked <= FRESH_SECONDS:
-                return
             try:
                 yield from self._ask()
                 self._trouble(None)
@@ -101,6 +103,23 @@ class MongoStore:
     def rewind(self) -> None:
         """The next changes() begins with Cleared and yields everything."""
         self._again = True
+
+    def expect(self) -> None:
+        """Somebody wrote: pending() says so before it is time."""
+        self._asked = float("-inf")
+
+    def token(self) -> str:
+        """The journal's epoch and generation as the engine has them, and the own operation that comes after them."""
+        seen = self._seen
+        return "" if seen is None else f"{seen['epoch']}.{seen['generation']}.{self._untold}"
+
+    def reached(self, token: str) -> bool:
+        """By the journal as it was last read; False has it read again."""
+        epoch, generation, operation = _parsed_token(token)
+        found = self._seen is not None and _has(self._seen, epoch, generation, operation)
+        if not found:
+            self.expect()
+        return found
 
     def note(self, key: str) -> Optional[str]:
         """As of the last changes(); never waits."""
@@ -120,6 +139,8 @@ class MongoStore:
             yield from self._everything(journal, learns)
         else:
             yield from self._since(journal, learns)
+        if self._seen is not None and _has(journal, self._seen["epoch"], self._seen["generation"], self._untold):
+            self._untold = ""
         self._seen, self._again, self._asked = journal, False, asked
 
     def _everything(self, journal: dict, learns: int) -> Iterator[Change]:
@@ -279,7 +300,7 @@ class MongoStore:
     def _try_patterns(self, left: dict[str, writes.Row]) -> None:
         """One attempt; takes out of left what is stored."""
         order = list(left.values())
-        statements = [writes.pattern_statement(row, self.database.object_id()) for row in order]
+        statements = [writes.pattern_statement(row, self.database.object_id(writes.new_id())) for row in order]
         at = 0
         for chunk in writes.chunks(statements):
             reply = raised(self._write([writes.update("patterns_kb", chunk)])[0])
@@ -313,6 +334,8 @@ class MongoStore:
         entry = writes.journal_statement(operation, [row.name for row in rows], totals[writes.TOTAL_NAMES[0]], notes)
         metadata = writes.update("metadata", [entry, writes.totals_statement(totals)], ordered=True)
         self._own.append(operation)
+        if not self._owed:
+            self._untold = operation
         try:
             self._add(writes.symbol_statements(rows), [writes.unmark_statement(row) for row in rows], metadata)
         except (Unreachable, Refused) as error:
@@ -390,16 +413,27 @@ class MongoStore:
                 raised(self._write([{"delete": collection, "deletes": everything}])[0])
             others = [{"q": {"class": NOTE}, "limit": 0}]
             raised(self._write([{"delete": "metadata", "deletes": others}])[0])
-            journal = self._new_journal()
+            fresh = self._new_journal()
+            del fresh["generation"]  # goes on, so that a later journal can be told from an earlier one
             statements = [
                 {"q": writes.TOTALS, "u": {"$set": dict.fromkeys(writes.TOTAL_NAMES, 0)}, "upsert": True},
-                {"q": writes.JOURNAL, "u": {"$set": journal}, "upsert": True},
+                {"q": writes.JOURNAL, "u": {"$set": fresh, "$inc": {"generation": 1}}, "upsert": True},
             ]
             raised(self._write([writes.update("metadata", statements, ordered=True)])[0])
-            self._seen, self._offset = journal, 0
+            self._cleared()
             self._notes.clear()
             self._doubtful.clear()
             self._owed.clear()
+
+    def _cleared(self) -> None:
+        """What the engine has is the journal without what came after it was emptied."""
+        self._untold, self._again = "", True
+        with suppress(Unreachable):
+            journal, _ = self._journal()
+            since = len(journal["recent"]) if journal else writes.JOURNAL_KEEPS
+            if journal and since < writes.JOURNAL_KEEPS:
+                self._seen = {**journal, "generation": journal["generation"] - since, "recent": []}
+                self._offset, self._again = 0, False
 
     # checking
 
@@ -426,6 +460,24 @@ class MongoStore:
     def _check_open(self) -> None:
         if self._closed:
             raise ValueError(f"the store is closed: {self.where}")
+
+
+def _parsed_token(token: str) -> tuple[str, int, str]:
+    found = TOKEN.fullmatch(token)
+    if found is None:
+        raise no_token(token)
+    return found[1], int(found[2]), found[3]
+
+
+def _has(journal: dict, epoch: str, generation: int, operation: str) -> bool:
+    """Whether a journal holds, or has held, what a token names. Generations never go back, not even by clear()."""
+    reached = journal["generation"]
+    if not operation:
+        return reached >= generation
+    if journal["epoch"] != epoch:
+        return reached > generation
+    entries = journal["recent"]
+    return reached >= generation + writes.JOURNAL_KEEPS or any(entry["o"] == operation for entry in entries)
 
 
 def _none(document: dict) -> Optional[list]:

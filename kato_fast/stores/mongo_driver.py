@@ -129,9 +129,9 @@ class WireDatabase:
         """Whether load() can feed that engine."""
         return type(engine).__module__ == "kato_fast._core"
 
-    def object_id(self) -> bytes:
-        """A new one, later ones greater."""
-        return self._wire.object_id()
+    def object_id(self, value: bytes) -> bytes:
+        """Those 12 bytes as the library takes them."""
+        return self._wire.ObjectId(value)
 
     def _translated(self):
         return _Translated(self._wire.MongoError, self._error)
@@ -234,9 +234,9 @@ class PymongoDatabase:
         """Never: each document is a dict first."""
         return False
 
-    def object_id(self) -> Any:
-        """A new one, later ones greater."""
-        return importlib.import_module("bson").ObjectId()
+    def object_id(self, value: bytes) -> Any:
+        """Those 12 bytes as the library takes them."""
+        return importlib.import_module("bson").ObjectId(value)
 
     def _translated(self):
         return _Translated(self._pymongo.errors.PyMongoError, self._error)

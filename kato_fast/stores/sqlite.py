@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import Optional, Union
 
-from kato_fast.stores import NO_NOTES, Apply, Change, Cleared, Forgotten, Learned, Put
+from kato_fast.stores import NO_NOTES, Apply, Change, Cleared, Forgotten, Learned, Put, is_number, no_token
 from kato_fast.stores import sqlite_file as file
 
 #: Names of forgotten patterns that are kept for readers; more are dropped when a store is opened, readers start over.
@@ -79,6 +79,7 @@ class SqliteStore:
         self._watch_lock = threading.Lock()
         self._seen: Optional[int] = None  # the revision the engine has; None nothing yet, -1 start over
         self._version: Optional[int] = None  # data_version then
+        self._wrote = 0  # the revision of this process's last write
         self._closed = False
         self._db = file.open_writer(self.path)
         try:
@@ -106,6 +107,16 @@ class SqliteStore:
         """The next changes() begins with Cleared and yields everything."""
         self._seen = -1
         self._version = None
+
+    def token(self) -> str:
+        """The revision."""
+        return str(max(self._wrote, self._seen or 0))
+
+    def reached(self, token: str) -> bool:
+        """Whether the engine has that revision; changes() always looks."""
+        if not is_number(token):
+            raise no_token(token)
+        return self._seen is not None and self._seen >= int(token)
 
     def _data_version(self) -> int:
         self._check_process()
@@ -163,7 +174,7 @@ class SqliteStore:
                 self._add_patterns(learned, revision)
                 self._add_symbols(learned)
             self._db.executemany("INSERT OR REPLACE INTO notes VALUES (?, ?)", notes.items())
-        self._seen = revision
+        self._seen = self._wrote = revision
         return learned
 
     def forget(self, name: str, apply: Apply) -> bool:
@@ -180,7 +191,7 @@ class SqliteStore:
             self._db.execute("DELETE FROM patterns WHERE name = ?", (key,))
             self._db.execute("INSERT OR REPLACE INTO forgotten VALUES (?, ?)", (key, revision))
             self._take_symbols(row[0], json.loads(row[1]))
-        self._seen = revision
+        self._seen = self._wrote = revision
         return True
 
     def clear(self, apply: Apply) -> None:
@@ -191,7 +202,7 @@ class SqliteStore:
                 self._db.execute(f"DELETE FROM {table}")
             self._db.execute("UPDATE totals SET value = 0")
             self._db.execute("UPDATE meta SET value = ? WHERE key = 'horizon'", (revision,))
-        self._seen = revision
+        self._seen = self._wrote = revision
 
     def _apply_others(self, apply: Apply) -> None:
         for change in self._catch_up():

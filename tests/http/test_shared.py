@@ -1,4 +1,4 @@
-"""Several processes that serve the same users answer as one: with Redis, and with workers on one folder."""
+"""Several processes that serve the same users answer as one: on one folder, with Redis, and on MongoDB and Redis."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Callable
 
 import pytest
 
 from kato_fast import KnowledgeBase, cbor
 from tests.http import test_scenarios
 from tests.http.conftest import ROOT, Server
+from tests.servers.mongo import MongoServer
 from tests.servers.redis import MISSING, PROGRAM, RedisServer
 
 httpx = pytest.importorskip("httpx", reason="the HTTP tests need httpx")
@@ -24,7 +26,8 @@ httpx = pytest.importorskip("httpx", reason="the HTTP tests need httpx")
 REQUESTS = int(os.environ.get("KATO_FAST_SHARED_REQUESTS", "600"))
 WORKERS, CLIENTS = 4, 8
 DATABASES = itertools.count(1)
-KINDS = ["observe", "learn", "stm", "predictions", "clear-stm", "sequence"]
+KINDS = ["observe", "learn", "stm", "predictions", "clear-stm", "sequence", "clear-all"]
+STORES = ["file", "redis", "mongo"]
 
 
 @pytest.fixture(scope="module")
@@ -34,18 +37,35 @@ def redis() -> Iterator[RedisServer]:
         yield server
 
 
-def shared(kind: str, redis: RedisServer, folder: Path, count: int) -> list[Server]:
-    """Processes over one folder; each has a port of its own, so that a test says which one it asks."""
-    env = {"KATO_FAST_WORKERS": "4"}
-    if kind == "redis":
-        env.update(KATO_FAST_REDIS_URL=f"{redis.url[:-1]}{next(DATABASES)}", KATO_FAST_STREAM_MEMORY="on")
-    data = folder / "data"
-    return [Server(folder / f"log{i}", "c", data, **env) for i in range(count)]
+@pytest.fixture(scope="module")
+def mongo() -> Iterator[MongoServer]:
+    with MongoServer() as server:
+        yield server
 
 
-@pytest.fixture(scope="module", params=["file", "redis"])
-def pair(request, redis, tmp_path_factory) -> Iterator[list[Server]]:
-    running = shared(request.param, redis, tmp_path_factory.mktemp(request.param), 2)
+@pytest.fixture(scope="module")
+def shared(redis, mongo) -> Callable[..., list[Server]]:
+    """Processes over one store; each has a port of its own, so that a test says which one it asks.
+
+    "redis": the knowledge in a folder. "mongo": no folder at all, one database for each user of the service's name.
+    """
+
+    def start(kind: str, folder: Path, count: int, name: str = "kato") -> list[Server]:
+        env = {"KATO_FAST_WORKERS": "4", "SERVICE_NAME": name}
+        if kind != "file":
+            env.update(KATO_FAST_REDIS_URL=f"{redis.url[:-1]}{next(DATABASES)}", KATO_FAST_STREAM_MEMORY="on")
+        if kind == "mongo":
+            del env["KATO_FAST_STREAM_MEMORY"]  # without a folder there is no other place
+            env.update(KATO_FAST_MONGO_URI=mongo.url)
+        data = None if kind == "mongo" else folder / "data"
+        return [Server(folder / f"log{i}", "c", data, **env) for i in range(count)]
+
+    return start
+
+
+@pytest.fixture(scope="module", params=STORES)
+def pair(request, shared, tmp_path_factory) -> Iterator[list[Server]]:
+    running = shared(request.param, tmp_path_factory.mktemp(request.param), 2)
     yield running
     for server in running:
         server.stop()
@@ -104,6 +124,40 @@ def test_what_one_wrote_the_other_sees_at_once(pair) -> None:
         assert one.get("/predictions").json()["predictions"] == []
 
 
+def test_a_token_makes_a_write_seen_at_once(pair) -> None:
+    user = {"x-user-id": "tokens"}
+    with pair[0].client(headers=user) as one, pair[1].client(headers=user) as two:
+        for i in range(20):
+            one.post("/observe", json={"strings": [f"t{i}", "b"]})
+            learned = one.post("/learn")
+            token = {"x-kato-fast-token": learned.headers["x-kato-fast-token"]}
+            found = two.get(f"/pattern/{learned.json()['pattern_name']}", headers=token)
+            assert found.json()["pattern"]["status"] == "okay"
+        cleared = two.post("/clear-all", headers=token)
+        later = {"x-kato-fast-token": cleared.headers["x-kato-fast-token"]}
+        gone = one.get(f"/pattern/{learned.json()['pattern_name']}", headers=later)
+        assert gone.json()["pattern"]["status"] == "error"
+        assert one.get("/predictions", headers=token).status_code == 200  # cleared since, and so known
+        for path in ("/observe", "/observe-sequence"):
+            body = {"strings": ["x", "y"], "observations": []}
+            assert one.post(path, json=body, headers=later).headers["x-kato-fast-token"] == later["x-kato-fast-token"]
+
+
+def test_tokens_that_nobody_gave(pair) -> None:
+    user = {"x-user-id": "strangers"}
+    with pair[0].client(headers=user) as client:
+        token = client.post("/observe", json={"strings": ["a"]}).headers["x-kato-fast-token"]
+        for bad in ("x", "1-0", "-1", "9" * 300, "a" * 32 + ".1.zz", ""):
+            answer = client.get("/predictions", headers={"x-kato-fast-token": bad})
+            assert answer.status_code == 400
+            assert "token must be one that a write gave" in answer.json()["detail"] and len(answer.text) < 200
+        future = "9" * 12 if token.isdigit() else f"{token.partition('.')[0]}.{'9' * 12}."
+        began = time.monotonic()
+        answer = client.get("/predictions", headers={"x-kato-fast-token": future})
+        assert answer.status_code == 503 and "was not seen here within 1 s" in answer.json()["detail"]
+        assert int(answer.headers["retry-after"]) >= 1 and time.monotonic() - began < 5
+
+
 def test_sessions_are_one_for_all(pair) -> None:
     with pair[0].client() as one, pair[1].client() as two:
         made = [client.post("/sessions", json={"user_id": "both"}).json()["session_id"] for client in (one, two)]
@@ -149,9 +203,10 @@ def test_concurrent_requests_of_one_session_lose_nothing(pair) -> None:
         assert [s for s in stm if s.startswith(f"{which}.")] == [f"{which}.{i}" for i in range(15)]
 
 
-def test_a_process_that_dies_leaves_its_sessions_to_the_others(redis, tmp_path) -> None:
-    for kind in ("file", "redis"):
-        one, two = shared(kind, redis, tmp_path / kind if (tmp_path / kind).mkdir() is None else tmp_path, 2)
+def test_a_process_that_dies_leaves_its_sessions_to_the_others(shared, tmp_path) -> None:
+    for kind in STORES:
+        (tmp_path / kind).mkdir()
+        one, two = shared(kind, tmp_path / kind, 2, "heirs")
         with one.client(headers={"x-user-id": "heir"}) as client:
             for strings in (["a"], ["b"], ["c"]):
                 client.post("/observe", json={"strings": strings})
@@ -162,9 +217,9 @@ def test_a_process_that_dies_leaves_its_sessions_to_the_others(redis, tmp_path) 
         two.kill()
 
 
-@pytest.mark.parametrize("kind", ["file", "redis"])
-def test_mixed_requests_then_every_worker_equals_a_recount(kind: str, redis, tmp_path, rng) -> None:
-    servers = shared(kind, redis, tmp_path, WORKERS)
+@pytest.mark.parametrize("store", STORES)
+def test_mixed_requests_then_every_worker_equals_a_recount(store: str, shared, mongo, tmp_path, rng) -> None:
+    servers = shared(store, tmp_path, WORKERS, "mixed")
     seeds = [rng.randrange(2**32) for _ in range(CLIENTS)]
     failures: list = []
 
@@ -174,7 +229,7 @@ def test_mixed_requests_then_every_worker_equals_a_recount(kind: str, redis, tmp
         for _ in range(REQUESTS // CLIENTS):
             user = {"x-user-id": f"u{chance.randrange(3)}"}
             client = chance.choice(clients)
-            kind = chance.choices(KINDS, [10, 4, 2, 2, 1, 1])[0]
+            kind = chance.choices(KINDS, [100, 40, 20, 20, 10, 10, 1])[0]
             symbols = [f"s{chance.randrange(12)}" for _ in range(chance.randint(1, 3))]
             if kind == "observe":
                 answer = client.post("/observe", json={"strings": symbols}, headers=user)
@@ -183,7 +238,7 @@ def test_mixed_requests_then_every_worker_equals_a_recount(kind: str, redis, tmp
                 answer = client.post(
                     "/observe-sequence", json={"observations": items, "learn_at_end": True}, headers=user
                 )
-            elif kind in ("learn", "clear-stm"):
+            elif kind in ("learn", "clear-stm", "clear-all"):
                 answer = client.post(f"/{kind}", headers=user)
             else:
                 answer = client.get(f"/{kind}", headers=user)
@@ -205,14 +260,16 @@ def test_mixed_requests_then_every_worker_equals_a_recount(kind: str, redis, tmp
                 asked.setdefault(user, []).append((answer["predictions"], answer["future_potentials"]))
     for server in servers:
         server.stop()
+    total = 0
     for user, answers in asked.items():
-        (path,) = (tmp_path / "data").glob(f"*{user}*.sqlite")
-        with KnowledgeBase(str(path)) as counted:
+        address = f"{mongo.url}/{user}_mixed" if store == "mongo" else str(tmp_path / "data" / f"{user}_mixed.sqlite")
+        with KnowledgeBase(address) as counted:
             assert counted._store.verify() == []
             fresh = counted.predict([["s1", "s2", "t"]])
             listed = [{**item, "pattern_name": f"PTRN|{item['name']}"} for item in fresh.to_list()]
-            assert len(counted) > 0
+            total += len(counted)
         assert all(answer == (listed, fresh.future_potentials) for answer in answers), user
+    assert total > 0
 
 
 def test_serve_with_workers(tmp_path) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import random
 import struct
+import time
 
 import bson
 import pymongo
 import pytest
 
 from kato_fast import native
+from kato_fast.stores.mongo_writes import new_id
 from tests.servers.mongo import MongoServer
 
 wire = native.wire("mongo")
@@ -49,8 +51,10 @@ class TestConversion:
         assert wire.decode(bson.encode(value)) == value
 
     def test_object_ids_grow(self) -> None:
-        first, second = wire.object_id(), wire.object_id()
-        assert first < second and len(first) == 12
+        made = [new_id() for _ in range(100)]
+        assert sorted(made) == made and len({len(value) for value in made}) == 1
+        first = wire.ObjectId(made[0])
+        assert abs(bson.ObjectId(made[0]).generation_time.timestamp() - time.time()) < 60
         assert bson.decode(wire.encode({"_id": first})) == {"_id": bson.ObjectId(bytes(first))}
         assert wire.decode(wire.encode({"_id": first})) == {"_id": first}
 

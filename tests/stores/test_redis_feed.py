@@ -10,17 +10,30 @@ import pytest
 
 from kato_fast import KnowledgeBase
 from kato_fast.redis_client import open_client
-from kato_fast.stores.redis_feed import FedStore, RedisFeed
+from kato_fast.stores import Change
+from kato_fast.stores.redis_feed import UNTOLD, FedStore, RedisFeed
 from kato_fast.stores.sqlite import SqliteStore
 from tests.servers.proxy import DOWN, FaultProxy
 from tests.servers.redis import MISSING, PROGRAM, RedisServer
 
 
 class Deaf(SqliteStore):
-    """Has no way to know that others wrote."""
+    """Has no way to know that others wrote, and looks now and then."""
+
+    trouble = None
+    asked = 0
+    again = 0.0
+
+    def expect(self) -> None:
+        self.again = 0.0
 
     def pending(self) -> bool:
-        raise AssertionError("it must not be asked")
+        return time.monotonic() > self.again
+
+    def changes(self) -> Iterator[Change]:
+        self.asked += 1
+        yield from super().changes()
+        self.again = time.monotonic() + 0.02
 
 
 class Member:
@@ -29,7 +42,8 @@ class Member:
     def __init__(self, url: str, path: Path) -> None:
         self.client = open_client(url)
         self.feed = RedisFeed(self.client, "test")
-        self.store = FedStore(Deaf(path), self.feed)
+        self.inner = Deaf(path)
+        self.store = FedStore(self.inner, self.feed, path.stem)
         self.kb = KnowledgeBase(self.store)
 
     def close(self) -> None:
@@ -80,20 +94,39 @@ def test_with_its_token_a_write_is_seen_at_once(members) -> None:
     one, two, _ = members
     for i in range(50):
         name = one.kb.learn([["t"], [str(i)]])
-        assert two.store.seen(one.store.token, 5.0)
+        while not two.kb.reached(one.kb.token()):
+            len(two.kb)
         assert two.kb.pattern(name) is not None
-    assert not two.store.seen("99999999999999-0", 0.01)
-    for bad in ("", "x", "1", "1-", "-1-1", "1" * 50 + "-0"):
+    assert not two.kb.reached("99999999999999")
+    for bad in ("", "x", "-1", "1-0", "1" * 50, "\u0661"):
         with pytest.raises(ValueError, match="token must be one that a write gave"):
-            two.store.seen(bad)
+            two.kb.reached(bad)
+
+
+def test_only_who_has_news_asks(members, proxy, tmp_path) -> None:
+    one, two, _ = members
+    other = Member(proxy.redis_url, tmp_path / "other.sqlite")
+    time.sleep(0.3)  # what the threads found at the start
+    len(one.kb), len(two.kb), len(other.kb)
+    before = one.inner.asked, two.inner.asked, other.inner.asked
+    began = time.monotonic()
+    one.kb.learn([["a"], ["b"]])
+    within(2.0, lambda: len(two.kb) == 1)
+    for member in (one, other):
+        for _ in range(10):
+            len(member.kb)
+    if time.monotonic() - began < 0.9:  # after a second, everybody asks
+        assert (one.inner.asked, two.inner.asked, other.inner.asked) == (before[0], before[1] + 1, before[2])
+    other.close()
 
 
 def test_what_was_written_while_redis_was_away_is_found_when_it_is_back(proxy, members) -> None:
     one, two, _ = members
+    untold = UNTOLD.labels().value
     proxy.fault = DOWN
     name = one.kb.learn([["a"], ["b"]])
-    assert one.store.token == ""
-    time.sleep(0.3)
+    assert UNTOLD.labels().value == untold + 1
+    within(2.0, lambda: not two.feed.hears)
     proxy.heal()
     within(5.0, lambda: two.kb.pattern(name) is not None)
 
@@ -102,7 +135,7 @@ def test_a_writer_that_could_not_tell_is_found_after_a_second(members) -> None:
     one, two, _ = members
     time.sleep(0.3)  # what its thread found at the start
     assert len(two.kb) == 0
-    one.feed.tell = lambda: ""
+    one.feed.tell = lambda _: None
     name = one.kb.learn([["a"], ["b"]])
     within(3.0, lambda: two.kb.pattern(name) is not None)
 

@@ -18,8 +18,7 @@ _FEATURES = ["socket_keepalive", "retry_on_timeout", "health_check"]
 
 def redis_pool(service: Service) -> Optional[dict]:
     """Figures of the pool of Redis; None where this service uses none."""
-    client = getattr(service.desk, "client", None) or getattr(service.desk, "_client", None)
-    return None if client is None else client.status()
+    return None if service.redis is None else service.redis.status()
 
 
 def rows(service: Service) -> list[dict]:

@@ -16,7 +16,7 @@ from kato_fast.service.observations import observation_of
 from kato_fast.service.processor import OverLimit
 from kato_fast.service.routes import BareRoute, answers
 from kato_fast.service.sessions import Session
-from kato_fast.service.state import dumps, reply, service_of
+from kato_fast.service.state import dumps, reply, reply_written, service_of
 
 router = APIRouter(tags=["learning"], route_class=BareRoute)
 
@@ -29,7 +29,7 @@ async def observe(request: Request) -> Response:
     service = service_of(request)
     observation = observation_of(await json_of(request), str(uuid.uuid4()))
     session = await service.user_session(request, "observe")
-    processor = await service.processors.of(session)
+    processor = await service.processor(request, session)
     async with service.desk.turn(processor, session, observation.asked()):
         try:
             learned, stm = await processor.observe(session.stm, observation)
@@ -39,7 +39,7 @@ async def observe(request: Request) -> Response:
             raise HTTPException(500, f"Observation failed: {error}") from None
         moment = processor.time
         service.desk.set_stm(session, stm)
-    return reply(_observed(None, processor.id, None, moment, observation.unique_id, learned))
+    return reply_written(_observed(None, processor.id, None, moment, observation.unique_id, learned), processor)
 
 
 @router.post(
@@ -52,7 +52,7 @@ async def observe_in_session(request: Request, session_id: str) -> Response:
     service = service_of(request)
     session = request.scope[SESSION]
     observation = observation_of(await json_of(request), f"obs-{uuid.uuid4().hex}")
-    processor = await service.processors.of(session)
+    processor = await service.processor(request, session)
     async with service.desk.turn(processor, session, observation.asked()):
         check_alive(session)
         try:
@@ -63,7 +63,8 @@ async def observe_in_session(request: Request, session_id: str) -> Response:
             return PlainTextResponse("Internal Server Error", 500)
         moment = processor.time
         service.desk.set_stm(session, stm)
-    return reply(_observed(session_id, session.user_id, len(session.stm), moment, observation.unique_id, learned))
+    observed = _observed(session_id, session.user_id, len(session.stm), moment, observation.unique_id, learned)
+    return reply_written(observed, processor)
 
 
 def _observed(session_id, processor_id, stm_length, time: int, unique_id: str, learned: str) -> bytes:
@@ -85,7 +86,7 @@ async def learn(request: Request) -> Response:
     """Learn the short-term memory, which is empty afterwards; below two symbols nothing happens."""
     service = service_of(request)
     session = await service.user_session(request)
-    processor = await service.processors.of(session)
+    processor = await service.processor(request, session)
     async with service.desk.turn(processor, session, "learn"):
         symbols = session.symbols()
         if symbols < 2:
@@ -96,7 +97,7 @@ async def learn(request: Request) -> Response:
         except HostError as error:
             raise HTTPException(500, f"Learning failed: {error}") from None
         service.desk.set_stm(session, [])
-    return reply(_learned("learned", name, None, processor.id, "Pattern learned successfully"))
+    return reply_written(_learned("learned", name, None, processor.id, "Pattern learned successfully"), processor)
 
 
 @router.post("/sessions/{session_id}/learn", responses=answers(models.LearnResult, 400, 404, plain_500=True))
@@ -104,7 +105,7 @@ async def learn_in_session(request: Request, session_id: str) -> Response:
     """Learn the session's short-term memory. One symbol alone is thrown away; the message always counts 0 events."""
     service = service_of(request)
     session = request.scope[SESSION]
-    processor = await service.processors.of(session)
+    processor = await service.processor(request, session)
     async with service.desk.turn(processor, session, "learn"):
         check_alive(session)
         if not session.stm:
@@ -114,7 +115,8 @@ async def learn_in_session(request: Request, session_id: str) -> Response:
         except HostError:
             return PlainTextResponse("Internal Server Error", 500)
         service.desk.set_stm(session, [])
-    return reply(_learned("learned", name, session_id, None, f"Learned pattern {name} from 0 events"))
+    message = f"Learned pattern {name} from 0 events"
+    return reply_written(_learned("learned", name, session_id, None, message), processor)
 
 
 def _learned(status: str, name: str, session_id, processor_id, message: str) -> bytes:

@@ -16,7 +16,7 @@ from kato_fast.service.processor import Processor
 from kato_fast.service.routes import BareRoute, answers
 from kato_fast.service.routes.learning import check_alive
 from kato_fast.service.sessions import Session
-from kato_fast.service.state import Service, dumps, reply, reply_cbor, service_of
+from kato_fast.service.state import dumps, reply, reply_cbor, reply_written, service_of
 
 router = APIRouter(tags=["memory"], route_class=BareRoute)
 
@@ -35,7 +35,7 @@ async def predictions(request: Request) -> Response:
     """The predictions of the last observation; never computed again. A ``unique_id`` is a 500, as in KATO."""
     service = service_of(request)
     session = await service.user_session(request)
-    processor = await _processor(service, session)
+    processor = await _processor(request, session)
     if processor.names_next():  # which all reads show from then on
         async with service.desk.turn(processor, session):
             processor.name_predictions()
@@ -49,14 +49,15 @@ async def predictions(request: Request) -> Response:
 @router.get("/sessions/{session_id}/predictions", responses=answers(models.Predictions, 404))
 async def predictions_of_session(request: Request, session_id: str) -> Response:
     """The predictions of the last observation of the session's user, whichever session it came from."""
-    processor = await _processor(service_of(request), request.scope[SESSION])
+    processor = await _processor(request, request.scope[SESSION])
     tail = {"session_id": session_id, "processor_id": None, "count": processor.count(), "time": None, "unique_id": None}
     return _predictions(request, processor, tail, name=False)
 
 
-async def _processor(service: Service, session: Session) -> Processor:
+async def _processor(request: Request, session: Session) -> Processor:
     """The session's processor, to be read."""
-    processor = await service.processors.of(session)
+    service = service_of(request)
+    processor = await service.processor(request, session)
     await service.desk.refresh(processor, session)
     return processor
 
@@ -80,7 +81,7 @@ async def stm(request: Request) -> Response:
     """The short-term memory of the user's session."""
     service = service_of(request)
     session = await service.user_session(request)
-    processor = await _processor(service, session)
+    processor = await _processor(request, session)
     processor.stm = session.stm
     return _stm(session, None)
 
@@ -105,7 +106,7 @@ async def clear_stm(request: Request) -> Response:
     """Empty the session's short-term memory; emotives and predictions of the processor stay."""
     service = service_of(request)
     session = await service.user_session(request)
-    async with service.desk.turn(await service.processors.of(session), session):
+    async with service.desk.turn(await service.processor(request, session), session):
         service.desk.set_stm(session, [])
     return reply(b'{"status":"okay","message":"stm-cleared"}')
 
@@ -115,7 +116,7 @@ async def clear_stm_of_session(request: Request, session_id: str) -> Response:
     """Empty the session's short-term memory."""
     service = service_of(request)
     session = request.scope[SESSION]
-    async with service.desk.turn(await service.processors.of(session), session):
+    async with service.desk.turn(await service.processor(request, session), session):
         check_alive(session)
         service.desk.set_stm(session, [])
     return reply(dumps({"status": "cleared", "session_id": session_id}))
@@ -127,21 +128,21 @@ async def clear_all(request: Request) -> Response:
     """Forget everything the user's processor knows."""
     service = service_of(request)
     session = await service.user_session(request)
-    processor = await service.processors.of(session)
+    processor = await service.processor(request, session)
     async with service.desk.turn(processor, session):
         service.desk.set_stm(session, [])
         try:
             await processor.clear_all()
         except OSError as error:
             raise HTTPException(500, f"Clear all failed: {error}") from None
-    return reply(b'{"status":"okay","message":"all-cleared"}')
+    return reply_written(b'{"status":"okay","message":"all-cleared"}', processor)
 
 
 @router.get("/pattern/{pattern_id}", responses=answers(models.PatternAnswer))
 async def pattern(request: Request, pattern_id: str) -> Response:
     """One learned pattern, by its name with or without ``PTRN|``. Unknown ones are told with status 200."""
     service = service_of(request)
-    processor = await _processor(service, await service.user_session(request))
+    processor = await _processor(request, await service.user_session(request))
     name = pattern_id[5:] if pattern_id.startswith("PTRN|") else pattern_id
     found = processor.kb.pattern(name)
     if found is None:
@@ -155,7 +156,7 @@ async def pattern(request: Request, pattern_id: str) -> Response:
 async def percept_data(request: Request) -> Response:
     """The last observation as it came in."""
     service = service_of(request)
-    processor = await _processor(service, await service.user_session(request))
+    processor = await _processor(request, await service.user_session(request))
     return reply(dumps({"percept_data": processor.percept}))
 
 
@@ -163,5 +164,5 @@ async def percept_data(request: Request) -> Response:
 async def cognition_data(request: Request) -> Response:
     """What the processor made of the last observation."""
     service = service_of(request)
-    processor = await _processor(service, await service.user_session(request))
+    processor = await _processor(request, await service.user_session(request))
     return reply(b'{"cognition_data":%b}' % processor.cognition_json(dumps))

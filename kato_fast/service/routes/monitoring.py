@@ -116,7 +116,7 @@ async def performance_metrics(request: Request) -> Response:
     """The user's processor, its knowledge, and the machine."""
     service = service_of(request)
     session = await service.user_session(request)
-    processor = await service.processors.of(session)
+    processor = await service.processor(request, session)
     sample = await asyncio.to_thread(lambda: list(itertools.islice(processor.kb.patterns(), 3)))
     history = service.watch.history
     memory = machine_memory()

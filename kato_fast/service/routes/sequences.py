@@ -18,7 +18,7 @@ from kato_fast.service.observations import Observation, sequence_of
 from kato_fast.service.processor import OverLimit, Processor
 from kato_fast.service.routes import answers
 from kato_fast.service.routes.learning import over_limit
-from kato_fast.service.state import dumps, reply, reply_cbor, service_of
+from kato_fast.service.state import TOKEN, dumps, reply_cbor, reply_written, service_of
 
 SKIPPED = observe.counter(
     "kato_fast_predictions_skipped_total", "Observations of sequences whose predictions nobody could have read."
@@ -40,7 +40,7 @@ async def observe_sequence(request: Request) -> Response:
     if not isinstance(observations, list):
         raise HTTPException(422, "Field 'observations' must be a list")
     session = await service.user_session(request)
-    processor = await service.processors.of(session)
+    processor = await service.processor(request, session)
     clock.passed("initialization")
     try:
         limits = service.settings.max_sequence, service.settings.max_id_length
@@ -59,9 +59,11 @@ async def observe_sequence(request: Request) -> Response:
         over_limit(error)
     except HostError as error:
         raise HTTPException(500, f"Observe sequence failed: {error}") from None
-    if as_cbor:
-        return reply_cbor(run.answer_cbor(session.user_id, predictions))
-    return reply(run.answer(session.user_id, predictions))
+    if not as_cbor:
+        return reply_written(run.answer(session.user_id, predictions), processor)
+    answer = reply_cbor(run.answer_cbor(session.user_id, predictions))
+    answer.headers[TOKEN] = processor.kb.token()
+    return answer
 
 
 class _Clock:

@@ -58,7 +58,9 @@ PARTS = ("state", "predictions", "potentials")
 
 def carried(processor: Processor) -> tuple[bytes, bytes, bytes]:
     """state, predictions, potentials; empty where there are none."""
-    state = json.dumps(processor.shown_state(), ensure_ascii=False, separators=(",", ":")).encode()
+    state = json.dumps(
+        {**processor.shown_state(), "known": processor.known}, ensure_ascii=False, separators=(",", ":")
+    ).encode()
     predictions, found = processor.predictions, processor.found
     return (
         state,
@@ -71,4 +73,6 @@ def carry(processor: Processor, state: bytes, predictions: bytes, potentials: by
     """Make the processor what it was there; empty parts are those of one that has seen nothing."""
     listed = Kept(predictions, potentials) if predictions else None
     found = Kept(b"[]", potentials) if potentials else None
-    processor.take_state(json.loads(state) if state else None, listed, found)
+    kept = json.loads(state) if state else None
+    processor.take_state(kept, listed, found)
+    processor.known = "" if kept is None else kept.get("known", "")

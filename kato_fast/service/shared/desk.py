@@ -219,6 +219,7 @@ class SharedDesk:
             begun = await self._begin(token, processor.id, processor.version, session)
             try:
                 self._start(processor, session, begun, about)
+                await processor.catch_up()
                 yield
             finally:
                 await asyncio.shield(self._finish(processor, session, token))
@@ -275,6 +276,7 @@ class SharedDesk:
                 carry(processor, *parts)
                 processor.carried = parts
             processor.version = version
+            await processor.catch_up()
 
 
 def _known(memory: Memory) -> tuple[int, int]:

@@ -187,7 +187,7 @@ return redis.call('DEL', ARGV[1] .. 'session:' .. ARGV[2], ARGV[1] .. 'stm:' .. 
 
 
 class RedisDesk(SharedDesk):
-    """client: of Redis, closed with the desk. threads: questions at a time, as its pool has connections."""
+    """client: of Redis, closed by who opened it. threads: questions at a time, as its pool has connections."""
 
     def __init__(self, client: Client, *, name: str, limit: int, threads: int) -> None:
         super().__init__(limit)
@@ -327,11 +327,10 @@ class RedisDesk(SharedDesk):
         """Redis lets keys expire; what this process remembers goes by number."""
 
     async def close(self) -> None:
-        """Wait for what is asked, close the connections."""
+        """Wait for what is asked."""
         for handle in self._due.values():
             handle.cancel()
         self._pool.shutdown(wait=True)
-        self._client.close()
 
 
 def _understood(read: Callable[[Any], Answer], reply: Any) -> Answer:
