@@ -8,11 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kato_fast.observe.metrics import MAX_SERIES, Counter, Gauge, Latency, Metric, define, find
+from kato_fast.observe.metrics import MAX_SERIES, Counter, Gauge, Latency, Metric, define, find, on_define
 from kato_fast.observe.sketch import ACCURACY, Sketch
 from kato_fast.observe.snapshot import merge, snapshot
 
-__all__ = ["ACCURACY", "MAX_SERIES", "Sketch", "counter", "find", "gauge", "latency", "merge", "snapshot"]
+__all__ = [
+    "ACCURACY",
+    "MAX_SERIES",
+    "Metric",
+    "Sketch",
+    "counter",
+    "find",
+    "gauge",
+    "latency",
+    "merge",
+    "on_define",
+    "snapshot",
+]
 
 
 def counter(name: str, help: str, labels: Sequence[str] = ()) -> Metric:

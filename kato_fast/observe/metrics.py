@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from collections.abc import Sequence
-from typing import Optional, Union
+from typing import Callable, Optional, Union
 
 from kato_fast.observe.sketch import Sketch
 
@@ -148,6 +148,7 @@ class Metric:
 
 
 _metrics: dict[str, Metric] = {}
+_hearers: list[Callable[[Metric], None]] = []
 
 
 def _count() -> int:
@@ -163,10 +164,23 @@ def define(make: type, name: str, help: str, labels: Sequence[str] = ()) -> Metr
         if not _LABEL.fullmatch(label):
             raise ValueError(f"labels must be of a-z, 0-9 and _, not {label[:100]!r}")
     with _lock:
+        new = name not in _metrics
         known = _metrics.setdefault(name, Metric(make, name, help, labels))
+    for hear in list(_hearers) if new else ():
+        hear(known)
     if known.make is not make or known.label_names != tuple(labels):
         raise ValueError(f"{name} is a {known.make.kind} with the labels {known.label_names} already")
     return known
+
+
+def on_define(hear: Callable[[Metric], None], wanted: bool) -> None:
+    """Call it with every metric that there is, and with each new one; not wanted: not any more."""
+    if wanted:
+        _hearers.append(hear)
+        for metric in all_metrics():
+            hear(metric)
+    else:
+        _hearers.remove(hear)
 
 
 def find(name: str) -> Optional[Metric]:

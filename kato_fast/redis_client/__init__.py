@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Sequence
-from typing import Any, Optional, Protocol, Union
+from typing import Any, Callable, Optional, Protocol, Union
 
 from kato_fast import native
 from kato_fast.redis_client import errors
@@ -34,6 +34,7 @@ __all__ = [
     "RedisError",
     "ResponseError",
     "TimeoutError",
+    "around_clients",
     "open_client",
     "parse_url",
 ]
@@ -89,7 +90,20 @@ def open_client(
         address = parse_url(url)  # type: ignore[arg-type]
     if implementation is not None and implementation not in IMPLEMENTATIONS:
         raise ValueError(f"implementation must be one of {', '.join(IMPLEMENTATIONS)}, not {implementation!r}")
-    checked = Options(**options)
+    client = _opened(address, Options(**options), implementation)
+    return client if _around is None else _around(client)
+
+
+_around: Optional[Callable[[Client], Client]] = None
+
+
+def around_clients(wrap: Optional[Callable[[Client], Client]]) -> None:
+    """What open_client() hands out from now on, of each new client; None hands out the client itself."""
+    global _around
+    _around = wrap
+
+
+def _opened(address: Address, checked: Options, implementation: Optional[str]) -> Client:
     why_not = _why_not_c(address)
     if implementation == "c" and why_not:
         raise ImportError(f"implementation='c' asks for the C client of Redis, which cannot serve: {why_not}")

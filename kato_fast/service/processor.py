@@ -147,7 +147,7 @@ class Processor:
         except ValueError:  # of another kind of store, which the service had before
             self.known, behind = "", False
         if behind:
-            await asyncio.get_running_loop().run_in_executor(None, len, self.kb)
+            await asyncio.to_thread(len, self.kb)
 
     # observing
 
@@ -300,7 +300,7 @@ class Processor:
         name = None
         if sum(map(len, stm)) > 1:
             try:
-                name = await asyncio.get_running_loop().run_in_executor(None, self._learn_once, stm, self.emotives)
+                name = await asyncio.to_thread(self._learn_once, stm, self.emotives)
             except Unreachable:  # the answer is 503, and the client may try again
                 raise
             except Exception as error:  # KATO wraps whatever its knowledge base raises
@@ -326,7 +326,7 @@ class Processor:
 
     async def clear_all(self) -> None:
         """Forget everything but the genes and the future potentials."""
-        await asyncio.get_running_loop().run_in_executor(None, self.kb.clear)
+        await asyncio.to_thread(self.kb.clear)
         self.known = self.kb.token()
         self._forget()
 

@@ -122,7 +122,7 @@ class Processors:
         kb = self._kept.pop(name, None)
         if kb is None:
             persistence = gene(config, "persistence", settings)
-            kb = await asyncio.get_running_loop().run_in_executor(None, self._knowledge, name, persistence)
+            kb = await asyncio.to_thread(self._knowledge, name, persistence)
         genes = {key: gene(config, key, settings) for key in RUNNING_GENES}
         processor = self._open[name] = Processor(name, session.user_id, kb, genes, settings)
         processor.requests += 1  # until those who waited for it have it

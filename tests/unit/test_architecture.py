@@ -26,7 +26,7 @@ LAYERS = (
     {"knowledge"},
     {"rollout"},
     {"hosts"},
-    {"kato_fast", "plan"},  # the public names
+    {"kato_fast", "plan", "otel"},  # the public names
     {"service"},
     {"cli", "__main__"},
 )
@@ -170,6 +170,7 @@ FALLBACKS = {
     "stores/mongo_driver.py": {"pymongo", "bson"},
     "openfeature/source.py": {"openfeature"},
     "openfeature/provider.py": {"openfeature"},
+    **{f"otel/{name}.py": {"opentelemetry"} for name in ("calls", "figures", "providers", "requests", "session")},
 }
 # What a host brings with it: its replacements use the host's own libraries, when they run.
 OF_HOSTS = {"pymongo", "redis", "starlette"}

@@ -9,6 +9,7 @@ never waits for Redis.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -200,8 +201,9 @@ class RedisDesk(SharedDesk):
     async def _ask(self, script: Script, *args: Any, timeout: Optional[float] = None) -> Any:
         loop = asyncio.get_running_loop()
         try:
+            call = contextvars.copy_context().run  # spans of the request are its own in the pool's thread too
             return await loop.run_in_executor(
-                self._pool, lambda: script.call(self._client, [], [self._prefix, *args], timeout)
+                self._pool, call, script.call, self._client, [], [self._prefix, *args], timeout
             )
         except ResponseError as error:
             raise Unavailable(f"Redis refuses: {error}") from error

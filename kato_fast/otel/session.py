@@ -1,0 +1,50 @@
+"""All that runs between start() and stop()."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.trace import NoOpTracerProvider
+
+from kato_fast._version import __version__
+from kato_fast.otel import providers
+from kato_fast.otel.calls import Calls
+from kato_fast.otel.figures import Figures
+from kato_fast.otel.requests import Requests
+
+NAME = "kato_fast"
+
+#: Of the conventions whose names are used.
+SCHEMA = "https://opentelemetry.io/schemas/1.37.0"
+
+
+class Running:
+    """Tracer and meter, and what they were put into."""
+
+    def __init__(self, tracer_provider: Any, meter_provider: Any) -> None:
+        self._own: list = []
+        if tracer_provider is None and meter_provider is None:
+            tracer_provider, meter_provider = self._made()
+        self._tracer = (tracer_provider or NoOpTracerProvider()).get_tracer(NAME, __version__, schema_url=SCHEMA)
+        meter = (meter_provider or NoOpMeterProvider()).get_meter(NAME, __version__, schema_url=SCHEMA)
+        self._requests = Requests(self._tracer, meter)
+        self._figures = Figures(meter)
+        self._calls = Calls(self._tracer, meter)
+
+    def _made(self) -> tuple:
+        resource = providers.resource()
+        made = providers.tracer_provider(resource), providers.meter_provider(resource)
+        self._own = [one for one in made if one is not None]
+        return made
+
+    def around(self, app: Any) -> Any:
+        """The application with its requests traced."""
+        return self._requests.around(app)
+
+    def end(self) -> None:
+        """Send the last figures, then back to where it was."""
+        self._calls.end()
+        for provider in self._own:
+            provider.shutdown()
+        self._figures.end()
