@@ -240,15 +240,9 @@ kf_knowledge_name(const kf_knowledge *knowledge, const kf_sequence *sequence,
                   uint8_t name[KF_NAME_SIZE])
 {
     kf_naming naming;
-    uint32_t i = 0;
     kf_naming_start(&naming, knowledge->unicode);
-    for (uint32_t event = 0; event < sequence->n_events; event++) {
-        kf_naming_event(&naming);
-        for (; i < sequence->ends[event]; i++) {
-            kf_naming_symbol(&naming, sequence->symbols[i].bytes,
-                             sequence->symbols[i].size);
-        }
-    }
+    kf_naming_events(&naming, sequence->symbols, sequence->ends,
+                     sequence->n_events);
     kf_naming_finish(&naming, name);
 }
 

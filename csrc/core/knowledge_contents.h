@@ -5,6 +5,7 @@
 
 #include "kato_fast/columns.h"
 #include "kato_fast/knowledge.h"
+#include "knowledge_met.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -85,6 +86,10 @@ bool kf_names_make(const kf_alloc *alloc, unsigned bits, kf_name_table *table);
 size_t kf_names_slot(const kf_knowledge *knowledge,
                      const uint8_t name[KF_NAME_SIZE], kf_pattern *buffer);
 
+/* Have the name's slot at hand when it is asked for. */
+void kf_names_prefetch(const kf_knowledge *knowledge,
+                       const uint8_t name[KF_NAME_SIZE]);
+
 /* Add a row, whose name is in no slot; one more must fit. */
 void kf_names_add(const kf_knowledge *knowledge, kf_name_table *table,
                   uint64_t prefix, uint32_t row);
@@ -134,6 +139,16 @@ bool kf_rows_reserve_buffer(kf_knowledge *knowledge, uint32_t n);
 
 /* The row's pattern in the buffer. */
 const kf_pattern *kf_rows_read_back(kf_knowledge *knowledge, uint32_t row);
+
+/* --- knowledge_learning.c --- */
+
+/* Set a pattern's values, or append it; under the exclusive lock, with room
+ * in the head, and in the buffer for any pattern that is there. */
+KF_MUST_USE kf_status kf_contents_put(kf_knowledge *knowledge,
+                                      const kf_sequence *sequence,
+                                      uint64_t frequency,
+                                      const uint8_t name[KF_NAME_SIZE],
+                                      kf_met *met, kf_error *err);
 
 /* --- knowledge_tidy.c --- */
 

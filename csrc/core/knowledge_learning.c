@@ -1,6 +1,7 @@
 #include "kato_fast/knowledge.h"
 
 #include "knowledge_contents.h"
+#include "knowledge_met.h"
 
 #include <string.h>
 
@@ -12,87 +13,14 @@ typedef struct {
     kf_emotives *emotives;
 } undo;
 
-/* Ids of symbols that the batch has had already, by where their text lies:
- * who gives a batch has most of its symbols there once, and holds them until
- * it ends. Finding one here needs no hash of the text and no look at it. A
- * place has the last symbol that came; slots NULL: there is none. */
-typedef struct {
-    const char *bytes; /* NULL: free */
-    uint32_t size;
-    uint32_t id;
-} met_symbol;
-
-typedef struct {
-    met_symbol *slots; /* owned */
-    unsigned shift;    /* 64 - log2 of the number of slots */
-} met_symbols;
-
-/* Fewer symbols than this are not worth it. */
-#define MET_MIN 64u
-#define MET_BITS_MAX 17u
-
 /* --- learning: the writer's --- */
-
-static kf_status
-make_met(const kf_alloc *alloc, const kf_sequence *sequences, size_t count,
-         met_symbols *met, kf_error *err)
-{
-    size_t symbols = 0;
-    unsigned bits = 6;
-    met->slots = NULL;
-    for (size_t i = 0; i < count; i++) {
-        symbols += sequences[i].n;
-    }
-    if (symbols < MET_MIN) {
-        return KF_OK;
-    }
-    while (bits < MET_BITS_MAX && (size_t)1 << bits < symbols) {
-        bits++;
-    }
-    met->shift = 64 - bits;
-    met->slots =
-        kf_allocate_zero(alloc, (size_t)1 << bits, sizeof *met->slots);
-    return met->slots != NULL ? KF_OK : kf_no_memory(err);
-}
-
-static kf_status
-intern(kf_symbols *symbols, met_symbols *met, kf_text text, uint32_t *id,
-       kf_error *err)
-{
-    uint64_t mixed = (uint64_t)(uintptr_t)text.bytes * 0x9e3779b97f4a7c15u;
-    met_symbol *slot = &met->slots[mixed >> met->shift];
-    kf_status status;
-    if (slot->bytes == text.bytes && slot->size == text.size) {
-        *id = slot->id;
-        return KF_OK;
-    }
-    status = kf_symbols_intern(symbols, text, id, err);
-    if (status == KF_OK && text.bytes != NULL) {
-        *slot = (met_symbol){text.bytes, (uint32_t)text.size, *id};
-    }
-    return status;
-}
-
-static kf_status
-intern_all(kf_symbols *symbols, met_symbols *met, const kf_sequence *sequence,
-           uint32_t *ids, kf_error *err)
-{
-    kf_status status = KF_OK;
-    for (uint32_t i = 0; i < sequence->n && status == KF_OK; i++) {
-        kf_text text = sequence->symbols[i];
-        status = met->slots != NULL
-                     ? intern(symbols, met, text, &ids[i], err)
-                     : kf_symbols_intern(symbols, text, &ids[i], err);
-    }
-    return status;
-}
 
 /* A pattern in the head's arena, its symbols interned; under the exclusive
  * lock, since readers look symbols up. */
 static kf_status
 make_pattern(kf_knowledge *knowledge, const kf_sequence *sequence,
-             const uint8_t name[KF_NAME_SIZE], met_symbols *met,
-             kf_pattern **out, kf_error *err)
+             const uint8_t name[KF_NAME_SIZE], kf_met *met, kf_pattern **out,
+             kf_error *err)
 {
     kf_status status;
     kf_contents *now = &knowledge->now;
@@ -105,7 +33,7 @@ make_pattern(kf_knowledge *knowledge, const kf_sequence *sequence,
     memcpy(pattern->name, name, KF_NAME_SIZE);
     pattern->n = sequence->n;
     pattern->n_events = sequence->n_events;
-    status = intern_all(symbols, met, sequence, pattern->ids, err);
+    status = kf_met_intern(met, symbols, sequence, pattern->ids, err);
     if (status != KF_OK) {
         return status;
     }
@@ -142,8 +70,8 @@ reserve_values(kf_knowledge *knowledge, uint32_t row, uint64_t frequency,
 /* Append the sequence as a new row; under the exclusive lock. */
 static kf_status
 add_pattern(kf_knowledge *knowledge, const kf_sequence *sequence,
-            const uint8_t name[KF_NAME_SIZE], uint64_t frequency,
-            met_symbols *met, uint32_t *row, kf_error *err)
+            const uint8_t name[KF_NAME_SIZE], uint64_t frequency, kf_met *met,
+            uint32_t *row, kf_error *err)
 {
     kf_contents *now = &knowledge->now;
     kf_pattern *pattern = NULL;
@@ -199,8 +127,8 @@ count_again(kf_knowledge *knowledge, const kf_sequence *sequence, uint32_t row,
 }
 
 static kf_status
-learn_one(kf_knowledge *knowledge, const kf_sequence *sequence,
-          met_symbols *met, kf_learned *learned, undo *back, kf_error *err)
+learn_one(kf_knowledge *knowledge, const kf_sequence *sequence, kf_met *met,
+          kf_learned *learned, undo *back, kf_error *err)
 {
     kf_contents *now = &knowledge->now;
     kf_status status = kf_rows_seal_if_full(knowledge, now, true, err);
@@ -296,7 +224,7 @@ unlearn_one(kf_knowledge *knowledge, undo *back)
 
 static kf_status
 learn_all(kf_knowledge *knowledge, const kf_sequence *sequences, size_t count,
-          met_symbols *met, kf_learned *learned, undo *log, kf_error *err)
+          kf_met *met, kf_learned *learned, undo *log, kf_error *err)
 {
     kf_status status = KF_OK;
     size_t done = 0;
@@ -322,17 +250,18 @@ kf_knowledge_learn(kf_knowledge *knowledge, const kf_sequence *sequences,
                    size_t count, kf_learned *out, kf_error *err)
 {
     kf_status status = kf_knowledge_check_writable(knowledge, err);
-    met_symbols met;
+    kf_met met;
     undo *log;
     if (status == KF_OK) {
-        status = make_met(&knowledge->alloc, sequences, count, &met, err);
+        status =
+            kf_met_for_batch(&knowledge->alloc, sequences, count, &met, err);
     }
     if (status != KF_OK) {
         return status;
     }
     log = kf_allocate(&knowledge->alloc, count, sizeof *log);
     if (log == NULL) {
-        kf_release(&knowledge->alloc, met.slots);
+        kf_met_free(&knowledge->alloc, &met);
         return kf_no_memory(err);
     }
     for (size_t i = 0; i < count; i++) {
@@ -343,7 +272,7 @@ kf_knowledge_learn(kf_knowledge *knowledge, const kf_sequence *sequences,
     kf_head_make_pieces(knowledge->now.head);
     pthread_mutex_unlock(&knowledge->writing);
     kf_release(&knowledge->alloc, log);
-    kf_release(&knowledge->alloc, met.slots);
+    kf_met_free(&knowledge->alloc, &met);
     return status;
 }
 
@@ -372,27 +301,36 @@ set_values(kf_knowledge *knowledge, const kf_sequence *sequence, uint32_t row,
     return KF_OK;
 }
 
+kf_status
+kf_contents_put(kf_knowledge *knowledge, const kf_sequence *sequence,
+                uint64_t frequency, const uint8_t name[KF_NAME_SIZE],
+                kf_met *met, kf_error *err)
+{
+    kf_name_table *names = &knowledge->now.names;
+    uint32_t row =
+        names->rows[kf_names_slot(knowledge, name, knowledge->buffer)];
+    if (row != KF_NO_ROW) {
+        return set_values(knowledge, sequence, row, frequency, err);
+    }
+    return add_pattern(knowledge, sequence, name, frequency, met, &row, err);
+}
+
 static kf_status
 put_one(kf_knowledge *knowledge, const kf_sequence *sequence,
         uint64_t frequency, const uint8_t name[KF_NAME_SIZE], kf_error *err)
 {
     kf_contents *now = &knowledge->now;
     kf_status status = kf_rows_seal_if_full(knowledge, now, true, err);
-    met_symbols none = {NULL, 0};
-    uint32_t row;
+    kf_met none = {0};
     if (status != KF_OK) {
         return status;
     }
     if (!kf_rows_reserve_buffer(knowledge, 0)) {
         return kf_no_memory(err);
     }
-    row = now->names.rows[kf_names_slot(knowledge, name, knowledge->buffer)];
     pthread_rwlock_wrlock(&knowledge->lock);
     knowledge->writes++;
-    status = row != KF_NO_ROW
-                 ? set_values(knowledge, sequence, row, frequency, err)
-                 : add_pattern(knowledge, sequence, name, frequency, &none,
-                               &row, err);
+    status = kf_contents_put(knowledge, sequence, frequency, name, &none, err);
     pthread_rwlock_unlock(&knowledge->lock);
     return status;
 }

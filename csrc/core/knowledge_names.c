@@ -55,6 +55,15 @@ kf_names_slot(const kf_knowledge *knowledge, const uint8_t name[KF_NAME_SIZE],
 }
 
 void
+kf_names_prefetch(const kf_knowledge *knowledge,
+                  const uint8_t name[KF_NAME_SIZE])
+{
+    const kf_name_table *table = &knowledge->now.names;
+    __builtin_prefetch(
+        &table->rows[home_slot(knowledge, table, kf_name_prefix(name))]);
+}
+
+void
 kf_names_add(const kf_knowledge *knowledge, kf_name_table *table,
              uint64_t prefix, uint32_t row)
 {

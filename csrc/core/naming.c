@@ -1,6 +1,7 @@
 #include "kato_fast/naming.h"
 
 #include "kato_fast/cpu.h"
+#include "kato_fast/utf8.h"
 #include "kernels/naming.h"
 #include "unicode_table.h"
 
@@ -306,7 +307,6 @@ feed_special(kf_naming *naming, const char *utf8, size_t size, char quote)
 
 #define ONES UINT64_C(0x0101010101010101)
 #define TOPS UINT64_C(0x8080808080808080)
-#define PLAIN_MAX ((size_t)16)
 
 static inline uint64_t
 has_byte(uint64_t word, uint8_t byte)
@@ -324,27 +324,6 @@ is_not_plain(uint64_t word)
     uint64_t below = (word - ONES * 0x20) & ~word;
     return ((below | word) & TOPS) | has_byte(word, 0x7f) |
            has_byte(word, '\'') | has_byte(word, '"') | has_byte(word, '\\');
-}
-
-/* Up to 16 bytes as two words, which overlap where they are fewer; what is
- * not there is plain. */
-static inline void
-load_short(const char *utf8, size_t size, uint64_t *low, uint64_t *high)
-{
-    *low = *high = ONES * 'a';
-    if (size >= 8) {
-        memcpy(low, utf8, 8);
-        memcpy(high, utf8 + size - 8, 8);
-    }
-    else if (size >= 4) {
-        memcpy(low, utf8, 4);
-        memcpy(high, utf8 + size - 4, 4);
-    }
-    else if (size > 0) {
-        uint8_t bytes[3] = {(uint8_t)utf8[0], (uint8_t)utf8[size / 2],
-                            (uint8_t)utf8[size - 1]};
-        memcpy(low, bytes, sizeof bytes);
-    }
 }
 
 static inline void
@@ -372,14 +351,14 @@ feed_plain(kf_naming *naming, const char *utf8, size_t size)
 {
     uint64_t low, high;
     uint8_t *at;
-    if (size > PLAIN_MAX) {
+    if (size > KF_SHORT_MAX) {
         return false;
     }
-    load_short(utf8, size, &low, &high);
+    kf_short_load(utf8, size, &low, &high);
     if ((is_not_plain(low) | is_not_plain(high)) != 0) {
         return false;
     }
-    at = room_for(naming, PLAIN_MAX + 4);
+    at = room_for(naming, KF_SHORT_MAX + 4);
     if (!naming->first_symbol) {
         memcpy(at, ", ", 2);
         at += 2;
@@ -420,6 +399,19 @@ kf_naming_symbol(kf_naming *naming, const char *utf8, size_t size)
 {
     if (!feed_plain(naming, utf8, size)) {
         feed_quoted(naming, utf8, size);
+    }
+}
+
+void
+kf_naming_events(kf_naming *naming, const kf_text *symbols,
+                 const uint32_t *ends, uint32_t n_events)
+{
+    uint32_t i = 0;
+    for (uint32_t event = 0; event < n_events; event++) {
+        kf_naming_event(naming);
+        for (; i < ends[event]; i++) {
+            kf_naming_symbol(naming, symbols[i].bytes, symbols[i].size);
+        }
     }
 }
 

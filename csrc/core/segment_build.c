@@ -22,6 +22,8 @@ typedef struct {
 typedef struct {
     const kf_alloc *alloc;
     const kf_pattern *const *patterns;
+    uint32_t first; /* row; none before it, and none from the end on */
+    uint32_t end;
     kf_segment_header header; /* its counts, as they become known */
     uint64_t n_array;         /* postings that are not in bitmaps */
     uint32_t *lengths;        /* by row */
@@ -59,17 +61,20 @@ free_builder(builder *b)
 
 /* --- sorting --- */
 
-/* Stable: items into sorted by 16 bits of keys[item]. */
+/* Stable: items into sorted by 16 bits of keys[item]. most: no key is
+ * larger. */
 static void
-sort_by_digit(const uint32_t *keys, unsigned shift, const uint32_t *items,
-              uint32_t *sorted, size_t count, uint32_t digits[DIGIT])
+sort_by_digit(const uint32_t *keys, unsigned shift, uint32_t most,
+              const uint32_t *items, uint32_t *sorted, size_t count,
+              uint32_t digits[DIGIT])
 {
     uint32_t sum = 0;
-    memset(digits, 0, DIGIT * sizeof *digits);
+    size_t n_digits = most < DIGIT ? most + 1 : DIGIT;
+    memset(digits, 0, n_digits * sizeof *digits);
     for (size_t i = 0; i < count; i++) {
         digits[keys[items[i]] >> shift & 0xffff]++;
     }
-    for (size_t i = 0; i < DIGIT; i++) {
+    for (size_t i = 0; i < n_digits; i++) {
         uint32_t here = digits[i];
         digits[i] = sum;
         sum += here;
@@ -79,16 +84,34 @@ sort_by_digit(const uint32_t *keys, unsigned shift, const uint32_t *items,
     }
 }
 
+/* A head's pieces have few rows. */
 static void
+find_ends(builder *b)
+{
+    b->end = KF_SEGMENT_ROWS;
+    while (b->end > 0 && b->patterns[b->end - 1] == NULL) {
+        b->end--;
+    }
+    while (b->first < b->end && b->patterns[b->first] == NULL) {
+        b->first++;
+    }
+}
+
+/* Returns the length of the longest. */
+static uint32_t
 measure_rows(builder *b, uint32_t *present)
 {
     kf_segment_header *h = &b->header;
-    for (uint32_t row = 0; row < KF_SEGMENT_ROWS; row++) {
+    uint32_t longest = 0;
+    for (uint32_t row = b->first; row < b->end; row++) {
         if (b->patterns[row] != NULL) {
-            b->lengths[row] = b->patterns[row]->n;
+            uint32_t n = b->patterns[row]->n;
+            longest = n > longest ? n : longest;
+            b->lengths[row] = n;
             present[h->n_patterns++] = row;
         }
     }
+    return longest;
 }
 
 /* Rows by length, then by row; and where their ids will start. */
@@ -97,6 +120,7 @@ sort_rows(builder *b)
 {
     kf_segment_header *h = &b->header;
     uint32_t length = 0;
+    uint32_t longest;
     b->lengths = kf_allocate(b->alloc, KF_SEGMENT_ROWS, sizeof(uint32_t));
     b->rows = kf_allocate(b->alloc, KF_SEGMENT_ROWS, sizeof(uint32_t));
     b->starts = kf_allocate(b->alloc, KF_SEGMENT_ROWS, sizeof(uint32_t));
@@ -105,8 +129,9 @@ sort_rows(builder *b)
         b->digits == NULL) {
         return false;
     }
-    measure_rows(b, b->starts);
-    sort_by_digit(b->lengths, 0, b->starts, b->rows, h->n_patterns, b->digits);
+    longest = measure_rows(b, b->starts);
+    sort_by_digit(b->lengths, 0, longest, b->starts, b->rows, h->n_patterns,
+                  b->digits);
     for (uint32_t local = 0; local < h->n_patterns; local++) {
         uint32_t row = b->rows[local];
         b->starts[row] = (uint32_t)h->n_ids;
@@ -191,7 +216,7 @@ static void
 number_by_distance(builder *b)
 {
     uint32_t *counts = b->counts;
-    for (uint32_t row = 0; row < KF_SEGMENT_ROWS; row++) {
+    for (uint32_t row = b->first; row < b->end; row++) {
         const kf_pattern *pattern = b->patterns[row];
         uint32_t n = pattern == NULL ? 0 : pattern->n;
         uint32_t *keys = b->keys + b->starts[row];
@@ -230,7 +255,7 @@ number_by_arrival(builder *b)
     if (!fill_slots(b, NULL, 0)) {
         return false;
     }
-    for (uint32_t row = 0; row < KF_SEGMENT_ROWS; row++) {
+    for (uint32_t row = b->first; row < b->end; row++) {
         const kf_pattern *pattern = b->patterns[row];
         uint32_t n = pattern == NULL ? 0 : pattern->n;
         for (uint32_t i = 0; i < n; i++) {
@@ -255,7 +280,7 @@ measure_ids(builder *b)
 {
     uint32_t least = UINT32_MAX;
     uint32_t largest = 0;
-    for (uint32_t row = 0; row < KF_SEGMENT_ROWS; row++) {
+    for (uint32_t row = b->first; row < b->end; row++) {
         const kf_pattern *pattern = b->patterns[row];
         uint32_t n = pattern == NULL ? 0 : pattern->n;
         for (uint32_t i = 0; i < n; i++) {
@@ -291,20 +316,32 @@ number_symbols(builder *b)
 
 /* --- numbers to local symbols --- */
 
+static uint32_t
+largest_count(const builder *b)
+{
+    uint32_t largest = 0;
+    for (uint32_t number = 0; number < b->n_numbers; number++) {
+        uint32_t count = b->counts[number];
+        largest = count > largest ? count : largest;
+    }
+    return largest;
+}
+
 /* Numbers by descending count: ascending by what is missing to the largest
- * 32-bit number. */
+ * one. */
 static void
 sort_numbers(builder *b, uint32_t *missing, uint32_t *spare)
 {
+    uint32_t largest = largest_count(b);
     uint32_t n = 0;
     for (uint32_t number = 0; number < b->n_numbers; number++) {
         if (b->counts[number] != 0) {
-            missing[number] = UINT32_MAX - b->counts[number];
+            missing[number] = largest - b->counts[number];
             b->sorted[n++] = number;
         }
     }
-    sort_by_digit(missing, 0, b->sorted, spare, n, b->digits);
-    sort_by_digit(missing, 16, spare, b->sorted, n, b->digits);
+    sort_by_digit(missing, 0, largest, b->sorted, spare, n, b->digits);
+    sort_by_digit(missing, 16, largest >> 16, spare, b->sorted, n, b->digits);
     b->header.n_symbols = n;
 }
 
@@ -476,7 +513,7 @@ static void
 write_ends(const builder *b, char *image)
 {
     uint64_t *bits = (uint64_t *)(image + b->header.ends);
-    for (uint32_t row = 0; row < KF_SEGMENT_ROWS; row++) {
+    for (uint32_t row = b->first; row < b->end; row++) {
         const kf_pattern *pattern = b->patterns[row];
         uint32_t n_events = pattern == NULL ? 0 : pattern->n_events;
         for (uint32_t event = 0; event < n_events; event++) {
@@ -601,6 +638,7 @@ kf_segment_build(const kf_alloc *alloc, const kf_pattern *const *patterns,
         .header.multiplier = FIRST_MULTIPLIER,
     };
     kf_segment *segment = NULL;
+    find_ends(&b);
     if (sort_rows(&b) && number_symbols(&b) && rank_symbols(&b) &&
         make_lists(&b)) {
         segment = make_image(&b);

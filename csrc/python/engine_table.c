@@ -18,7 +18,9 @@ static const kfpy_engine_table table = {
     .size = sizeof(kfpy_engine_table),
     .alloc = &kfpy_alloc,
     .knowledge_of = knowledge_of,
-    .put = kf_knowledge_put,
+    .loader_new = kf_loader_new,
+    .loader_put = kf_loader_put,
+    .loader_end = kf_loader_end,
     .emotives_new = kf_emotives_new,
     .emotives_release = kf_emotives_release,
 };

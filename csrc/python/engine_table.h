@@ -7,7 +7,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include "kato_fast/knowledge.h"
+#include "kato_fast/loader.h"
 
 #define KFPY_ENGINE_TABLE "kato_fast._core.engine_table"
 
@@ -16,9 +16,11 @@ typedef struct {
     const kf_alloc *alloc;
     /* Borrowed from the object; NULL with TypeError set where it is none. */
     kf_knowledge *(*knowledge_of)(PyObject *object);
-    kf_status (*put)(kf_knowledge *knowledge, const kf_sequence *sequence,
-                     uint64_t frequency, uint8_t name[KF_NAME_SIZE],
-                     kf_error *err);
+    kf_status (*loader_new)(kf_knowledge *knowledge, kf_loader **out,
+                            kf_error *err);
+    kf_status (*loader_put)(kf_loader *loader, const kf_loaded *patterns,
+                            size_t count, size_t *done, kf_error *err);
+    void (*loader_end)(kf_loader *loader);
     kf_status (*emotives_new)(const kf_alloc *alloc,
                               const kf_emotive_map *maps, uint32_t n_maps,
                               kf_emotives **out, kf_error *err);

@@ -373,15 +373,9 @@ name_events(const kfpy_state *state, const kfpy_input *input)
 {
     uint8_t name[KF_NAME_SIZE];
     kf_naming naming;
-    size_t i = 0;
     kf_naming_start(&naming, state->unicode);
-    for (size_t event = 0; event < input->n_ends; event++) {
-        kf_naming_event(&naming);
-        for (; i < input->ends[event]; i++) {
-            kf_naming_symbol(&naming, input->texts[i].bytes,
-                             input->texts[i].size);
-        }
-    }
+    kf_naming_events(&naming, input->texts, input->ends,
+                     (uint32_t)input->n_ends);
     kf_naming_finish(&naming, name);
     return kfpy_name_str(name);
 }

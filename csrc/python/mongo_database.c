@@ -340,10 +340,10 @@ typedef struct {
 } collected;
 
 static bool
-collect(void *context, const uint8_t *document, size_t size)
+collect(void *context, const uint8_t *documents, size_t size)
 {
     collected *all = context;
-    kf_buffer_append(&all->bytes, document, size);
+    kf_buffer_append(&all->bytes, documents, size);
     return !all->bytes.failed;
 }
 

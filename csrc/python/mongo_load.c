@@ -9,64 +9,16 @@
 
 typedef struct {
     const kfpy_engine_table *engine;
-    kf_knowledge *knowledge; /* NULL: walk only */
+    kf_loader *loader; /* NULL: walk only */
     kf_mongo_walker walker;
+    kf_loaded gathered[KF_LOADER_MAX]; /* their emotives are owned */
+    size_t n_gathered;
     size_t put;
     uint64_t learns; /* sum of the frequencies */
     size_t skipped;  /* frequency 0, or too short to be a pattern */
     kf_error err;
     char name[48]; /* of the pattern that failed */
 } loading;
-
-static void
-write_hex(const uint8_t name[KF_NAME_SIZE], char out[2 * KF_NAME_SIZE + 1])
-{
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < KF_NAME_SIZE; i++) {
-        out[2 * i] = digits[name[i] >> 4];
-        out[2 * i + 1] = digits[name[i] & 15];
-    }
-    out[2 * KF_NAME_SIZE] = '\0';
-}
-
-static bool
-is_named(kf_text stored, const uint8_t name[KF_NAME_SIZE])
-{
-    char hex[2 * KF_NAME_SIZE + 1];
-    write_hex(name, hex);
-    return stored.size == sizeof hex - 1 &&
-           memcmp(stored.bytes, hex, stored.size) == 0;
-}
-
-static kf_status
-put_pattern(loading *loading, const kf_mongo_pattern *found)
-{
-    kf_sequence sequence = {found->symbols, found->n, found->ends,
-                            found->n_events, NULL};
-    const kfpy_engine_table *engine = loading->engine;
-    uint8_t name[KF_NAME_SIZE];
-    kf_status status = KF_OK;
-    if (found->has_emotives) {
-        status =
-            engine->emotives_new(engine->alloc, found->maps, found->n_maps,
-                                 &sequence.emotives, &loading->err);
-    }
-    if (status == KF_OK) {
-        status = engine->put(loading->knowledge, &sequence, found->frequency,
-                             name, &loading->err);
-    }
-    engine->emotives_release(sequence.emotives);
-    if (status == KF_OK && !is_named(found->name, name)) {
-        char hex[2 * KF_NAME_SIZE + 1];
-        write_hex(name, hex);
-        return kf_fail(&loading->err, KF_INVALID,
-                       "its events have the name %s here: the database is "
-                       "damaged, or was written by a Python with other "
-                       "Unicode tables",
-                       hex);
-    }
-    return status;
-}
 
 static void
 note_name(loading *loading, kf_text name)
@@ -76,10 +28,68 @@ note_name(loading *loading, kf_text name)
              name.size > 0 ? name.bytes : "");
 }
 
-static bool
-load_document(void *context, const uint8_t *document, size_t size)
+static void
+drop_gathered(loading *loading)
 {
-    loading *loading = context;
+    for (size_t i = 0; i < loading->n_gathered; i++) {
+        loading->engine->emotives_release(
+            loading->gathered[i].sequence.emotives);
+    }
+    loading->n_gathered = 0;
+    kf_mongo_walker_empty(&loading->walker);
+}
+
+/* What was gathered goes into the engine. */
+static bool
+put_gathered(loading *loading)
+{
+    size_t done = 0;
+    kf_status status =
+        loading->engine->loader_put(loading->loader, loading->gathered,
+                                    loading->n_gathered, &done, &loading->err);
+    for (size_t i = 0; i < done; i++) {
+        loading->learns += loading->gathered[i].frequency;
+    }
+    loading->put += done;
+    if (status != KF_OK) {
+        note_name(loading, loading->gathered[done].name);
+    }
+    drop_gathered(loading);
+    return status == KF_OK;
+}
+
+/* Only to be counted. */
+static void
+pass(loading *loading, const kf_mongo_pattern *found)
+{
+    loading->put++;
+    loading->learns += found->frequency;
+    kf_mongo_walker_empty(&loading->walker);
+}
+
+static kf_status
+gather(loading *loading, const kf_mongo_pattern *found)
+{
+    const kfpy_engine_table *engine = loading->engine;
+    kf_loaded *next = &loading->gathered[loading->n_gathered];
+    kf_status status = KF_OK;
+    *next = (kf_loaded){
+        {found->symbols, found->n, found->ends, found->n_events, NULL},
+        found->frequency,
+        found->name,
+    };
+    if (found->has_emotives) {
+        status =
+            engine->emotives_new(engine->alloc, found->maps, found->n_maps,
+                                 &next->sequence.emotives, &loading->err);
+    }
+    loading->n_gathered += status == KF_OK;
+    return status;
+}
+
+static bool
+load_document(loading *loading, const uint8_t *document, size_t size)
+{
     kf_mongo_pattern found = {0};
     kf_status status =
         kf_mongo_walk(&loading->walker, document, size, &found, &loading->err);
@@ -87,16 +97,56 @@ load_document(void *context, const uint8_t *document, size_t size)
         loading->skipped++;
         return true;
     }
-    if (status == KF_OK && loading->knowledge != NULL) {
-        status = put_pattern(loading, &found);
+    if (status == KF_OK && loading->loader != NULL) {
+        status = gather(loading, &found);
+    }
+    else if (status == KF_OK) {
+        pass(loading, &found);
     }
     if (status != KF_OK) {
         note_name(loading, found.name);
-        return false;
     }
-    loading->put++;
-    loading->learns += found.frequency;
+    return status == KF_OK;
+}
+
+/* Whether the document has to wait until there is room. */
+static bool
+is_full(const loading *loading, size_t size)
+{
+    return loading->n_gathered == KF_LOADER_MAX ||
+           (loading->n_gathered > 0 &&
+            !kf_mongo_walker_fits(&loading->walker, size));
+}
+
+static bool
+load_some(loading *loading, const uint8_t *at, size_t left)
+{
+    while (left > 0) {
+        size_t size = left < 5 ? 0 : kf_bson_u32(at);
+        if (size < 5 || size > left) {
+            loading->name[0] = '\0';
+            kf_fail(&loading->err, KF_INVALID, "the bytes are no BSON");
+            return false;
+        }
+        if ((is_full(loading, size) && !put_gathered(loading)) ||
+            !load_document(loading, at, size)) {
+            return false;
+        }
+        at += size;
+        left -= size;
+    }
     return true;
+}
+
+/* Texts of what was gathered lie in the documents: all of it goes now. Where
+ * one of them is wrong, those before it are in, and its error is the one that
+ * is told, unless an earlier one has another. */
+static bool
+load_documents(void *context, const uint8_t *documents, size_t size)
+{
+    loading *loading = context;
+    bool fine = load_some(loading, documents, size);
+    return (loading->n_gathered == 0 || put_gathered(loading)) && fine;
 }
 
 static PyObject *
@@ -125,10 +175,28 @@ begin(loading *loading, const kfpy_mongo_state *state, PyObject *engine)
     loading->engine = state->engine;
     kf_mongo_walker_init(&loading->walker, &kfpy_mongo_alloc);
     if (engine != Py_None) {
-        loading->knowledge = state->engine->knowledge_of(engine);
-        return loading->knowledge == NULL ? -1 : 0;
+        kf_knowledge *knowledge = state->engine->knowledge_of(engine);
+        kf_status status =
+            knowledge == NULL
+                ? KF_OK
+                : state->engine->loader_new(knowledge, &loading->loader,
+                                            &loading->err);
+        if (status != KF_OK) {
+            raise_of_pattern(loading);
+        }
+        return loading->loader == NULL ? -1 : 0;
     }
     return 0;
+}
+
+/* With the GIL, for a moment at most: what is left to do is half a head. */
+static void
+end(loading *loading)
+{
+    Py_BEGIN_ALLOW_THREADS
+    loading->engine->loader_end(loading->loader);
+    Py_END_ALLOW_THREADS
+    kf_mongo_walker_free(&loading->walker);
 }
 
 const char kfpy_mongo_load_doc[] =
@@ -155,7 +223,7 @@ load_all(kfpy_mongo *self, const kfpy_mongo_state *state,
         return NULL;
     }
     Py_BEGIN_ALLOW_THREADS
-    result = kf_mongo_each(self->mongo, query, load_document, loading, &err);
+    result = kf_mongo_each(self->mongo, query, load_documents, loading, &err);
     Py_END_ALLOW_THREADS
     kfpy_mongo_leave(self);
     if (result == KF_MONGO_STOPPED) {
@@ -194,7 +262,7 @@ kfpy_mongo_load(PyObject *self, PyObject *args, PyObject *keywords)
         query.options_size = choices.size;
         result = load_all((kfpy_mongo *)self, state, &query, &loading);
     }
-    kf_mongo_walker_free(&loading.walker);
+    end(&loading);
     kf_buffer_free(&filters);
     kf_buffer_free(&choices);
     return result;
@@ -203,25 +271,6 @@ kfpy_mongo_load(PyObject *self, PyObject *args, PyObject *keywords)
 const char kfpy_mongo_put_documents_doc[] =
     "put_documents($module, engine, data, /)\n--\n\n"
     "As Database.load, from bytes that hold documents one after the other.";
-
-static bool
-load_bytes(loading *loading, const uint8_t *at, size_t left)
-{
-    while (left > 0) {
-        size_t size = left < 5 ? 0 : kf_bson_u32(at);
-        if (size < 5 || size > left) {
-            loading->name[0] = '\0';
-            kf_fail(&loading->err, KF_INVALID, "the bytes are no BSON");
-            return false;
-        }
-        if (!load_document(loading, at, size)) {
-            return false;
-        }
-        at += size;
-        left -= size;
-    }
-    return true;
-}
 
 PyObject *
 kfpy_mongo_put_documents(PyObject *module, PyObject *args)
@@ -237,11 +286,11 @@ kfpy_mongo_put_documents(PyObject *module, PyObject *args)
     if (begin(&loading, state, engine) == 0) {
         bool fine;
         Py_BEGIN_ALLOW_THREADS
-        fine = load_bytes(&loading, data.buf, (size_t)data.len);
+        fine = load_documents(&loading, data.buf, (size_t)data.len);
         Py_END_ALLOW_THREADS
         result = fine ? loaded(&loading) : raise_of_pattern(&loading);
     }
-    kf_mongo_walker_free(&loading.walker);
+    end(&loading);
     PyBuffer_Release(&data);
     return result;
 }

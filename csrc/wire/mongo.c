@@ -338,22 +338,6 @@ read_ahead(void *argument)
     return NULL;
 }
 
-static bool
-visit_chunk(const kf_buffer *bytes, kf_mongo_visit visit, void *context)
-{
-    const uint8_t *at = (const uint8_t *)bytes->data;
-    const uint8_t *end = at + bytes->size;
-    while (at < end) { /* the driver has checked that each has its size */
-        size_t size = at[0] | (size_t)at[1] << 8 | (size_t)at[2] << 16 |
-                      (size_t)at[3] << 24;
-        if (!visit(context, at, size)) {
-            return false;
-        }
-        at += size;
-    }
-    return true;
-}
-
 static void
 stop(stream *stream)
 {
@@ -378,7 +362,8 @@ visit_all(stream *stream, kf_mongo_visit visit, void *context,
         if (next == NULL) {
             break;
         }
-        going = visit_chunk(&next->bytes, visit, context);
+        going = visit(context, (const uint8_t *)next->bytes.data,
+                      next->bytes.size);
         hand_over(stream, next, false);
     }
     if (!going) {

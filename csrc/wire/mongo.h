@@ -73,8 +73,9 @@ typedef struct {
 void kf_mongo_run(kf_mongo *mongo, const char *database, kf_mongo_call *calls,
                   size_t count);
 
-/* false stops. document: borrowed for the call. */
-typedef bool (*kf_mongo_visit)(void *context, const uint8_t *document,
+/* Documents one after the other, each with its size in itself, borrowed for
+ * the call. false stops. */
+typedef bool (*kf_mongo_visit)(void *context, const uint8_t *documents,
                                size_t size);
 
 typedef struct {
@@ -87,8 +88,8 @@ typedef struct {
     bool aggregates;
 } kf_mongo_query;
 
-/* Each document of the answer, in the caller's thread; another thread reads
- * the next ones from the network meanwhile, a few megabytes ahead. */
+/* Every document of the answer, a megabyte of them at a time, in the caller's
+ * thread; another thread reads the next ones from the network meanwhile. */
 KF_MUST_USE kf_mongo_result kf_mongo_each(kf_mongo *mongo,
                                           const kf_mongo_query *query,
                                           kf_mongo_visit visit, void *context,

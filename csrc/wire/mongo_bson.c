@@ -2,13 +2,6 @@
 
 #include <string.h>
 
-uint32_t
-kf_bson_u32(const uint8_t *bytes)
-{
-    return bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
-           (uint32_t)bytes[3] << 24;
-}
-
 uint64_t
 kf_bson_u64(const uint8_t *bytes)
 {
@@ -22,17 +15,6 @@ kf_bson_double(const uint8_t *bytes)
     double value;
     memcpy(&value, &bits, sizeof value);
     return value;
-}
-
-bool
-kf_bson_open(const uint8_t *bytes, size_t size, kf_bson_cursor *out)
-{
-    if (size < 5 || kf_bson_u32(bytes) != size || bytes[size - 1] != 0) {
-        return false;
-    }
-    out->at = bytes + 4;
-    out->end = bytes + size - 1;
-    return true;
 }
 
 /* Bytes of the text with its NUL, both ends known to be inside. */
@@ -129,7 +111,7 @@ value_size(uint8_t type, const uint8_t *value, const uint8_t *end, size_t *out)
 }
 
 int
-kf_bson_next(kf_bson_cursor *cursor, kf_bson_element *out)
+kf_bson_next_any(kf_bson_cursor *cursor, kf_bson_element *out)
 {
     const uint8_t *key = cursor->at + 1;
     size_t size;

@@ -50,16 +50,58 @@ typedef struct {
     size_t size;
 } kf_bson_element;
 
-/* Whether exactly size bytes can be one document. */
-bool kf_bson_open(const uint8_t *bytes, size_t size, kf_bson_cursor *out);
-
-/* 1 and the element, 0 at the end, -1 where the bytes are not BSON. */
-int kf_bson_next(kf_bson_cursor *cursor, kf_bson_element *out);
-
 /* Of a value of 4 or 8 bytes, in BSON's byte order. */
-uint32_t kf_bson_u32(const uint8_t *bytes);
+static inline uint32_t
+kf_bson_u32(const uint8_t *bytes)
+{
+    return bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
+           (uint32_t)bytes[3] << 24;
+}
+
 uint64_t kf_bson_u64(const uint8_t *bytes);
 double kf_bson_double(const uint8_t *bytes);
+
+/* Whether exactly size bytes can be one document. */
+static inline bool
+kf_bson_open(const uint8_t *bytes, size_t size, kf_bson_cursor *out)
+{
+    if (size < 5 || kf_bson_u32(bytes) != size || bytes[size - 1] != 0) {
+        return false;
+    }
+    out->at = bytes + 4;
+    out->end = bytes + size - 1;
+    return true;
+}
+
+/* kf_bson_next for any key and type. */
+int kf_bson_next_any(kf_bson_cursor *cursor, kf_bson_element *out);
+
+/* 1 and the element, 0 at the end, -1 where the bytes are not BSON. What a
+ * pattern has most of is found at once: a short key, and a text or array. */
+static inline int
+kf_bson_next(kf_bson_cursor *cursor, kf_bson_element *out)
+{
+    const uint8_t *at = cursor->at;
+    size_t left = (size_t)(cursor->end - at);
+    bool text = left >= 9 && at[0] == KF_BSON_TEXT;
+    size_t key, before, length;
+    if (!text && (left < 9 || at[0] != KF_BSON_ARRAY)) {
+        return kf_bson_next_any(cursor, out);
+    }
+    key = at[1] == 0 ? 0 : at[2] == 0 ? 1 : at[3] == 0 ? 2 : 3;
+    before = key + (text ? 6 : 2);
+    length = kf_bson_u32(at + key + 2);
+    if (at[key + 1] != 0 || length < (text ? 1 : 5) || length > left ||
+        length + before > left || (text && at[before + length - 1] != 0)) {
+        return kf_bson_next_any(cursor, out);
+    }
+    out->type = at[0];
+    out->key = (kf_text){(const char *)at + 1, key};
+    out->value = at + key + 2;
+    out->size = length + (text ? 4 : 0);
+    cursor->at = at + before + length;
+    return 1;
+}
 
 /* Of an element of type KF_BSON_TEXT; not yet known to be UTF-8. */
 static inline kf_text

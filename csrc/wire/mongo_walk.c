@@ -39,20 +39,56 @@ kf_mongo_walker_free(kf_mongo_walker *walker)
     walker->alloc->release(walker->alloc->context, walker->emotives);
 }
 
-static kf_status
-grow(const kf_alloc *alloc, void **block, size_t *capacity, size_t item,
-     kf_error *err)
+void
+kf_mongo_walker_empty(kf_mongo_walker *walker)
 {
-    size_t more = *capacity == 0 ? 64 : *capacity * 2;
-    void *moved = *block == NULL
-                      ? alloc->allocate(alloc->context, more * item)
-                      : alloc->resize(alloc->context, *block, more * item);
-    if (moved == NULL) {
-        return kf_no_memory(err);
+    walker->n_symbols = 0;
+    walker->n_ends = 0;
+}
+
+/* Symbols or events that a document of that size can have at most: each
+ * takes a type, a NUL for its key, a length, and a NUL at its end. */
+static size_t
+most_of(size_t size)
+{
+    size_t most = size / 7 + 1;
+    return most < KF_SYMBOLS_MAX ? most : KF_SYMBOLS_MAX;
+}
+
+bool
+kf_mongo_walker_fits(const kf_mongo_walker *walker, size_t size)
+{
+    size_t most = most_of(size);
+    return walker->symbols_capacity - walker->n_symbols >= most &&
+           walker->ends_capacity - walker->n_ends >= most;
+}
+
+static kf_status
+grow(const kf_alloc *alloc, void **block, size_t *capacity, size_t needed,
+     size_t item, kf_error *err)
+{
+    size_t least = needed < KF_MONGO_GATHERED ? KF_MONGO_GATHERED : needed;
+    return kf_grow(alloc, block, capacity, least, item) ? KF_OK
+                                                        : kf_no_memory(err);
+}
+
+/* Room for whatever the document has. */
+static kf_status
+reserve(kf_mongo_walker *walker, size_t size, kf_error *err)
+{
+    size_t most = most_of(size);
+    kf_status status;
+    if (kf_mongo_walker_fits(walker, size)) {
+        return KF_OK;
     }
-    *block = moved;
-    *capacity = more;
-    return KF_OK;
+    status = grow(walker->alloc, (void **)&walker->symbols,
+                  &walker->symbols_capacity, walker->n_symbols + most,
+                  sizeof *walker->symbols, err);
+    if (status != KF_OK) {
+        return status;
+    }
+    return grow(walker->alloc, (void **)&walker->ends, &walker->ends_capacity,
+                walker->n_ends + most, sizeof *walker->ends, err);
 }
 
 static kf_status
@@ -73,16 +109,11 @@ add_symbol(kf_mongo_walker *walker, const kf_bson_element *found,
                        "%zu bytes",
                        KF_SYMBOLS_MAX, KF_SYMBOL_MAX_BYTES);
     }
-    if (!kf_utf8_is_valid(text.bytes, text.size)) {
+    if (!kf_utf8_is_valid_short(text.bytes, text.size)) {
         return kf_fail(err, KF_INVALID, "pattern_data[%u] must be valid UTF-8",
                        event);
     }
-    if (*n == walker->symbols_capacity &&
-        grow(walker->alloc, (void **)&walker->symbols,
-             &walker->symbols_capacity, sizeof(kf_text), err) != KF_OK) {
-        return KF_NO_MEMORY;
-    }
-    walker->symbols[(*n)++] = text;
+    walker->symbols[walker->n_symbols + (*n)++] = text;
     return KF_OK;
 }
 
@@ -133,14 +164,10 @@ take_events(kf_mongo_walker *walker, const kf_bson_element *found,
     }
     while ((more = kf_bson_next(&inside, &event)) > 0) {
         kf_status status = add_event(walker, &event, events, &n, err);
-        if (status == KF_OK && events == walker->ends_capacity) {
-            status = grow(walker->alloc, (void **)&walker->ends,
-                          &walker->ends_capacity, sizeof(uint32_t), err);
-        }
         if (status != KF_OK) {
             return status;
         }
-        walker->ends[events++] = n;
+        walker->ends[walker->n_ends + events++] = n;
     }
     out->n = n;
     out->n_events = events;
@@ -186,9 +213,10 @@ add_emotive(kf_mongo_walker *walker, const kf_bson_element *found,
                        KF_MONGO_EMOTIVES_MAX);
     }
     if (walker->n_emotives == walker->emotives_capacity &&
-        grow(walker->alloc, (void **)&walker->emotives,
-             &walker->emotives_capacity, sizeof(kf_emotive), err) != KF_OK) {
-        return KF_NO_MEMORY;
+        !kf_grow(walker->alloc, (void **)&walker->emotives,
+                 &walker->emotives_capacity, walker->n_emotives + 1,
+                 sizeof(kf_emotive))) {
+        return kf_no_memory(err);
     }
     emotive = &walker->emotives[walker->n_emotives++];
     emotive->name = found->key;
@@ -337,6 +365,9 @@ kf_mongo_walk(kf_mongo_walker *walker, const uint8_t *document, size_t size,
     if (!kf_bson_open(document, size, &inside)) {
         return no_bson(err);
     }
+    if (reserve(walker, size, err) != KF_OK) {
+        return KF_NO_MEMORY;
+    }
     while ((more = kf_bson_next(&inside, &field)) > 0) {
         kf_status status = take_field(walker, &field, &found, err);
         if (status != KF_OK) {
@@ -346,8 +377,10 @@ kf_mongo_walk(kf_mongo_walker *walker, const uint8_t *document, size_t size,
     if (more < 0) {
         return no_bson(err);
     }
-    found.symbols = walker->symbols;
-    found.ends = walker->ends;
+    found.symbols = walker->symbols + walker->n_symbols;
+    found.ends = walker->ends + walker->n_ends;
+    walker->n_symbols += found.n;
+    walker->n_ends += found.n_events;
     *out = found;
     return KF_OK;
 }

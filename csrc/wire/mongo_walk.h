@@ -1,11 +1,11 @@
-/* One pattern out of the bytes of its BSON document, in one pass.
+/* Patterns out of the bytes of their BSON documents, in one pass.
  *
  * Nothing in the bytes is trusted: every length is compared with what is
  * left, nothing is followed deeper than the two levels that a pattern has,
  * and a value of another type than KATO writes is an error that names it.
  * Other fields are stepped over. Texts and keys point into the document; the
- * arrays belong to the walker, which is used again for the next document and
- * belongs to one thread. Knows nothing of the driver. */
+ * arrays belong to the walker, which gathers patterns until it is emptied
+ * and belongs to one thread. Knows nothing of the driver. */
 #ifndef KATO_FAST_WIRE_MONGO_WALK_H
 #define KATO_FAST_WIRE_MONGO_WALK_H
 
@@ -21,6 +21,9 @@
 /* Emotive maps of one pattern, and numbers in all of them together. */
 #define KF_MONGO_MAPS_MAX 100u
 #define KF_MONGO_EMOTIVES_MAX 1000000u
+
+/* Symbols that a walker has room for at the least. */
+#define KF_MONGO_GATHERED 2048u
 
 typedef struct {
     kf_text name;           /* as stored; size 0 where there is none */
@@ -41,6 +44,8 @@ typedef struct {
     kf_emotive *emotives;
     size_t symbols_capacity;
     size_t ends_capacity;
+    size_t n_symbols; /* of the patterns that were gathered */
+    size_t n_ends;
     size_t emotives_capacity;
     size_t n_emotives;
     size_t firsts[KF_MONGO_MAPS_MAX]; /* of each map, in emotives */
@@ -50,7 +55,15 @@ typedef struct {
 void kf_mongo_walker_init(kf_mongo_walker *walker, const kf_alloc *alloc);
 void kf_mongo_walker_free(kf_mongo_walker *walker);
 
-/* out points into the document and the walker until the next call. */
+/* Whether a document of that size surely fits beside what was gathered. */
+bool kf_mongo_walker_fits(const kf_mongo_walker *walker, size_t size);
+
+/* What was gathered is not needed any more. */
+void kf_mongo_walker_empty(kf_mongo_walker *walker);
+
+/* out points into the document and the walker: its events until the walker is
+ * emptied, or walks over a document that does not fit; its emotives until the
+ * next call. */
 KF_MUST_USE kf_status kf_mongo_walk(kf_mongo_walker *walker,
                                     const uint8_t *document, size_t size,
                                     kf_mongo_pattern *out, kf_error *err);

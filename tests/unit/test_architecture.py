@@ -63,6 +63,7 @@ ONLY_C = {
     "segment": "the twin keeps a dict of patterns",
     "spares": "Python allocates by itself",
     "workers": "the twin runs in the caller's thread",
+    "loader": "the twin is fed pattern by pattern",
     "moment": "the twin reads a snapshot at once into what it is",
     "utf8": "bytes.decode checks for the twin",
 }

@@ -166,10 +166,40 @@ test_every_cut(void)
     kf_mongo_walker_free(&walker);
 }
 
+/* What was found before stays, as long as it fits. */
+static void
+test_gathering(void)
+{
+    const built *made = pattern(3, 2);
+    kf_mongo_walker walker;
+    kf_mongo_pattern first;
+    kf_mongo_pattern next;
+    kf_error err;
+    size_t gathered = 1;
+    kf_mongo_walker_init(&walker, &kf_alloc_default);
+    CHECK(!kf_mongo_walker_fits(&walker, made->size));
+    CHECK(kf_mongo_walk(&walker, made->bytes, made->size, &first, &err) ==
+          KF_OK);
+    for (; kf_mongo_walker_fits(&walker, made->size); gathered++) {
+        CHECK(kf_mongo_walk(&walker, made->bytes, made->size, &next, &err) ==
+              KF_OK);
+        CHECK(next.symbols == first.symbols + 6 * gathered);
+        CHECK(next.ends == first.ends + 3 * gathered);
+    }
+    CHECK(gathered > 100 && first.symbols == walker.symbols);
+    CHECK(first.symbols[5].size == 2 && first.ends[2] == 6);
+    kf_mongo_walker_empty(&walker);
+    CHECK(kf_mongo_walk(&walker, made->bytes, made->size, &next, &err) ==
+          KF_OK);
+    CHECK(next.symbols == first.symbols);
+    kf_mongo_walker_free(&walker);
+}
+
 int
 main(void)
 {
     test_what_is_found();
+    test_gathering();
     test_each_failure();
     test_every_cut();
     return check_report();

@@ -7,6 +7,8 @@
 #ifndef KATO_FAST_NAMING_H
 #define KATO_FAST_NAMING_H
 
+#include "kato_fast/symbols.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -41,6 +43,11 @@ void kf_naming_event(kf_naming *naming);
 
 /* The next symbol of the event: size bytes of valid UTF-8, borrowed. */
 void kf_naming_symbol(kf_naming *naming, const char *utf8, size_t size);
+
+/* The next events: their symbols, and of each the number of symbols up to its
+ * end. */
+void kf_naming_events(kf_naming *naming, const kf_text *symbols,
+                      const uint32_t *ends, uint32_t n_events);
 
 /* Close the lists and write the digest. */
 void kf_naming_finish(kf_naming *naming, uint8_t name[KF_NAME_SIZE]);

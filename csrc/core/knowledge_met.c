@@ -1,0 +1,126 @@
+#include "kato_fast/knowledge.h"
+
+#include "kato_fast/utf8.h"
+#include "knowledge_met.h"
+
+#include <string.h>
+
+/* Fewer symbols than this are not worth it. */
+#define BATCH_MIN 64u
+#define BATCH_BITS_MAX 17u
+
+/* 1.5 MB: of the vocabularies that are met, nearly all at once. */
+#define TEXT_BITS 16u
+
+#define MIX_LOW UINT64_C(0x9e3779b97f4a7c15)
+#define MIX_HIGH UINT64_C(0xc2b2ae3d27d4eb4f)
+
+kf_status
+kf_met_for_batch(const kf_alloc *alloc, const kf_sequence *sequences,
+                 size_t count, kf_met *out, kf_error *err)
+{
+    size_t symbols = 0;
+    unsigned bits = 6;
+    *out = (kf_met){0};
+    for (size_t i = 0; i < count; i++) {
+        symbols += sequences[i].n;
+    }
+    if (symbols < BATCH_MIN) {
+        return KF_OK;
+    }
+    while (bits < BATCH_BITS_MAX && (size_t)1 << bits < symbols) {
+        bits++;
+    }
+    out->shift = 64 - bits;
+    out->places =
+        kf_allocate_zero(alloc, (size_t)1 << bits, sizeof *out->places);
+    return out->places != NULL ? KF_OK : kf_no_memory(err);
+}
+
+kf_status
+kf_met_for_load(const kf_alloc *alloc, kf_met *out, kf_error *err)
+{
+    *out = (kf_met){0};
+    out->texts =
+        kf_allocate(alloc, (size_t)1 << TEXT_BITS, sizeof *out->texts);
+    if (out->texts == NULL) {
+        return kf_no_memory(err);
+    }
+    kf_met_forget(out);
+    return KF_OK;
+}
+
+void
+kf_met_forget(kf_met *met)
+{
+    memset(met->texts, 0xff, ((size_t)1 << TEXT_BITS) * sizeof *met->texts);
+}
+
+void
+kf_met_free(const kf_alloc *alloc, kf_met *met)
+{
+    kf_release(alloc, met->places);
+    kf_release(alloc, met->texts);
+}
+
+static kf_status
+by_place(kf_met *met, kf_symbols *symbols, kf_text text, uint32_t *id,
+         kf_error *err)
+{
+    uint64_t mixed = (uint64_t)(uintptr_t)text.bytes * MIX_LOW;
+    kf_met_place *place = &met->places[mixed >> met->shift];
+    kf_status status;
+    if (place->bytes == text.bytes && place->size == text.size) {
+        *id = place->id;
+        return KF_OK;
+    }
+    status = kf_symbols_intern(symbols, text, id, err);
+    if (status == KF_OK && text.bytes != NULL) {
+        *place = (kf_met_place){text.bytes, (uint32_t)text.size, *id};
+    }
+    return status;
+}
+
+static kf_status
+by_text(kf_met *met, kf_symbols *symbols, kf_text text, uint32_t *id,
+        kf_error *err)
+{
+    uint64_t low, high;
+    kf_met_text *place;
+    kf_status status;
+    if (text.size > KF_SHORT_MAX) {
+        return kf_symbols_intern(symbols, text, id, err);
+    }
+    kf_short_load(text.bytes, text.size, &low, &high);
+    place = &met->texts[(low * MIX_LOW ^ (high + text.size) * MIX_HIGH) >>
+                        (64 - TEXT_BITS)];
+    if (place->low == low && place->high == high && place->size == text.size) {
+        *id = place->id;
+        return KF_OK;
+    }
+    status = kf_symbols_intern(symbols, text, id, err);
+    if (status == KF_OK) {
+        *place = (kf_met_text){low, high, (uint32_t)text.size, *id};
+    }
+    return status;
+}
+
+kf_status
+kf_met_intern(kf_met *met, kf_symbols *symbols, const kf_sequence *sequence,
+              uint32_t *ids, kf_error *err)
+{
+    kf_status status = KF_OK;
+    for (uint32_t i = 0; i < sequence->n && status == KF_OK; i++) {
+        kf_text text = sequence->symbols[i];
+        if (met->places != NULL) {
+            status = by_place(met, symbols, text, &ids[i], err);
+        }
+        else if (met->texts != NULL) {
+            status = by_text(met, symbols, text, &ids[i], err);
+        }
+        else {
+            status = kf_symbols_intern(symbols, text, &ids[i], err);
+        }
+    }
+    return status;
+}

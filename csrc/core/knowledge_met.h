@@ -1,0 +1,54 @@
+/* Ids of symbols that a batch or a load has had lately, so that most of them
+ * need no look into the table of symbols.
+ *
+ * Two ways to know one again, each a table of which a place has the last
+ * symbol that came: by where its text lies (who learns a batch has most of
+ * its symbols there once, and holds them until it ends: no look at the text)
+ * and by a short text itself. Whoever makes texts meet on purpose loses the
+ * shortcut, no more. A value of the writer, valid for one table of symbols. */
+#ifndef KATO_FAST_KNOWLEDGE_MET_H
+#define KATO_FAST_KNOWLEDGE_MET_H
+
+#include "kato_fast/knowledge.h"
+
+typedef struct {
+    const char *bytes; /* NULL: free */
+    uint32_t size;
+    uint32_t id;
+} kf_met_place;
+
+typedef struct {
+    uint64_t low;
+    uint64_t high;
+    uint32_t size; /* UINT32_MAX: free */
+    uint32_t id;
+} kf_met_text;
+
+/* All zero: nothing is remembered. */
+typedef struct {
+    kf_met_place *places; /* owned, or NULL */
+    kf_met_text *texts;   /* likewise */
+    unsigned shift;       /* 64 - log2 of the number of places */
+} kf_met;
+
+/* By place; nothing for a batch that is too small to be worth it. */
+KF_MUST_USE kf_status kf_met_for_batch(const kf_alloc *alloc,
+                                       const kf_sequence *sequences,
+                                       size_t count, kf_met *out,
+                                       kf_error *err);
+
+/* By text, for a load of any length. */
+KF_MUST_USE kf_status kf_met_for_load(const kf_alloc *alloc, kf_met *out,
+                                      kf_error *err);
+
+/* Of another table of symbols from now on; what was made for a load. */
+void kf_met_forget(kf_met *met);
+
+void kf_met_free(const kf_alloc *alloc, kf_met *met);
+
+/* The ids of the sequence's symbols, new ones interned. */
+KF_MUST_USE kf_status kf_met_intern(kf_met *met, kf_symbols *symbols,
+                                    const kf_sequence *sequence, uint32_t *ids,
+                                    kf_error *err);
+
+#endif

@@ -1,0 +1,248 @@
+/* A load in batches against the same patterns put one by one; what a wrong
+ * name and each failing allocation leave. */
+#include "check.h"
+#include "sequence.h"
+
+#include "kato_fast/loader.h"
+
+#include <string.h>
+
+/* Patterns as they come from a store. */
+typedef struct {
+    sequence sequences[KF_LOADER_MAX];
+    char names[KF_LOADER_MAX][KF_NAME_HEX_SIZE];
+    kf_loaded items[KF_LOADER_MAX];
+    size_t count;
+} batch;
+
+static kf_loaded *
+add(batch *to, const kf_knowledge *knowledge, uint64_t frequency)
+{
+    uint8_t name[KF_NAME_SIZE];
+    size_t i = to->count++;
+    to->items[i] = (kf_loaded){sequence_borrow(&to->sequences[i], NULL),
+                               frequency,
+                               {to->names[i], KF_NAME_HEX_SIZE}};
+    kf_knowledge_name(knowledge, &to->items[i].sequence, name);
+    kf_name_to_hex(name, to->names[i]);
+    return &to->items[i];
+}
+
+static void
+add_numbered(batch *to, const kf_knowledge *knowledge, uint32_t number)
+{
+    sequence_numbered(&to->sequences[to->count], number);
+    add(to, knowledge, 1 + number % 9);
+}
+
+static void
+add_text(batch *to, const kf_knowledge *knowledge, const char *text)
+{
+    sequence_read(&to->sequences[to->count], text);
+    add(to, knowledge, 2);
+}
+
+static void
+load(kf_loader *loader, batch *from)
+{
+    size_t done = 0;
+    CHECK(kf_loader_put(loader, from->items, from->count, &done, NULL) ==
+          KF_OK);
+    CHECK(done == from->count);
+    from->count = 0;
+}
+
+static kf_loader *
+loader_of(kf_knowledge *knowledge)
+{
+    kf_loader *loader = NULL;
+    CHECK(kf_loader_new(knowledge, &loader, NULL) == KF_OK);
+    return loader;
+}
+
+/* Patterns, counters and order are equal. */
+static void
+check_equal(kf_knowledge *one, kf_knowledge *other)
+{
+    kf_knowledge_view first = kf_knowledge_look(one);
+    kf_knowledge_view second = kf_knowledge_look(other);
+    static uint32_t ids[2][2 * SEQUENCE_MAX];
+    CHECK(first.n_rows == second.n_rows && first.longest == second.longest);
+    CHECK(memcmp(&first.counters->totals, &second.counters->totals,
+                 sizeof(kf_totals)) == 0);
+    for (uint32_t row = 0; row < first.n_rows; row++) {
+        uint32_t events[2];
+        uint32_t n = kf_root_read(first.root, row, ids[0], &events[0]);
+        CHECK(n == kf_root_read(second.root, row, ids[1], &events[1]));
+        CHECK(events[0] == events[1]);
+        CHECK(memcmp(ids[0], ids[1], (n + events[0]) * sizeof **ids) == 0);
+        CHECK(kf_knowledge_frequency(one, row) ==
+              kf_knowledge_frequency(other, row));
+    }
+}
+
+static const uint32_t MANY = KF_SEGMENT_ROWS + 2 * KF_HEAD_PIECE + 100;
+
+/* Some come again, with another frequency; heads fill inside of a batch. */
+static void
+test_equal_to_one_by_one(void)
+{
+    kf_knowledge *loaded = sequence_knowledge(&kf_alloc_default, false, 1);
+    kf_knowledge *put = sequence_knowledge(&kf_alloc_default, false, 1);
+    kf_loader *loader = loader_of(loaded);
+    static batch some;
+    for (uint32_t i = 0; i < MANY; i++) {
+        uint8_t name[KF_NAME_SIZE];
+        kf_loaded *last;
+        add_numbered(&some, loaded, i % 50 == 49 ? i / 2 : i);
+        last = &some.items[some.count - 1];
+        CHECK(kf_knowledge_put(put, &last->sequence, last->frequency, name,
+                               NULL) == KF_OK);
+        if (some.count == KF_LOADER_MAX || i % 1000 == 0 || i + 1 == MANY) {
+            load(loader, &some);
+        }
+    }
+    kf_loader_end(loader);
+    check_equal(loaded, put);
+    CHECK(kf_knowledge_look(loaded).root->n_blocks == 2);
+    CHECK(kf_knowledge_look(loaded).root->blocks[1].head->n_pieces ==
+          kf_knowledge_look(put).root->blocks[1].head->n_pieces);
+    kf_knowledge_free(loaded);
+    kf_knowledge_free(put);
+}
+
+/* Symbols of all sizes around the shortcut's, one a part of the other. */
+static void
+test_symbols_of_any_size(void)
+{
+    static const char letters[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\xc3\xa9";
+    kf_knowledge *loaded = sequence_knowledge(&kf_alloc_default, false, 1);
+    kf_loader *loader = loader_of(loaded);
+    kf_text symbols[64];
+    uint32_t ids[128];
+    uint32_t ends[1] = {64};
+    uint32_t events;
+    uint8_t name[KF_NAME_SIZE];
+    char hex[KF_NAME_HEX_SIZE];
+    kf_loaded item = {{symbols, 64, ends, 1, NULL}, 1, {hex, sizeof hex}};
+    size_t done = 0;
+    for (size_t i = 0; i < 64; i++) {
+        symbols[i] = (kf_text){letters + i / 32, i % 32};
+    }
+    symbols[63] = (kf_text){letters + 17, sizeof letters - 18};
+    kf_knowledge_name(loaded, &item.sequence, name);
+    kf_name_to_hex(name, hex);
+    CHECK(kf_loader_put(loader, &item, 1, &done, NULL) == KF_OK);
+    kf_loader_end(loader);
+    CHECK(kf_root_read(kf_knowledge_look(loaded).root, 0, ids, &events) == 64);
+    for (size_t i = 0; i < 64; i++) {
+        kf_text text =
+            kf_symbols_text(kf_knowledge_look(loaded).root->symbols, ids[i]);
+        CHECK(text.size == symbols[i].size &&
+              memcmp(text.bytes, symbols[i].bytes, text.size) == 0);
+    }
+    kf_knowledge_free(loaded);
+}
+
+/* Those before it are in; the one behind it is not. */
+static void
+test_a_wrong_name(void)
+{
+    kf_knowledge *knowledge = sequence_knowledge(&kf_alloc_default, false, 1);
+    kf_loader *loader = loader_of(knowledge);
+    static batch some;
+    kf_error err = {.code = KF_OK};
+    size_t done = 9;
+    add_text(&some, knowledge, "A|B");
+    add_text(&some, knowledge, "C|D");
+    add_text(&some, knowledge, "E|F");
+    some.names[1][3] ^= 1;
+    CHECK(kf_loader_put(loader, some.items, 3, &done, &err) == KF_INVALID);
+    CHECK(done == 1 && kf_knowledge_count(knowledge) == 1);
+    CHECK(strstr(err.message, "its events have the name") != NULL);
+    some.names[1][3] ^= 1;
+    some.items[2].name.size--;
+    CHECK(kf_loader_put(loader, some.items, 3, &done, NULL) == KF_INVALID);
+    CHECK(done == 2 && kf_knowledge_count(knowledge) == 2);
+    kf_loader_end(loader);
+    kf_loader_end(NULL);
+    kf_knowledge_free(knowledge);
+}
+
+/* Ids of before mean nothing afterwards. */
+static void
+test_cleared_meanwhile(void)
+{
+    kf_knowledge *loaded = sequence_knowledge(&kf_alloc_default, false, 1);
+    kf_knowledge *fresh = sequence_knowledge(&kf_alloc_default, false, 1);
+    kf_loader *loader = loader_of(loaded);
+    static batch some;
+    add_text(&some, loaded, "A|B");
+    load(loader, &some);
+    CHECK(kf_knowledge_clear(loaded, NULL) == KF_OK);
+    add_text(&some, loaded, "B|A|C");
+    load(loader, &some);
+    kf_loader_end(loader);
+    loader = loader_of(fresh);
+    add_text(&some, fresh, "B|A|C");
+    load(loader, &some);
+    kf_loader_end(loader);
+    check_equal(loaded, fresh);
+    kf_knowledge_free(loaded);
+    kf_knowledge_free(fresh);
+}
+
+static bool
+load_numbered(kf_knowledge *knowledge, uint32_t first, uint32_t count)
+{
+    static batch some;
+    kf_loader *loader = NULL;
+    size_t done = 0;
+    bool fine = kf_loader_new(knowledge, &loader, NULL) == KF_OK;
+    size_t before = kf_knowledge_count(knowledge);
+    for (uint32_t i = first; fine && i < first + count; i++) {
+        add_numbered(&some, knowledge, i);
+    }
+    if (fine) {
+        fine = kf_loader_put(loader, some.items, some.count, &done, NULL) ==
+               KF_OK;
+    }
+    CHECK(kf_knowledge_count(knowledge) == before + done);
+    kf_loader_end(loader);
+    some.count = 0;
+    return fine;
+}
+
+/* Where memory fails, what is said to be in is in, and no more. */
+static void
+test_each_failure(void)
+{
+    check_memory memory = {0};
+    kf_alloc alloc = check_alloc(&memory);
+    CHECK_EACH_FAILURE (memory, done) {
+        size_t armed = check_memory_pause(&memory);
+        kf_knowledge *knowledge = sequence_knowledge(&alloc, false, 1);
+        size_t before;
+        check_memory_arm(&memory, armed);
+        done = load_numbered(knowledge, 0, 60);
+        check_memory_pause(&memory);
+        before = kf_knowledge_count(knowledge);
+        CHECK(done ? before == 60 : before <= 60);
+        CHECK(sequence_learn(knowledge, "A|B", NULL) == KF_OK);
+        CHECK(kf_knowledge_count(knowledge) == before + 1);
+        memory.fail_at = armed;
+        kf_knowledge_free(knowledge);
+    }
+    CHECK(memory.calls > 6);
+}
+
+int
+main(void)
+{
+    test_equal_to_one_by_one();
+    test_symbols_of_any_size();
+    test_a_wrong_name();
+    test_cleared_meanwhile();
+    test_each_failure();
+    return check_report();
+}
