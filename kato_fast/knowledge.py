@@ -44,7 +44,8 @@ class KnowledgeBase:
     Args:
         store: None keeps everything in memory; a path names an SQLite file (made if missing); or an object with the
             protocol of ``kato_fast.stores.Store``.
-        profile: which KATO is matched: ``kato-2025-09`` (full scan) or ``kato-2025-09-indexed`` (as shipped).
+        profile: which KATO is matched: ``kato-2025-09`` (full scan) or ``kato-2025-09-indexed`` (as shipped), or of
+            KATO 2.1 ``kato-2.1`` or ``kato-2.1-indexed``.
         persistence: how many emotive maps a pattern keeps, 1 to 100.
         threads: how many one search may use, 1 to 64; None takes the CPUs this process may run on. Answers are equal
             for any number, and small searches use one.
@@ -91,7 +92,8 @@ class KnowledgeBase:
         """
         count = _thread_count(threads)
         engine = native.load(implementation).Knowledge.open(path, threads=count)
-        profile = next(known.name for known in PROFILES.values() if known.indexed == engine.indexed)
+        is_like = (engine.indexed, engine.generation)
+        profile = next(known.name for known in PROFILES.values() if (known.indexed, known.generation) == is_like)
         base = cls(SnapshotStore(), profile=profile, threads=count, implementation=implementation)
         base._engine = engine
         return base
@@ -114,7 +116,7 @@ class KnowledgeBase:
         Args:
             events: list of events, each a non-empty list of ``str``.
             emotives: the maps of name to number that came with the observations, oldest first.
-            metadata: KATO of September 2025 keeps none; anything but None or an empty map is a ValueError.
+            metadata: none is kept; anything but None or an empty map is a ValueError.
 
         Returns: the pattern's name (40 hex digits), or None where KATO learns nothing (fewer than two symbols).
 
@@ -308,7 +310,8 @@ class KnowledgeBase:
             raise ValueError("the knowledge base is closed")
 
     def _new_engine(self):
-        return self._native.Knowledge(indexed=self.profile.indexed, threads=self.threads)
+        profile = self.profile
+        return self._native.Knowledge(indexed=profile.indexed, threads=self.threads, generation=profile.generation)
 
     def _current(self):
         """The engine, with everything that is in the store."""

@@ -11,10 +11,12 @@ class Profile:
 
     name: as given to ``KnowledgeBase(profile=)``.
     indexed: search only the host's lossy candidate index instead of every pattern.
+    generation: how it matches and what a prediction tells, ``2025-09`` or ``2.1``.
     """
 
     name: str
     indexed: bool
+    generation: str = "2025-09"
 
 
 PROFILES = {
@@ -22,6 +24,8 @@ PROFILES = {
     for profile in (
         Profile("kato-2025-09", indexed=False),
         Profile("kato-2025-09-indexed", indexed=True),
+        Profile("kato-2.1", indexed=False, generation="2.1"),
+        Profile("kato-2.1-indexed", indexed=True, generation="2.1"),
     )
 }
 

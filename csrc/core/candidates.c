@@ -7,14 +7,8 @@
 #define HOST_FIRST_SYMBOLS 10
 #define HOST_LENGTH_CLASS 10
 
-static bool
-passes(double threshold, uint32_t matched, uint32_t total)
-{
-    return 2.0 * matched / total >= threshold;
-}
-
 uint32_t
-kf_candidates_need(double threshold, uint32_t total)
+kf_candidates_need(kf_generation generation, double threshold, uint32_t total)
 {
     double estimate = threshold * total / 2.0;
     uint32_t need;
@@ -25,18 +19,20 @@ kf_candidates_need(double threshold, uint32_t total)
         return total + 1;
     }
     need = (uint32_t)estimate;
-    while (need > 0 && passes(threshold, need - 1, total)) {
+    while (need > 0 && kf_is_similar(generation, need - 1, total, threshold)) {
         need--;
     }
-    while (need <= total && !passes(threshold, need, total)) {
+    while (need <= total &&
+           !kf_is_similar(generation, need, total, threshold)) {
         need++;
     }
     return need;
 }
 
 kf_status
-kf_candidates_needs(const kf_alloc *alloc, double threshold, uint32_t m,
-                    uint32_t longest, uint32_t **out, kf_error *err)
+kf_candidates_needs(const kf_alloc *alloc, kf_generation generation,
+                    double threshold, uint32_t m, uint32_t longest,
+                    uint32_t **out, kf_error *err)
 {
     uint32_t *need = kf_allocate(alloc, (size_t)longest + 1, sizeof *need);
     if (need == NULL) {
@@ -44,7 +40,7 @@ kf_candidates_needs(const kf_alloc *alloc, double threshold, uint32_t m,
     }
     for (uint32_t n = 0; n <= longest; n++) {
         uint32_t most = n < m ? n : m;
-        need[n] = kf_candidates_need(threshold, n + m);
+        need[n] = kf_candidates_need(generation, threshold, n + m);
         if (need[n] > most) {
             need[n] = n + 1;
         }

@@ -161,6 +161,7 @@ kf_knowledge_with(const kf_alloc *alloc, const kf_knowledge_options *options,
     memcpy(knowledge->key, options->key, sizeof knowledge->key);
     knowledge->secret = kf_knowledge_secret(options->key);
     knowledge->indexed = options->indexed;
+    knowledge->generation = options->generation;
     knowledge->unicode = options->unicode;
     status = kf_workers_new(alloc, options->threads, &knowledge->workers, err);
     if (status == KF_OK && !init_locks(knowledge)) {
@@ -340,6 +341,7 @@ kf_knowledge_look(kf_knowledge *knowledge)
         .n_rows = now->n_rows,
         .longest = now->longest,
         .indexed = knowledge->indexed,
+        .generation = knowledge->generation,
         .unicode = knowledge->unicode,
         .secret = knowledge->secret,
         .workers = knowledge->workers,

@@ -39,6 +39,7 @@ struct kf_knowledge {
     uint8_t key[16];
     uint64_t secret;
     bool indexed;
+    kf_generation generation;
     unsigned unicode;
     bool read_only; /* its contents are mapped, for good */
     kf_workers *workers;

@@ -142,8 +142,6 @@ kf_metric_entropy(const kf_metric_input *input)
     return kf_decimal_round12(sum);
 }
 
-/* The part of one probability: 0 where there is nothing to take the
- * logarithm of or to. */
 static double
 hamiltonian_part(double q, double ln_symbols, uint32_t n_symbols)
 {
@@ -151,6 +149,12 @@ hamiltonian_part(double q, double ln_symbols, uint32_t n_symbols)
         return (-q) * (log(q) / ln_symbols);
     }
     return 0.0;
+}
+
+double
+kf_metric_expectation(double q, uint32_t n_symbols)
+{
+    return hamiltonian_part(q, log((double)n_symbols), n_symbols);
 }
 
 double

@@ -63,6 +63,7 @@ kf_moment_take(kf_knowledge *knowledge, kf_moment *out, kf_error *err)
     out->alloc = knowledge->alloc;
     memcpy(out->key, knowledge->key, sizeof out->key);
     out->indexed = knowledge->indexed;
+    out->generation = knowledge->generation;
     out->unicode = knowledge->unicode;
     kf_columns_init(&out->columns, &out->alloc);
     kf_counters_init(&out->counters, &out->alloc);
@@ -92,6 +93,7 @@ kf_moment_open(kf_moment *moment, unsigned threads, kf_knowledge **out,
                kf_error *err)
 {
     kf_knowledge_options options = {.indexed = moment->indexed,
+                                    .generation = moment->generation,
                                     .unicode = moment->unicode,
                                     .threads = threads};
     kf_contents contents = {

@@ -2,6 +2,7 @@
 
 #include "kato_fast/decimal.h"
 #include "prediction_search.h"
+#include "prediction_state.h"
 
 #include <string.h>
 
@@ -126,20 +127,36 @@ count_uses(assembly *s, const kf_match *match, const kf_pattern *pattern,
     input->n_symbols = s->found->view.counters->n_symbols;
 }
 
+/* KATO 2.1 rounds nothing, and leaves two of them 0. */
+static void
+set_entropies(const assembly *s, const kf_match *match,
+              const kf_metric_input *input, kf_prediction *out)
+{
+    double frequency = (double)match->frequency;
+    double learns = (double)s->found->view.counters->totals.patterns;
+    double similarity = 1.0 - ((kf_metric_distance(input) * frequency) /
+                               (double)s->found->matches.frequency);
+    if (s->found->view.generation == KF_KATO_2_1) {
+        out->entropy = out->confluence = 0.0;
+        out->hamiltonian = out->grand_hamiltonian = 0.0;
+        out->itfdf_similarity = similarity;
+        return;
+    }
+    out->entropy = kf_metric_entropy(input);
+    out->hamiltonian = kf_metric_hamiltonian(input);
+    out->grand_hamiltonian = kf_metric_grand_hamiltonian(input);
+    out->confluence = kf_metric_confluence(input, frequency / learns);
+    out->itfdf_similarity = kf_decimal_round12(similarity);
+}
+
 static void
 set_metrics(assembly *s, const kf_match *match, kf_prediction *out)
 {
     double frequency = (double)match->frequency;
     double total = (double)s->found->matches.frequency;
-    double learns = (double)s->found->view.counters->totals.patterns;
     kf_metric_input input;
     count_uses(s, match, out->pattern, &input);
-    out->entropy = kf_metric_entropy(&input);
-    out->hamiltonian = kf_metric_hamiltonian(&input);
-    out->grand_hamiltonian = kf_metric_grand_hamiltonian(&input);
-    out->confluence = kf_metric_confluence(&input, frequency / learns);
-    out->itfdf_similarity = kf_decimal_round12(
-        1.0 - ((kf_metric_distance(&input) * frequency) / total));
+    set_entropies(s, match, &input, out);
     out->predictive_information = match->predictive_information;
     out->potential = match->potential;
     out->pattern_probability = frequency / total;
@@ -223,6 +240,35 @@ set_extras(const assembly *s, kf_arena *arena, kf_prediction *out,
     return true;
 }
 
+/* Positions of the state whose symbol is nowhere in present: by membership,
+ * as KATO 2.1 has it for a state with events. */
+static bool
+set_extras_by_event(assembly *s, kf_arena *arena, kf_prediction *out)
+{
+    const kf_pattern *pattern = out->pattern;
+    const kf_state *state = s->found->state;
+    uint32_t *extras = kf_arena_take(arena, state->m * sizeof *extras);
+    use_table *table = &s->uses;
+    uint32_t end = kf_pattern_start(pattern, out->present_end);
+    if (extras == NULL) {
+        return false;
+    }
+    table->stamp++;
+    table->n_uses = 0;
+    for (uint32_t i = kf_pattern_start(pattern, out->past_end); i < end; i++) {
+        ensure_use(table, pattern->ids[i]);
+    }
+    out->n_extras = 0;
+    for (uint32_t j = 0; j < state->m; j++) {
+        if (state->ids[j] == KF_SYMBOL_NONE ||
+            find_use(table, state->ids[j])->stamp != table->stamp) {
+            extras[out->n_extras++] = j;
+        }
+    }
+    out->extras = extras;
+    return true;
+}
+
 /* Positions of present whose symbol is in no block: by membership, so a
  * matched symbol is never missing elsewhere. */
 static bool
@@ -261,7 +307,9 @@ assemble_one(assembly *s, kf_arena *arena, const kf_match *match,
     out->frequency = match->frequency;
     if (!set_pattern(s, arena, match, out) ||
         !set_blocks(s, arena, match, out) ||
-        !set_extras(s, arena, out, match->matched) ||
+        !(s->found->state->n_events > 0
+              ? set_extras_by_event(s, arena, out)
+              : set_extras(s, arena, out, match->matched)) ||
         !set_missing(s, arena, out)) {
         return false;
     }
@@ -286,6 +334,10 @@ assemble(assembly *s, const uint32_t *ranked, size_t count,
         return false;
     }
     s->has_uses = true;
+    if (out->generation == KF_KATO_2_1 &&
+        !kf_state_entropies_find(s->found, &out->entropies)) {
+        return false;
+    }
     while (out->count < count) {
         if (!assemble_one(s, &out->arena,
                           &s->found->matches.items[ranked[out->count]],
@@ -308,10 +360,11 @@ end_assembly(assembly *s)
 
 /* Steps from score on, under the lock. */
 static kf_status
-finish(kf_search *found, size_t max_predictions, kf_predictions *out,
-       kf_error *err)
+finish(kf_search *found, const kf_question *question, size_t max_predictions,
+       kf_predictions *out, kf_error *err)
 {
     assembly s = {.found = found};
+    const kf_asked *asked = question->state;
     uint32_t *ranked = NULL;
     size_t count;
     kf_status status =
@@ -319,6 +372,11 @@ finish(kf_search *found, size_t max_predictions, kf_predictions *out,
     if (status == KF_OK) {
         status = kf_score_rank(found->alloc, &found->matches, max_predictions,
                                &ranked, &count, err);
+    }
+    out->generation = found->view.generation;
+    if (status == KF_OK && out->generation == KF_KATO_2_1 &&
+        !kf_state_keep_events(found->state, asked->ends, asked->n_events)) {
+        status = kf_no_memory(err);
     }
     if (status == KF_OK && !assemble(&s, ranked, count, out)) {
         status = kf_no_memory(err);
@@ -340,7 +398,7 @@ answer(kf_search *s, const kf_question *question, size_t max_predictions,
 {
     kf_status status = kf_search_find(s, question, err);
     if (status == KF_OK && s->matches.count > 0) {
-        status = finish(s, max_predictions, out, err);
+        status = finish(s, question, max_predictions, out, err);
     }
     kf_knowledge_unlock_shared(s->knowledge);
     return status;
@@ -366,15 +424,14 @@ make_predictions(const kf_alloc *alloc, kf_predictions **out, kf_error *err)
 }
 
 kf_status
-kf_predict(kf_knowledge *knowledge, const kf_text *texts, uint32_t m,
-           double threshold, size_t max_predictions, kf_predictions **out,
-           kf_error *err)
+kf_predict(kf_knowledge *knowledge, const kf_asked *state, double threshold,
+           size_t max_predictions, kf_predictions **out, kf_error *err)
 {
-    kf_question question = {texts, m, threshold, true};
+    kf_question question = {state, threshold, true};
     kf_predictions *predictions = NULL;
     kf_status status =
         make_predictions(kf_knowledge_alloc(knowledge), &predictions, err);
-    if (status == KF_OK && m >= 2) {
+    if (status == KF_OK && state->m >= 2) {
         kf_search s = {.alloc = &predictions->alloc, .knowledge = knowledge};
         status = answer(&s, &question, max_predictions, predictions, err);
         kf_search_end(&s);
@@ -412,8 +469,8 @@ fill_group(kf_knowledge *knowledge, const kf_asked *states, size_t n,
             kf_predictions *answer = out[taken];
             g->searches[g->n] =
                 (kf_search){.alloc = &answer->alloc, .knowledge = knowledge};
-            g->questions[g->n] = (kf_question){
-                states[taken].texts, states[taken].m, threshold, true};
+            g->questions[g->n] =
+                (kf_question){&states[taken], threshold, true};
             g->answers[g->n++] = answer;
         }
     }
@@ -556,7 +613,8 @@ kf_match_all(kf_knowledge *knowledge, const kf_text *texts, uint32_t m,
 {
     kf_match_list list = {.alloc = *kf_knowledge_alloc(knowledge)};
     kf_search s = {.alloc = &list.alloc, .knowledge = knowledge};
-    kf_question question = {texts, m, threshold, false};
+    kf_asked state = {texts, m, NULL, 0};
+    kf_question question = {&state, threshold, false};
     kf_status status = KF_OK;
     if (m >= 2) {
         status = kf_search_find(&s, &question, err);

@@ -36,16 +36,16 @@ any_similar(const kf_search *s)
 /* Take what the search looks at, under the lock; encode the state, since
  * learning changes the symbols. */
 static kf_status
-take_view(kf_search *s, const kf_text *texts, uint32_t m, kf_error *err)
+take_view(kf_search *s, const kf_asked *asked, kf_error *err)
 {
     kf_status status;
     kf_knowledge_lock_shared(s->knowledge);
     s->view = kf_knowledge_look(s->knowledge);
     s->root = kf_root_share(s->view.root);
-    status =
-        kf_state_encode(s->alloc, s->root->symbols, texts, m, &s->state, err);
+    status = kf_state_encode(s->alloc, s->root->symbols, asked->texts,
+                             asked->m, &s->state, err);
     if (status == KF_OK && s->view.indexed) {
-        kf_host_index_ask(s->state->ids, m, &s->index);
+        kf_host_index_ask(s->state->ids, asked->m, &s->index);
         s->index.any_similar = any_similar(s);
     }
     kf_knowledge_unlock_shared(s->knowledge);
@@ -56,8 +56,9 @@ static kf_status
 prepare(kf_search *s, double threshold, bool regions, kf_error *err)
 {
     uint32_t m = s->state->m;
-    kf_status status = kf_candidates_needs(s->alloc, threshold, m,
-                                           s->view.longest, &s->need, err);
+    kf_status status =
+        kf_candidates_needs(s->alloc, s->view.generation, threshold, m,
+                            s->view.longest, &s->need, err);
     if (status != KF_OK) {
         return status;
     }
@@ -70,6 +71,7 @@ prepare(kf_search *s, double threshold, bool regions, kf_error *err)
                         .state = s->state,
                         .need = s->need,
                         .longest = s->view.longest,
+                        .generation = s->view.generation,
                         .threshold = threshold,
                         .regions = regions,
                         .secret = s->view.secret,
@@ -358,7 +360,7 @@ catch_up(kf_search *s, const kf_knowledge_view *view, kf_error *err)
 static kf_status
 begin(kf_search *s, const kf_question *question, kf_error *err)
 {
-    kf_status status = take_view(s, question->texts, question->m, err);
+    kf_status status = take_view(s, question->state, err);
     return status == KF_OK
                ? prepare(s, question->threshold, question->regions, err)
                : status;

@@ -8,8 +8,7 @@
 #include "kato_fast/scan.h"
 
 typedef struct {
-    const kf_text *texts; /* the state: borrowed, m of them, at least 2 */
-    uint32_t m;
+    const kf_asked *state; /* borrowed, at least 2 symbols */
     double threshold;
     bool regions; /* also find present and future of each match */
 } kf_question;

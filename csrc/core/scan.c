@@ -149,6 +149,26 @@ passes(const kf_scan *scan, const kf_alignment *alignment, uint32_t need)
     return alignment->matched >= need;
 }
 
+/* Align the pattern where it passes. common: the symbols that its similarity
+ * counts. KATO 2.1 counts a subsequence, of which any threshold above 0 needs
+ * a symbol, and then looks for blocks. */
+static bool
+compare(const kf_scan *scan, kf_scan_scratch *scratch, const uint32_t *ids,
+        uint32_t n, kf_alignment *alignment, uint32_t *common)
+{
+    const kf_align_state *state = scan->state->align;
+    if (scan->generation == KF_KATO_2_1) {
+        *common = kf_align_lcs(state, scratch->align, ids, n);
+        if (*common >= scan->need[n]) {
+            kf_align(state, scratch->align, ids, n, 0, alignment);
+        }
+        return *common >= scan->need[n];
+    }
+    kf_align(state, scratch->align, ids, n, scan->need[n], alignment);
+    *common = alignment->matched;
+    return passes(scan, alignment, scan->need[n]);
+}
+
 /* The first event that starts at or behind the position, n_events where none
  * does: events are few, and those of one symbol need no search. */
 static uint32_t
@@ -220,13 +240,14 @@ hash_future(uint64_t secret, const uint32_t *ids, uint32_t i,
 static void
 fill_match(const kf_scan *scan, kf_scan_scratch *scratch, uint32_t row,
            const uint32_t *ids, uint32_t n, uint32_t n_events,
-           const kf_alignment *alignment, kf_match *out)
+           const kf_alignment *alignment, uint32_t common, kf_match *out)
 {
     uint32_t future_event;
     out->row = row;
     out->n = (uint16_t)n;
     out->matched = (uint16_t)alignment->matched;
-    out->similarity = 2.0 * alignment->matched / (n + scan->state->m);
+    out->similarity =
+        kf_similarity(scan->generation, common, n + scan->state->m);
     if (!scan->regions) {
         return;
     }
@@ -255,18 +276,15 @@ scan_open_rows(const kf_scan *scan, kf_scan_scratch *scratch,
         const kf_pattern *pattern = head->patterns[row % KF_SEGMENT_ROWS];
         uint32_t n = pattern->n;
         kf_alignment alignment;
+        uint32_t common;
         kf_match match;
         if (head->gone[row % KF_SEGMENT_ROWS] != 0 ||
-            !is_candidate(scan, pattern->ids, n)) {
-            continue;
-        }
-        kf_align(scan->state->align, scratch->align, pattern->ids, n,
-                 scan->need[n], &alignment);
-        if (!passes(scan, &alignment, scan->need[n])) {
+            !is_candidate(scan, pattern->ids, n) ||
+            !compare(scan, scratch, pattern->ids, n, &alignment, &common)) {
             continue;
         }
         fill_match(scan, scratch, row, pattern->ids, n, pattern->n_events,
-                   &alignment, &match);
+                   &alignment, common, &match);
         if (!kf_matches_append(scan->alloc, out, &match)) {
             return kf_no_memory(err);
         }
@@ -338,7 +356,7 @@ note_match(kf_scan_scratch *scratch, uint32_t at)
     return &scratch->room->matches[scratch->n_matches++];
 }
 
-/* One by one, read out: any state, any index. */
+/* One by one, read out: any state, any index, any generation. */
 static void
 align_slowly(const kf_scan *scan, kf_scan_scratch *scratch,
              const kf_segment *segment, uint32_t base, uint32_t count)
@@ -350,14 +368,11 @@ align_slowly(const kf_scan *scan, kf_scan_scratch *scratch,
         uint32_t n = kf_segment_read(segment, local, ids, &n_events);
         uint32_t at = segment->order[local];
         kf_alignment alignment;
-        if (!is_candidate(scan, ids, n)) {
-            continue;
-        }
-        kf_align(scan->state->align, scratch->align, ids, n, scan->need[n],
-                 &alignment);
-        if (passes(scan, &alignment, scan->need[n])) {
+        uint32_t common;
+        if (is_candidate(scan, ids, n) &&
+            compare(scan, scratch, ids, n, &alignment, &common)) {
             fill_match(scan, scratch, base + at, ids, n, n_events, &alignment,
-                       note_match(scratch, at));
+                       common, note_match(scratch, at));
         }
     }
 }
@@ -455,7 +470,8 @@ fill_match_in(const kf_scan *scan, kf_scan_scratch *scratch,
         kf_align_local_known(scratch->room->local) & ~scratch->seen;
     out->n = (uint16_t)run->n;
     out->matched = (uint16_t)alignment->matched;
-    out->similarity = 2.0 * alignment->matched / (run->n + scan->state->m);
+    out->similarity = kf_similarity(scan->generation, alignment->matched,
+                                    run->n + scan->state->m);
     if (!scan->regions) {
         return;
     }
@@ -587,7 +603,8 @@ scan_in_room(const kf_scan *scan, kf_scan_scratch *scratch,
     if (count == 0) {
         return KF_OK;
     }
-    if (scan->state->m > KF_ALIGN_LOCAL_MAX || scan->index != NULL) {
+    if (scan->state->m > KF_ALIGN_LOCAL_MAX || scan->index != NULL ||
+        scan->generation == KF_KATO_2_1) {
         align_slowly(scan, scratch, segment, base, count);
     }
     else {

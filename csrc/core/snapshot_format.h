@@ -11,7 +11,9 @@
 #define KF_SNAPSHOT_ORDER 0x01020304u
 #define KF_SNAPSHOT_VERSION 1u
 #define KF_SNAPSHOT_ALIGN 64u
-#define KF_SNAPSHOT_INDEXED 1u /* the only flag */
+/* Flags. */
+#define KF_SNAPSHOT_INDEXED 1u
+#define KF_SNAPSHOT_2_1 2u /* of kf_generation */
 
 typedef enum {
     KF_SECTION_SYMBOLS,

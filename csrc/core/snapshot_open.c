@@ -180,7 +180,7 @@ check_counts(const opener *o, kf_error *err)
                       h->unicode / 10, h->unicode % 10, KF_UNICODE_NEWEST / 10,
                       KF_UNICODE_NEWEST % 10);
     }
-    if ((h->flags & ~KF_SNAPSHOT_INDEXED) != 0) {
+    if ((h->flags & ~(KF_SNAPSHOT_INDEXED | KF_SNAPSHOT_2_1)) != 0) {
         return REFUSE(err, "has unknown flags %#x", h->flags);
     }
     if (h->n_rows > UINT32_MAX - KF_SEGMENT_ROWS ||
@@ -665,6 +665,8 @@ fill_moment(opener *o)
     moment->alloc = *o->alloc;
     memcpy(moment->key, h->key, sizeof moment->key);
     moment->indexed = (h->flags & KF_SNAPSHOT_INDEXED) != 0;
+    moment->generation =
+        (h->flags & KF_SNAPSHOT_2_1) != 0 ? KF_KATO_2_1 : KF_KATO_2025_09;
     moment->mapped = true;
     moment->unicode = h->unicode;
     moment->n_rows = h->n_rows;

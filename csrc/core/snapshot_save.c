@@ -293,7 +293,8 @@ fill_header(const saver *s, kf_snapshot_header *header)
     header->version = KF_SNAPSHOT_VERSION;
     header->size = s->end;
     header->n_sections = s->n_sections;
-    header->flags = moment->indexed ? KF_SNAPSHOT_INDEXED : 0;
+    header->flags = (moment->indexed ? KF_SNAPSHOT_INDEXED : 0) |
+                    (moment->generation == KF_KATO_2_1 ? KF_SNAPSHOT_2_1 : 0);
     /* Newer ones have the names of the newest that the table knows. */
     header->unicode = moment->unicode < KF_UNICODE_NEWEST ? moment->unicode
                                                           : KF_UNICODE_NEWEST;

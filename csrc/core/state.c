@@ -118,6 +118,22 @@ kf_state_encode(const kf_alloc *alloc, kf_symbols *symbols,
     return KF_OK;
 }
 
+bool
+kf_state_keep_events(kf_state *state, const uint32_t *ends, uint32_t n_events)
+{
+    size_t size = n_events * sizeof *ends;
+    uint32_t *kept = kf_arena_take(&state->arena, size);
+    if (kept == NULL) {
+        return false;
+    }
+    if (n_events > 0) {
+        memcpy(kept, ends, size);
+    }
+    state->ends = kept;
+    state->n_events = n_events;
+    return true;
+}
+
 void
 kf_state_free(kf_state *state)
 {

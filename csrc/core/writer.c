@@ -350,6 +350,49 @@ write_matches(pen *out, format as, kf_symbols_reader symbols,
     close_list(out, as);
 }
 
+/* Symbols by event: items, positions in rising order, n of them, stand in the
+ * events that end at ends[0..n_events-1]. write(i): the symbol at i. */
+#define WRITE_BY_EVENT(out, as, items, n, ends, n_events, write) \
+    do {                                                         \
+        uint32_t at = 0;                                         \
+        open_list((out), (as), (n_events));                      \
+        for (uint32_t event = 0; event < (n_events); event++) {  \
+            uint32_t start = at;                                 \
+            while (at < (n) && (items)[at] < (ends)[event]) {    \
+                at++;                                            \
+            }                                                    \
+            separate((out), (as), event == 0);                   \
+            open_list((out), (as), at - start);                  \
+            for (uint32_t item = start; item < at; item++) {     \
+                separate((out), (as), item == start);            \
+                write((items)[item]);                            \
+            }                                                    \
+            close_list((out), (as));                             \
+        }                                                        \
+        close_list((out), (as));                                 \
+    } while (0)
+
+INLINE void
+write_missing_by_event(pen *out, format as, kf_symbols_reader symbols,
+                       const kf_prediction *p)
+{
+    const uint32_t *ends = kf_pattern_ends(p->pattern) + p->past_end;
+    uint32_t n_events = p->present_end - p->past_end;
+#define WRITE(i) write_symbol(out, as, symbols, p->pattern->ids[i])
+    WRITE_BY_EVENT(out, as, p->missing, p->n_missing, ends, n_events, WRITE);
+#undef WRITE
+}
+
+INLINE void
+write_extras_by_event(pen *out, format as, const kf_state *state,
+                      const kf_prediction *p)
+{
+#define WRITE(j) write_text(out, as, state->texts[j], state->json[j])
+    WRITE_BY_EVENT(out, as, p->extras, p->n_extras, state->ends,
+                   state->n_events, WRITE);
+#undef WRITE
+}
+
 INLINE void
 write_missing(pen *out, format as, kf_symbols_reader symbols,
               const kf_prediction *prediction)
@@ -410,13 +453,64 @@ write_emotives(pen *out, format as, const kf_emotives *emotives)
         write_double(out, as, prediction->name); \
     } while (0)
 
+/* Missing, extras and the names of two fields are not the same in KATO 2.1. */
+INLINE void
+write_anomalies(pen *out, format as, kf_symbols_reader symbols,
+                const kf_predictions *all, const kf_prediction *prediction)
+{
+    bool by_event = kf_predictions_by_event(all);
+    WRITE_KEY(out, as, ",", "missing");
+    if (by_event) {
+        write_missing_by_event(out, as, symbols, prediction);
+    }
+    else {
+        write_missing(out, as, symbols, prediction);
+    }
+    WRITE_KEY(out, as, ",", "extras");
+    if (by_event) {
+        write_extras_by_event(out, as, all->state, prediction);
+    }
+    else {
+        write_extras(out, as, all->state, prediction);
+    }
+}
+
+/* A sum of nothing is an int. */
+INLINE void
+write_sum(pen *out, format as, double value, bool any)
+{
+    if (any) {
+        write_double(out, as, value);
+    }
+    else {
+        write_uint(out, as, 0);
+    }
+}
+
+INLINE void
+write_entropies(pen *out, format as, const kf_predictions *all,
+                const kf_prediction *prediction)
+{
+    if (all->generation == KF_KATO_2_1) {
+        WRITE_KEY(out, as, ",", "normalized_entropy");
+        write_sum(out, as, all->entropies.normalized,
+                  all->entropies.has_normalized);
+        WRITE_KEY(out, as, ",", "global_normalized_entropy");
+        write_sum(out, as, all->entropies.global, all->entropies.has_global);
+    }
+    else {
+        WRITE_FIELD(hamiltonian);
+        WRITE_FIELD(grand_hamiltonian);
+    }
+}
+
 /* Keys in the host's order (its section 6.4). */
 INLINE void
-write_prediction(pen *out, format as, const kf_state *state,
+write_prediction(pen *out, format as, const kf_predictions *all,
                  const kf_prediction *prediction, bool pattern_name)
 {
     const kf_pattern *pattern = prediction->pattern;
-    kf_symbols_reader symbols = kf_symbols_read(state->symbols);
+    kf_symbols_reader symbols = kf_symbols_read(all->state->symbols);
     stretch past, present, future;
     open_map(out, as, pattern_name ? 26 : 25);
     WRITE_KEY(out, as, "", "type");
@@ -436,18 +530,14 @@ write_prediction(pen *out, format as, const kf_state *state,
     WRITE_KEY(out, as, ",", "present");
     present = write_event_list(out, as, symbols, pattern, prediction->past_end,
                                prediction->present_end);
-    WRITE_KEY(out, as, ",", "missing");
-    write_missing(out, as, symbols, prediction);
-    WRITE_KEY(out, as, ",", "extras");
-    write_extras(out, as, state, prediction);
+    write_anomalies(out, as, symbols, all, prediction);
     WRITE_FIELD(potential);
     WRITE_FIELD(evidence);
     WRITE_FIELD(similarity);
     WRITE_FIELD(fragmentation);
     WRITE_FIELD(snr);
     WRITE_FIELD(entropy);
-    WRITE_FIELD(hamiltonian);
-    WRITE_FIELD(grand_hamiltonian);
+    write_entropies(out, as, all, prediction);
     WRITE_FIELD(confluence);
     WRITE_FIELD(predictive_information);
     WRITE_KEY(out, as, ",", "sequence");
@@ -484,13 +574,12 @@ INLINE void
 write_predictions(kf_buffer *buffer, format as,
                   const kf_predictions *predictions, bool pattern_names)
 {
-    const kf_state *state = predictions->state;
     pen out = set_pen(buffer);
     open_list(&out, as, predictions->count);
     for (size_t i = 0; i < predictions->count; i++) {
         size_t start = offset_of(&out);
         separate(&out, as, i == 0);
-        write_prediction(&out, as, state, &predictions->items[i],
+        write_prediction(&out, as, predictions, &predictions->items[i],
                          pattern_names);
         if (i == 0) {
             expect(&out, offset_of(&out) - start, predictions->count - 1);

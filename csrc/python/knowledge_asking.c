@@ -22,6 +22,17 @@ lets_go(kf_knowledge *knowledge, const kfpy_input *input)
                       kf_knowledge_is_busy(knowledge));
 }
 
+/* What was read last: texts from first_text and ends from first_end on. */
+static kf_asked
+asked_of(const kfpy_input *input, size_t first_text, size_t first_end)
+{
+    kf_asked state = {.m = (uint32_t)(input->n_texts - first_text),
+                      .n_events = (uint32_t)(input->n_ends - first_end)};
+    state.texts = state.m > 0 ? input->texts + first_text : NULL;
+    state.ends = state.n_events > 0 ? input->ends + first_end : NULL;
+    return state;
+}
+
 const char kfpy_knowledge_predict_doc[] = PyDoc_STR(
     "predict($self, /, state, recall_threshold, max_predictions)\n--\n\n"
     "Which patterns the state belongs to, with all of KATO's metrics, best\n"
@@ -47,6 +58,7 @@ kfpy_knowledge_predict(PyObject *self, PyObject *const *args,
     double threshold;
     size_t most;
     kfpy_input input;
+    kf_asked state;
     kf_status status = KF_OK;
     kf_error err;
     int release = -1;
@@ -60,18 +72,17 @@ kfpy_knowledge_predict(PyObject *self, PyObject *const *args,
             0 &&
         kfpy_max_predictions(given[2], &most) == 0) {
         release = lets_go(kfpy_knowledge_of(self), &input);
+        state = asked_of(&input, 0, 0);
     }
     if (release > 0) {
         Py_BEGIN_ALLOW_THREADS
-        status = kf_predict(kfpy_knowledge_of(self), input.texts,
-                            (uint32_t)input.n_texts, threshold, most, &result,
-                            &err);
+        status = kf_predict(kfpy_knowledge_of(self), &state, threshold, most,
+                            &result, &err);
         Py_END_ALLOW_THREADS
     }
     else if (release == 0) {
-        status = kf_predict(kfpy_knowledge_of(self), input.texts,
-                            (uint32_t)input.n_texts, threshold, most, &result,
-                            &err);
+        status = kf_predict(kfpy_knowledge_of(self), &state, threshold, most,
+                            &result, &err);
     }
     kfpy_input_free(&input);
     if (release < 0) {
@@ -132,13 +143,25 @@ kfpy_knowledge_match(PyObject *self, PyObject *const *args, Py_ssize_t n_args,
 
 /* --- many states --- */
 
+static bool
+is_by_event(kf_knowledge *knowledge)
+{
+    bool v21;
+    kf_knowledge_lock_shared(knowledge);
+    v21 = kf_knowledge_look(knowledge).generation == KF_KATO_2_1;
+    kf_knowledge_unlock_shared(knowledge);
+    return v21;
+}
+
 /* States that are asked for at once: a signal may wait for as many. */
 #define MOST_AT_ONCE ((size_t)32)
 
 /* A batch of states; equal ones are asked once. */
 typedef struct {
     kfpy_input input;
-    size_t *first;            /* owned; n + 1: where states begin in input */
+    bool by_event;            /* events tell states apart: KATO 2.1 */
+    size_t *first;            /* owned; where the texts of states begin */
+    size_t *first_end;        /* owned; and where their events' ends begin */
     size_t *number;           /* owned; by state: its question */
     kf_asked *asked;          /* owned; n_asked different questions */
     kf_predictions **answers; /* owned, as are those below n_answers */
@@ -156,6 +179,7 @@ many_free(many *all)
     }
     kfpy_input_free(&all->input);
     kf_release(&kfpy_alloc, all->first);
+    kf_release(&kfpy_alloc, all->first_end);
     kf_release(&kfpy_alloc, all->number);
     kf_release(&kfpy_alloc, all->asked);
     kf_release(&kfpy_alloc, (void *)all->answers);
@@ -167,13 +191,14 @@ many_init(many *all, size_t n)
 {
     memset(all, 0, sizeof *all);
     kfpy_input_init(&all->input);
-    all->first = kf_allocate(&kfpy_alloc, n + 1, sizeof *all->first);
+    all->first = kf_allocate(&kfpy_alloc, n, sizeof *all->first);
+    all->first_end = kf_allocate(&kfpy_alloc, n, sizeof *all->first_end);
     all->number = kf_allocate(&kfpy_alloc, n, sizeof *all->number);
     all->asked = kf_allocate(&kfpy_alloc, n, sizeof *all->asked);
     all->answers =
         (kf_predictions **)kf_allocate(&kfpy_alloc, n, sizeof *all->answers);
-    if (all->first == NULL || all->number == NULL || all->asked == NULL ||
-        all->answers == NULL) {
+    if (all->first == NULL || all->first_end == NULL || all->number == NULL ||
+        all->asked == NULL || all->answers == NULL) {
         PyErr_NoMemory();
     }
     else {
@@ -204,13 +229,25 @@ say_which(size_t i)
     Py_XDECREF(trace);
 }
 
-/* The state's symbols as a tuple, a new reference; None where one of them is
- * a subclass, which may say of itself what it likes. */
+/* The state's symbols as a tuple, and behind them where its events end if
+ * they matter, a new reference; None where a symbol is of a subclass, which
+ * may say of itself what it likes. */
 static PyObject *
-key_of(const kfpy_input *input, size_t first)
+key_of(const kfpy_input *input, size_t first, size_t first_end)
 {
     Py_ssize_t m = (Py_ssize_t)(input->n_texts - first);
-    PyObject *key = PyTuple_New(m);
+    Py_ssize_t n_events = (Py_ssize_t)(input->n_ends - first_end);
+    PyObject *key = PyTuple_New(m + n_events);
+    for (Py_ssize_t i = 0; key != NULL && i < n_events; i++) {
+        PyObject *end =
+            PyLong_FromUnsignedLong(input->ends[first_end + (size_t)i]);
+        if (end == NULL) {
+            Py_CLEAR(key);
+        }
+        else {
+            PyTuple_SET_ITEM(key, m + i, end);
+        }
+    }
     for (Py_ssize_t i = 0; key != NULL && i < m; i++) {
         PyObject *symbol = input->objects[first + (size_t)i];
         if (!PyUnicode_CheckExact(symbol)) {
@@ -227,7 +264,9 @@ key_of(const kfpy_input *input, size_t first)
 static int
 find_question(many *all, size_t i)
 {
-    PyObject *key = key_of(&all->input, all->first[i]);
+    PyObject *key =
+        key_of(&all->input, all->first[i],
+               all->by_event ? all->first_end[i] : all->input.n_ends);
     PyObject *number = NULL;
     int result = -1;
     if (key == NULL) {
@@ -242,8 +281,8 @@ find_question(many *all, size_t i)
     }
     else if (!PyErr_Occurred()) {
         all->number[i] = all->n_asked;
-        all->asked[all->n_asked++].m =
-            (uint32_t)(all->input.n_texts - all->first[i]);
+        all->asked[all->n_asked++] =
+            asked_of(&all->input, all->first[i], all->first_end[i]);
         number = PyLong_FromSize_t(all->number[i]);
         result = number == NULL   ? -1
                  : key == Py_None ? 0
@@ -260,6 +299,7 @@ many_read(many *all, PyObject *states)
 {
     for (size_t i = 0; i < all->n; i++) {
         all->first[i] = all->input.n_texts;
+        all->first_end[i] = all->input.n_ends;
         if (kfpy_input_state(&all->input,
                              PyTuple_GET_ITEM(states, (Py_ssize_t)i)) < 0) {
             say_which(i);
@@ -279,7 +319,12 @@ many_point(many *all)
     size_t next = 0;
     for (size_t i = 0; i < all->n; i++) {
         if (all->number[i] == next) {
-            all->asked[next++].texts = all->input.texts + all->first[i];
+            kf_asked *asked = &all->asked[next++];
+            asked->texts =
+                asked->m > 0 ? all->input.texts + all->first[i] : NULL;
+            asked->ends = asked->n_events > 0
+                              ? all->input.ends + all->first_end[i]
+                              : NULL;
         }
     }
 }
@@ -394,6 +439,7 @@ kfpy_knowledge_predict_many(PyObject *self, PyObject *const *args,
         Py_XDECREF(states);
         return NULL;
     }
+    all.by_event = is_by_event(kfpy_knowledge_of(self));
     if (many_read(&all, states) == 0 &&
         kfpy_recall_threshold(kfpy_state_of(self), given[1], &threshold) ==
             0 &&

@@ -36,17 +36,36 @@ random_key(uint8_t key[16])
     return 0;
 }
 
+static int
+read_generation(const char *text, kf_generation *out)
+{
+    if (strcmp(text, "2025-09") == 0) {
+        *out = KF_KATO_2025_09;
+        return 0;
+    }
+    if (strcmp(text, "2.1") == 0) {
+        *out = KF_KATO_2_1;
+        return 0;
+    }
+    PyErr_Format(PyExc_ValueError,
+                 "generation must be one of 2025-09, 2.1, not '%s'", text);
+    return -1;
+}
+
 static PyObject *
 Knowledge_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
-    static char *names[] = {"indexed", "threads", NULL};
+    static char *names[] = {"indexed", "threads", "generation", NULL};
     const kfpy_state *state = PyType_GetModuleState(type);
     kf_knowledge_options options = {.unicode = state->unicode, .threads = 1};
     int indexed = 0;
+    const char *generation = "2025-09";
     kfpy_knowledge *self;
     kf_error err;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "|$pI:Knowledge", names,
-                                     &indexed, &options.threads) ||
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "|$pIs:Knowledge", names,
+                                     &indexed, &options.threads,
+                                     &generation) ||
+        read_generation(generation, &options.generation) < 0 ||
         random_key(options.key) < 0) {
         return NULL;
     }
@@ -524,6 +543,18 @@ Knowledge_indexed(PyObject *self, void *ignored)
     return PyBool_FromLong(indexed);
 }
 
+static PyObject *
+Knowledge_generation(PyObject *self, void *ignored)
+{
+    kf_knowledge *knowledge = kfpy_knowledge_of(self);
+    kf_generation generation;
+    (void)ignored;
+    kf_knowledge_lock_shared(knowledge);
+    generation = kf_knowledge_look(knowledge).generation;
+    kf_knowledge_unlock_shared(knowledge);
+    return PyUnicode_FromString(generation == KF_KATO_2_1 ? "2.1" : "2025-09");
+}
+
 /* --- type --- */
 
 #define FAST(function) ((PyCFunction)(void (*)(void))(function))
@@ -558,17 +589,20 @@ static PyMethodDef Knowledge_methods[] = {
 
 PyDoc_STRVAR(
     Knowledge_doc,
-    "Knowledge(*, indexed=False, threads=1)\n--\n\n"
+    "Knowledge(*, indexed=False, threads=1, generation='2025-09')\n--\n\n"
     "Patterns in memory, searchable, with the counters that learning keeps.\n"
     "\n"
     "Args:\n"
     "    indexed: True searches only the candidate set of the host's lossy\n"
-    "        index (profile kato-2025-09-indexed).\n"
-    "    threads: that one search may use, 1 to 64.");
+    "        index (the profiles that end in -indexed).\n"
+    "    threads: that one search may use, 1 to 64.\n"
+    "    generation: 2025-09 or 2.1, the KATO that is matched.");
 
 static PyGetSetDef Knowledge_getters[] = {
     {"indexed", Knowledge_indexed, NULL,
      "Whether searches look only at the host's candidates.", NULL},
+    {"generation", Knowledge_generation, NULL, "The KATO that is matched.",
+     NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

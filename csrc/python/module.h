@@ -27,6 +27,8 @@
     KEY(entropy)                   \
     KEY(hamiltonian)               \
     KEY(grand_hamiltonian)         \
+    KEY(normalized_entropy)        \
+    KEY(global_normalized_entropy) \
     KEY(confluence)                \
     KEY(predictive_information)    \
     KEY(sequence)                  \

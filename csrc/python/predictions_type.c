@@ -128,6 +128,73 @@ extras_list(const kf_predictions *result, const kf_prediction *prediction)
     return list;
 }
 
+/* The symbols that `symbol` gives for items, positions in rising order, by
+ * the events that end at ends[0..n_events-1]. */
+static PyObject *
+by_event(const kf_predictions *result, const kf_prediction *prediction,
+         const uint32_t *items, uint32_t n, const uint32_t *ends,
+         uint32_t n_events,
+         PyObject *(*symbol)(const kf_predictions *, const kf_prediction *,
+                             uint32_t))
+{
+    PyObject *events = PyList_New(n_events);
+    uint32_t at = 0;
+    for (uint32_t event = 0; events != NULL && event < n_events; event++) {
+        uint32_t start = at;
+        PyObject *list;
+        while (at < n && items[at] < ends[event]) {
+            at++;
+        }
+        list = PyList_New(at - start);
+        for (uint32_t i = start; list != NULL && i < at; i++) {
+            if (place_item(list, i - start,
+                           symbol(result, prediction, items[i])) < 0) {
+                Py_CLEAR(list);
+            }
+        }
+        if (place_item(events, event, list) < 0) {
+            Py_CLEAR(events);
+        }
+    }
+    return events;
+}
+
+static PyObject *
+symbol_of_pattern(const kf_predictions *result, const kf_prediction *p,
+                  uint32_t i)
+{
+    return pattern_symbol(result, p->pattern, i);
+}
+
+static PyObject *
+symbol_of_state(const kf_predictions *result, const kf_prediction *p,
+                uint32_t j)
+{
+    (void)p;
+    return kfpy_text_str(result->state->texts[j]);
+}
+
+static PyObject *
+missing_value(const kf_predictions *result, const kf_prediction *p)
+{
+    if (!kf_predictions_by_event(result)) {
+        return missing_list(result, p);
+    }
+    return by_event(result, p, p->missing, p->n_missing,
+                    kf_pattern_ends(p->pattern) + p->past_end,
+                    p->present_end - p->past_end, symbol_of_pattern);
+}
+
+static PyObject *
+extras_value(const kf_predictions *result, const kf_prediction *p)
+{
+    if (!kf_predictions_by_event(result)) {
+        return extras_list(result, p);
+    }
+    return by_event(result, p, p->extras, p->n_extras, result->state->ends,
+                    result->state->n_events, symbol_of_state);
+}
+
 static PyObject *
 emotives_dict(const kf_prediction *prediction)
 {
@@ -147,6 +214,29 @@ events_of(const kf_predictions *result, const kf_pattern *pattern,
 #define PUT(key, value) (put(dict, state->keys.key, (value)) < 0)
 #define PUT_DOUBLE(key) PUT(key, PyFloat_FromDouble(p->key))
 
+/* A sum of nothing is an int. */
+static PyObject *
+sum_value(double value, bool any)
+{
+    return any ? PyFloat_FromDouble(value) : PyLong_FromLong(0);
+}
+
+static int
+put_entropies(const kfpy_state *state, const kf_predictions *result,
+              const kf_prediction *p, PyObject *dict)
+{
+    const kf_state_entropies *of_state = &result->entropies;
+    if (result->generation == KF_KATO_2_1) {
+        return PUT(normalized_entropy, sum_value(of_state->normalized,
+                                                 of_state->has_normalized)) ||
+                       PUT(global_normalized_entropy,
+                           sum_value(of_state->global, of_state->has_global))
+                   ? -1
+                   : 0;
+    }
+    return PUT_DOUBLE(hamiltonian) || PUT_DOUBLE(grand_hamiltonian) ? -1 : 0;
+}
+
 /* Keys in the host's order (its section 6.4). */
 static int
 fill_dict(const kfpy_state *state, const kf_predictions *result,
@@ -161,12 +251,12 @@ fill_dict(const kfpy_state *state, const kf_predictions *result,
         PUT(past, events_of(result, pattern, 0, p->past_end)) ||
         PUT(present,
             events_of(result, pattern, p->past_end, p->present_end)) ||
-        PUT(missing, missing_list(result, p)) ||
-        PUT(extras, extras_list(result, p)) || PUT_DOUBLE(potential) ||
+        PUT(missing, missing_value(result, p)) ||
+        PUT(extras, extras_value(result, p)) || PUT_DOUBLE(potential) ||
         PUT_DOUBLE(evidence) || PUT_DOUBLE(similarity) ||
         PUT_DOUBLE(fragmentation) || PUT_DOUBLE(snr) || PUT_DOUBLE(entropy) ||
-        PUT_DOUBLE(hamiltonian) || PUT_DOUBLE(grand_hamiltonian) ||
-        PUT_DOUBLE(confluence) || PUT_DOUBLE(predictive_information) ||
+        put_entropies(state, result, p, dict) < 0 || PUT_DOUBLE(confluence) ||
+        PUT_DOUBLE(predictive_information) ||
         PUT(sequence, events_of(result, pattern, 0, pattern->n_events)) ||
         PUT(future,
             events_of(result, pattern, p->present_end, pattern->n_events)) ||

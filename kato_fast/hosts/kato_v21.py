@@ -13,6 +13,7 @@ from typing import Any, Callable, Optional
 from kato_fast.hosts import sessions
 from kato_fast.hosts.seams import Seam
 from kato_fast.hosts.shared import is_off
+from kato_fast.rollout import Rules
 
 NAME = "KATO 2.1"
 
@@ -20,6 +21,13 @@ SEARCH = "kato.searches.pattern_search"
 PROCESSOR = "kato.workers.kato_processor"
 REDIS = "kato.sessions.redis_session_manager"
 METRICS = "kato.monitoring.metrics"
+
+#: Sums run over sets and batches, whose order follows the seed of Python's hashes and the threads; nothing is rounded.
+LAST_DIGITS = {
+    **dict.fromkeys(("potential", "pattern_probability", "predictive_information", "weighted_strength"), 1e-12),
+    **dict.fromkeys(("global_normalized_entropy", "itfdf_similarity"), 1e-9),
+}
+RULES = Rules(LAST_DIGITS, ties="potential")
 
 #: The host's default of a load that forgets the rest.
 MOST_LOADED = 1000

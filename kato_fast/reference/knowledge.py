@@ -10,6 +10,7 @@ from typing import NoReturn, Optional
 
 from kato_fast.reference import naming, prediction, score, validate
 from kato_fast.reference.candidates import FullScan, HostIndex
+from kato_fast.reference.generation import KATO_2_1, KATO_2025_09
 from kato_fast.reference.metrics import COUNTER_MAX, Counters
 from kato_fast.reference.pattern import Pattern
 from kato_fast.reference.snapshot import Snapshot
@@ -18,12 +19,14 @@ from kato_fast.reference.snapshot import Snapshot
 class Knowledge:
     """What was learned, in learning order. Safe from many threads: one lock around every call.
 
-    indexed: search only the host's lossy candidate index (profile ``kato-2025-09-indexed``).
+    indexed: search only the host's lossy candidate index (the profiles that end in ``-indexed``).
     threads: taken for the engine in C; here a search uses one.
+    generation: ``2025-09`` or ``2.1``, the KATO that is matched.
     """
 
-    def __init__(self, *, indexed: bool = False, threads: int = 1) -> None:
+    def __init__(self, *, indexed: bool = False, threads: int = 1, generation: str = KATO_2025_09) -> None:
         self.indexed = indexed
+        self.generation = validate.generation(generation)
         self._read_only = False
         self._lock = threading.Lock()
         self._patterns: dict[str, Pattern] = {}
@@ -36,7 +39,7 @@ class Knowledge:
     def open(cls, path, *, threads: int = 1) -> Knowledge:
         """What the C engine saved, read into memory; not to be changed."""
         snapshot = Snapshot(path)
-        knowledge = cls(indexed=snapshot.indexed, threads=threads)
+        knowledge = cls(indexed=snapshot.indexed, threads=threads, generation=snapshot.generation)
         for row in snapshot.rows():
             name = knowledge.put(row.events, row.frequency, row.emotives)
             if bytes.fromhex(name[:16]) != row.prefix:
@@ -118,28 +121,35 @@ class Knowledge:
 
     def predict(self, state, recall_threshold, max_predictions) -> prediction.Predictions:
         """Which patterns the state belongs to, best first; none below two symbols."""
-        flat = validate.state(state)
+        asked = validate.state(state)
         threshold = validate.recall_threshold(recall_threshold)
         most = validate.max_predictions(max_predictions)
-        if len(flat) < 2:
+        if len(asked.flat) < 2:
             return prediction.Predictions()
         with self._lock:
-            return prediction.predict(self._passing(flat, threshold), flat, self._counters, most)
+            passing = self._passing(asked.flat, threshold)
+            return prediction.predict(passing, asked, self._counters, most, self.generation)
 
     def predict_many(self, states, recall_threshold, max_predictions) -> list[prediction.Predictions]:
         """predict() for each state; equal ones are asked once and share their answer."""
-        flat = validate.states(states)
+        asked = validate.states(states)
         threshold = validate.recall_threshold(recall_threshold)
         most = validate.max_predictions(max_predictions)
-        answers: dict[tuple[str, ...], prediction.Predictions] = {}
-        for state in flat:
-            if state not in answers:
-                answers[state] = self.predict(state, threshold, most)
-        return [answers[state] for state in flat]
+        keys = [self._key(state) for state in asked]
+        answers: dict[tuple, prediction.Predictions] = {}
+        for key, state in zip(keys, asked):
+            if key not in answers:
+                answers[key] = self.predict(state.events or state.flat, threshold, most)
+        return [answers[key] for key in keys]
+
+    def _key(self, state: validate.State) -> tuple:
+        """Equal for states with one answer; events matter to KATO 2.1 alone."""
+        ends = tuple(map(len, state.events)) if self.generation == KATO_2_1 else ()
+        return (*state.flat, *ends)
 
     def match(self, state, recall_threshold) -> prediction.Matches:
         """Names and similarities of every pattern that passes, in learning order; none below two symbols."""
-        flat = validate.state(state)
+        flat = validate.state(state).flat
         threshold = validate.recall_threshold(recall_threshold)
         if len(flat) < 2:
             return prediction.Matches()
@@ -212,7 +222,7 @@ class Knowledge:
             raise ValueError(f"frequency must keep every total at most {COUNTER_MAX}")
 
     def _passing(self, state: list[str], threshold: float):
-        return score.matches(self._candidates.find(state), state, threshold)
+        return score.matches(self._candidates.find(state), state, threshold, self.generation)
 
 
 def _learnable(events: list[list[str]]) -> bool:

@@ -87,6 +87,26 @@ def probabilities(predictions: Iterable[Touched], counters: Counters) -> dict[st
     return table
 
 
+def normalized_entropy(state: Sequence[str], symbols: int) -> float:
+    """KATO 2.1: of the state itself; every occurrence contributes. Not rounded; the int 0 where nothing is added up."""
+    counts = Counter(state)
+    return _sum(_hamiltonian_term(counts[symbol] / len(state), symbols) for symbol in state if symbols > 1)
+
+
+def global_normalized_entropy(state: Sequence[str], p: Mapping[str, float], symbols: int) -> float:
+    """KATO 2.1: the same by probability, each distinct symbol once, in order of first occurrence. As above."""
+    known = (p.get(symbol, 0.0) for symbol in dict.fromkeys(state) if symbols > 1)
+    return _sum(_hamiltonian_term(q, symbols) for q in known if q > 0)
+
+
+def _sum(terms: Iterable[float]) -> float:
+    """From left to right, beginning with the int 0."""
+    total: float = 0
+    for term in terms:
+        total += term
+    return total
+
+
 def entropy(present: Sequence[str], p: Mapping[str, float]) -> float:
     """Bits of all occurrences in present."""
     total = 0.0
@@ -142,11 +162,11 @@ def itfdf_similarity(
     frequency: int,
     ensemble_frequency: int,
 ) -> float:
-    """1 less the cosine distance of present and state, weighted by the pattern's share of the ensemble."""
+    """1 less the cosine distance of present and state, weighted by the pattern's share of the ensemble. Not rounded."""
     if ensemble_frequency == 0:
         return 0.0
     distance = _cosine_distance(present, state, state_counts, p)
-    return round(1 - ((distance * frequency) / ensemble_frequency), 12)
+    return 1 - ((distance * frequency) / ensemble_frequency)
 
 
 def _cosine_distance(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Optional
 
 from kato_fast.emotives import average
 from kato_fast.reference import align, cbor, json, metrics, score
+from kato_fast.reference.generation import KATO_2_1
 from kato_fast.reference.pattern import copy_events, flatten
+from kato_fast.reference.validate import State
 
 NAME_PREFIX = "PTRN|"
 
@@ -53,7 +56,7 @@ class Prediction:
     predictive_information: float
     potential: float
 
-    def __init__(self, match: score.Match, state: Sequence[str]) -> None:
+    def __init__(self, match: score.Match, state: State) -> None:
         pattern, blocks = match.pattern, match.blocks
         self.name = pattern.name
         self.frequency = pattern.frequency
@@ -61,7 +64,7 @@ class Prediction:
         self.sequence = pattern.events
         self.similarity = match.similarity
         self.matches = [symbol for i, _, size in blocks for symbol in pattern.symbols[i : i + size]]
-        self.extras = _uncovered(blocks, state)
+        self.extras = _uncovered(blocks, state.flat)
         self.past, self.present, self.future = _regions(pattern.events, blocks, self.matches)
         self._set_shares(len(blocks), len(pattern.symbols))
 
@@ -105,6 +108,32 @@ class Prediction:
             "pattern_probability": self.pattern_probability,
             "weighted_strength": self.weighted_strength,
         }
+
+
+class EventPrediction(Prediction):
+    """KATO 2.1: missing by the events of present, extras by those of the state, where the state has events."""
+
+    __slots__ = ("extras_by_event", "missing_by_event")
+
+    # What the two entropies are called there.
+    NAMES = {"hamiltonian": "normalized_entropy", "grand_hamiltonian": "global_normalized_entropy"}
+
+    def __init__(self, match: score.Match, state: State) -> None:
+        super().__init__(match, state)
+        self.missing_by_event: Optional[list] = None
+        self.extras_by_event: Optional[list] = None
+        if state.events:
+            known, present = set(self.matches), set(flatten(self.present))
+            self.missing_by_event = [[symbol for symbol in event if symbol not in known] for event in self.present]
+            self.extras_by_event = [[symbol for symbol in event if symbol not in present] for event in state.events]
+
+    def to_dict(self) -> dict:
+        """As above, with this KATO's names."""
+        made = {self.NAMES.get(key, key): value for key, value in super().to_dict().items()}
+        if self.missing_by_event is not None and self.extras_by_event is not None:
+            made["missing"] = copy_events(self.missing_by_event)
+            made["extras"] = copy_events(self.extras_by_event)
+        return made
 
 
 def _uncovered(blocks: Iterable[align.Block], state: Sequence[str]) -> list[str]:
@@ -228,14 +257,15 @@ class Matches:
 
 
 def predict(
-    matches: Iterable[score.Match], state: Sequence[str], counters: metrics.Counters, max_predictions: int
+    matches: Iterable[score.Match], state: State, counters: metrics.Counters, max_predictions: int, generation: str
 ) -> Predictions:
     """Score every match, rank, and cut; the ensemble's figures cover those that are cut off too."""
-    predictions = [Prediction(match, state) for match in matches]
+    kind, measure = (EventPrediction, _measure_2_1) if generation == KATO_2_1 else (Prediction, _measure)
+    predictions = [kind(match, state) for match in matches]
     if not predictions:
         return Predictions()
     total_frequency = sum(prediction.frequency for prediction in predictions)
-    _measure(predictions, state, counters, total_frequency)
+    measure(predictions, state.flat, counters, total_frequency)
     future_potentials = score.ensemble(predictions, total_frequency)
     return Predictions(score.rank(predictions, max_predictions), future_potentials, len(predictions))
 
@@ -254,6 +284,22 @@ def _measure(
         prediction.hamiltonian = metrics.hamiltonian(present, symbols)
         prediction.grand_hamiltonian = metrics.grand_hamiltonian(present, p, symbols)
         prediction.confluence = metrics.confluence(present, p, frequency, counters.total_patterns)
+        similarity = metrics.itfdf_similarity(present, state, state_counts, p, frequency, total_frequency)
+        prediction.itfdf_similarity = round(similarity, 12)
+
+
+def _measure_2_1(
+    predictions: Sequence[Prediction], state: Sequence[str], counters: metrics.Counters, total_frequency: int
+) -> None:
+    """KATO 2.1: entropies of the state, the same in every prediction; two figures stay 0, nothing is rounded."""
+    p = metrics.probabilities(predictions, counters)
+    symbols = len(counters.members)
+    state_counts = Counter(state)
+    own = metrics.normalized_entropy(state, symbols)
+    in_knowledge = metrics.global_normalized_entropy(state, p, symbols)
+    for prediction in predictions:
+        prediction.entropy = prediction.confluence = 0.0
+        prediction.hamiltonian, prediction.grand_hamiltonian = own, in_knowledge
         prediction.itfdf_similarity = metrics.itfdf_similarity(
-            present, state, state_counts, p, frequency, total_frequency
+            flatten(prediction.present), state, state_counts, p, prediction.frequency, total_frequency
         )

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from kato_fast.reference import align
+from kato_fast.reference.generation import KATO_2_1, is_similar, similarity
 from kato_fast.reference.pattern import Pattern, copy_events
 
 
@@ -38,14 +39,29 @@ class Scored(Protocol):
 AnyScored = TypeVar("AnyScored", bound=Scored)
 
 
-def matches(candidates: Iterable[Pattern], state: list[str], threshold: float) -> Iterator[Match]:
-    """Candidates that pass, in their order. Without a block only a threshold of exactly 0 lets one through (5.4)."""
+def matches(candidates: Iterable[Pattern], state: list[str], threshold: float, generation: str) -> Iterator[Match]:
+    """Candidates that pass, in their order."""
+    return (_by_subsequence if generation == KATO_2_1 else _by_blocks)(candidates, state, threshold)
+
+
+def _by_subsequence(candidates: Iterable[Pattern], state: list[str], threshold: float) -> Iterator[Match]:
+    """KATO 2.1 scores one way and aligns another; without a common symbol a threshold of 0 or less lets one through."""
+    aligner = align.Aligner(state)
+    for pattern in candidates:
+        common = align.longest_common_subsequence(pattern.symbols, state)
+        total = len(pattern.symbols) + len(state)
+        if is_similar(KATO_2_1, common, total, threshold):
+            yield Match(pattern, aligner.blocks(pattern.symbols), similarity(KATO_2_1, common, total))
+
+
+def _by_blocks(candidates: Iterable[Pattern], state: list[str], threshold: float) -> Iterator[Match]:
+    """Without a block only a threshold of exactly 0 lets one through (5.4)."""
     aligner = align.Aligner(state)
     for pattern in candidates:
         blocks = aligner.blocks(pattern.symbols)
-        similarity = align.share(align.matched(blocks), len(pattern.symbols), len(state))
-        if similarity >= threshold and (blocks or threshold == 0.0):
-            yield Match(pattern, blocks, similarity)
+        share = align.share(align.matched(blocks), len(pattern.symbols), len(state))
+        if share >= threshold and (blocks or threshold == 0.0):
+            yield Match(pattern, blocks, share)
 
 
 def rank(predictions: Iterable[AnyScored], limit: int) -> list[AnyScored]:

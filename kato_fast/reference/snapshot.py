@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, NoReturn, Optional
 
 from kato_fast.reference.checksum import checksum
+from kato_fast.reference.generation import KATO_2_1, KATO_2025_09
 
 MAGIC = b"KFSNAP\x1a\n"
 ORDER = 0x01020304
@@ -20,6 +21,7 @@ VERSION = 1
 ALIGN = 64
 ROWS = 65_536
 INDEXED = 1
+OF_2_1 = 2
 
 SHARED = ("symbols", "texts", "slots", "frequency", "members", "names")
 OF_BLOCK = ("segment", "frequencies", "prefixes", "emotives")
@@ -76,6 +78,11 @@ class Snapshot:
     def indexed(self) -> bool:
         """Whether searches look only at the host's candidates."""
         return bool(self.header.flags & INDEXED)
+
+    @property
+    def generation(self) -> str:
+        """Which KATO is matched."""
+        return KATO_2_1 if self.header.flags & OF_2_1 else KATO_2025_09
 
     def totals(self) -> dict[str, int]:
         """The totals that the header tells."""

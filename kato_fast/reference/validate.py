@@ -7,10 +7,12 @@ later change by the caller, nor a subclass of ``str``, reaches what is stored. T
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from numbers import Real
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from kato_fast.emotives import average
+from kato_fast.reference.generation import GENERATIONS
 
 MAX_SYMBOLS = 65_535
 MAX_SYMBOL_BYTES = 1 << 20
@@ -27,29 +29,37 @@ def events(value: Any) -> list[list[str]]:
     return checked
 
 
-def state(value: Any) -> list[str]:
-    """A state, flat: of events if its first item is a list or tuple, else of symbols."""
+class State(NamedTuple):
+    """The symbols of a state, and its events where it came as such."""
+
+    flat: list[str]
+    events: Sequence[list[str]] = ()
+
+
+def state(value: Any) -> State:
+    """A state: of events if its first item is a list or tuple, else of symbols."""
     if not isinstance(value, (list, tuple)):
         raise TypeError(f"state must be a list of symbols or of events, not {_kind(value)}")
     if value and isinstance(value[0], (list, tuple)):
-        flat = [symbol for i, item in enumerate(value) for symbol in _event(item, "state", i)]
+        events = [_event(item, "state", i) for i, item in enumerate(value)]
+        found = State([symbol for event in events for symbol in event], events)
     else:
-        flat = _symbols(value, "state")
-    _check_count(len(flat), "state")
-    return flat
+        found = State(_symbols(value, "state"))
+    _check_count(len(found.flat), "state")
+    return found
 
 
-def states(value: Any) -> list[tuple[str, ...]]:
+def states(value: Any) -> list[State]:
     """A batch of states; what is wrong with one says which."""
     if not isinstance(value, (list, tuple)):
         raise TypeError(f"states must be a list of states, not {_kind(value)}")
-    flat = []
+    checked = []
     for i, item in enumerate(tuple(value)):
         try:
-            flat.append(tuple(state(item)))
+            checked.append(state(item))
         except (TypeError, ValueError) as error:
             raise type(error)(f"states[{i}]: {error}") from None
-    return flat
+    return checked
 
 
 def sequence(value: Any, place: str) -> list[str]:
@@ -123,6 +133,13 @@ def method(value: Any) -> str:
         raise TypeError(f"method must be a str, not {_kind(value)}")
     if value not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, not {value!r}")
+    return value
+
+
+def generation(value: Any) -> str:
+    """The KATO that is matched."""
+    if value not in GENERATIONS:
+        raise ValueError(f"generation must be one of {', '.join(GENERATIONS)}, not {value!r}")
     return value
 
 

@@ -14,6 +14,9 @@ from typing import Optional
 from kato_fast.native import IMPLEMENTATIONS
 from kato_fast.profiles import PROFILES
 
+#: The service speaks the API of September 2025, whose predictions have other fields than those of 2.1.
+OF_THIS_API = tuple(name for name, profile in PROFILES.items() if profile.generation == "2025-09")
+
 
 class SettingsError(ValueError):
     """One line per setting that cannot be used, with what it may be."""
@@ -137,7 +140,7 @@ class Settings:
     )
     host: str = _setting("127.0.0.1", "KATO_FAST_HOST", Text(255), "address to listen on")
     port: int = _setting(8000, "KATO_FAST_PORT", Whole(0, 65535), "port to listen on; 0 takes a free one")
-    profile: str = _setting("kato-2025-09", "KATO_FAST_PROFILE", Choice(tuple(PROFILES)), "which KATO is matched")
+    profile: str = _setting("kato-2025-09", "KATO_FAST_PROFILE", Choice(OF_THIS_API), "which KATO is matched")
     implementation: Optional[str] = _setting(
         None, "KATO_FAST_IMPL", Choice(IMPLEMENTATIONS, optional=True), "engine; none: c where built, else python"
     )

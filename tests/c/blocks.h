@@ -188,8 +188,8 @@ ask(question *q, const kf_root *root, const uint32_t *ids, uint32_t m,
     }
     CHECK(kf_state_encode(&kf_alloc_default, root->symbols, texts, m,
                           &q->state, NULL) == KF_OK);
-    CHECK(kf_candidates_needs(&kf_alloc_default, threshold, m, longest,
-                              &q->need, NULL) == KF_OK);
+    CHECK(kf_candidates_needs(&kf_alloc_default, KF_KATO_2025_09, threshold, m,
+                              longest, &q->need, NULL) == KF_OK);
     q->scan = (kf_scan){.alloc = &kf_alloc_default,
                         .root = root,
                         .state = q->state,

@@ -35,10 +35,12 @@ agrees(double threshold, uint32_t total)
 {
     double below = nextafter(threshold, -INFINITY);
     double above = nextafter(threshold, INFINITY);
-    return kf_candidates_need(threshold, total) ==
+    return kf_candidates_need(KF_KATO_2025_09, threshold, total) ==
                plain_need(threshold, total) &&
-           kf_candidates_need(below, total) == plain_need(below, total) &&
-           kf_candidates_need(above, total) == plain_need(above, total);
+           kf_candidates_need(KF_KATO_2025_09, below, total) ==
+               plain_need(below, total) &&
+           kf_candidates_need(KF_KATO_2025_09, above, total) ==
+               plain_need(above, total);
 }
 
 static void
@@ -50,7 +52,8 @@ test_need_at_every_edge(void)
             double tie = 2.0 * k / total;
             good =
                 good && agrees(tie, total) && agrees((double)k / total, total);
-            good = good && (k == 0 || kf_candidates_need(tie, total) == k);
+            good = good && (k == 0 || kf_candidates_need(KF_KATO_2025_09, tie,
+                                                         total) == k);
         }
         CHECK(good);
     }
@@ -77,13 +80,13 @@ test_need_beyond_the_range(void)
 {
     static const double large[] = {2.0000001, 7.0, 1e9, 1e300, INFINITY};
     for (size_t i = 0; i < sizeof large / sizeof *large; i++) {
-        CHECK(kf_candidates_need(large[i], 10) == 11);
-        CHECK(kf_candidates_need(-large[i], 10) == 0);
+        CHECK(kf_candidates_need(KF_KATO_2025_09, large[i], 10) == 11);
+        CHECK(kf_candidates_need(KF_KATO_2025_09, -large[i], 10) == 0);
     }
-    CHECK(kf_candidates_need(0.0, 10) == 0);
-    CHECK(kf_candidates_need(-0.0, 10) == 0);
-    CHECK(kf_candidates_need(5e-324, 10) == 1);
-    CHECK(kf_candidates_need(0.5, 0) == 0);
+    CHECK(kf_candidates_need(KF_KATO_2025_09, 0.0, 10) == 0);
+    CHECK(kf_candidates_need(KF_KATO_2025_09, -0.0, 10) == 0);
+    CHECK(kf_candidates_need(KF_KATO_2025_09, 5e-324, 10) == 1);
+    CHECK(kf_candidates_need(KF_KATO_2025_09, 0.5, 0) == 0);
 }
 
 /* By length: what total, state and pattern ask for. */
@@ -91,8 +94,8 @@ static void
 check_needs(double threshold, uint32_t m, uint32_t longest)
 {
     uint32_t *need;
-    CHECK(kf_candidates_needs(&kf_alloc_default, threshold, m, longest, &need,
-                              NULL) == KF_OK);
+    CHECK(kf_candidates_needs(&kf_alloc_default, KF_KATO_2025_09, threshold, m,
+                              longest, &need, NULL) == KF_OK);
     for (uint32_t n = 0; n <= longest; n++) {
         uint32_t most = n < m ? n : m;
         uint32_t plain = plain_need(threshold, n + m);
@@ -309,7 +312,8 @@ test_no_memory(void)
     CHECK_EACH_FAILURE (memory, done) {
         uint32_t *need = NULL;
         kf_error err;
-        done = kf_candidates_needs(&alloc, 0.1, 3, 9, &need, &err) == KF_OK;
+        done = kf_candidates_needs(&alloc, KF_KATO_2025_09, 0.1, 3, 9, &need,
+                                   &err) == KF_OK;
         CHECK(done || (err.code == KF_NO_MEMORY && need == NULL));
         failures += !done;
         kf_release(&alloc, need);

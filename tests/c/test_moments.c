@@ -76,8 +76,9 @@ ask_for_all(reader *me)
     size_t matched;
     bool ascending = true;
     sequence_numbered(&state, 515);
-    CHECK(kf_predict(me->all->knowledge, state.symbols, state.n, 0.0, 10, &all,
-                     NULL) == KF_OK);
+    CHECK(kf_predict(me->all->knowledge,
+                     &(kf_asked){.texts = state.symbols, .m = state.n}, 0.0,
+                     10, &all, NULL) == KF_OK);
     matched = all->matched;
     CHECK(all->count == (matched < 10 ? matched : 10));
     check_shares(all, me->phase <= SET && atomic_load(&me->all->phase) >= SET);
@@ -122,8 +123,9 @@ ask_for_one(reader *me, uint32_t number)
     sequence state;
     kf_predictions *all;
     sequence_numbered(&state, number);
-    CHECK(kf_predict(me->all->knowledge, state.symbols, state.n, 1.0, 10, &all,
-                     NULL) == KF_OK);
+    CHECK(kf_predict(me->all->knowledge,
+                     &(kf_asked){.texts = state.symbols, .m = state.n}, 1.0,
+                     10, &all, NULL) == KF_OK);
     CHECK(all->count == 1 ||
           (all->count == 0 && atomic_load(&me->all->phase) >= CLEAR));
     for (size_t i = 0; i < all->count; i++) {

@@ -38,8 +38,9 @@ predict(kf_knowledge *knowledge, const char *state, double threshold,
 {
     sequence made;
     sequence_read(&made, state);
-    return kf_predict(knowledge, made.symbols, made.n, threshold, most, out,
-                      err);
+    return kf_predict(knowledge,
+                      &(kf_asked){.texts = made.symbols, .m = made.n},
+                      threshold, most, out, err);
 }
 
 static const char *const example[] = {"P|A|BX|C|F|G", "A|B|H", "Z|Z", NULL};
@@ -216,8 +217,9 @@ written(kf_knowledge *knowledge, const sequence *state, double threshold,
     kf_predictions *all;
     kf_buffer json;
     kf_buffer_init(&json, &kf_alloc_default);
-    CHECK(kf_predict(knowledge, state->symbols, state->n, threshold, most,
-                     &all, NULL) == KF_OK);
+    CHECK(kf_predict(knowledge,
+                     &(kf_asked){.texts = state->symbols, .m = state->n},
+                     threshold, most, &all, NULL) == KF_OK);
     kf_write_predictions_json(&json, all, true);
     kf_write_futures_json(&json, all);
     CHECK(!json.failed);
@@ -337,7 +339,8 @@ read_states(random_source *random, sequence *made, kf_asked *asked)
 {
     for (unsigned i = 0; i < ASKED; i++) {
         sequence_random(&made[i], random, 2 + random_below(random, 12), 9);
-        asked[i] = (kf_asked){made[i].symbols, i % 7 == 6 ? 1 : made[i].n};
+        asked[i] = (kf_asked){.texts = made[i].symbols,
+                              .m = i % 7 == 6 ? 1 : made[i].n};
     }
 }
 
@@ -371,8 +374,9 @@ test_many(random_source *random, unsigned threads)
     CHECK(kf_predict_many(knowledge, asked, ASKED, 0.2, 10, all, NULL) ==
           KF_OK);
     for (unsigned i = 0; i < ASKED; i++) {
-        CHECK(kf_predict(knowledge, asked[i].texts, asked[i].m, 0.2, 10, &one,
-                         NULL) == KF_OK);
+        CHECK(kf_predict(knowledge,
+                         &(kf_asked){.texts = asked[i].texts, .m = asked[i].m},
+                         0.2, 10, &one, NULL) == KF_OK);
         CHECK(same_answers(all[i], one));
         kf_predictions_free(one);
         kf_predictions_free(all[i]);
@@ -392,7 +396,7 @@ test_many_without_memory(random_source *random)
     kf_predictions *all[3];
     for (int i = 0; i < 3; i++) {
         sequence_random(&made[i], random, 6, 9);
-        asked[i] = (kf_asked){made[i].symbols, made[i].n};
+        asked[i] = (kf_asked){.texts = made[i].symbols, .m = made[i].n};
     }
     CHECK_EACH_FAILURE (memory, done) {
         size_t nth = check_memory_pause(&memory);

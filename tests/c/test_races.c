@@ -60,7 +60,7 @@ ask(kf_knowledge *knowledge, uint32_t number)
     kf_match_list list;
     for (uint32_t i = 0; i < 3; i++) {
         sequence_numbered(&made[i], number + 77 * i);
-        asked[i] = (kf_asked){made[i].symbols, made[i].n};
+        asked[i] = (kf_asked){.texts = made[i].symbols, .m = made[i].n};
     }
     CHECK(kf_predict_many(knowledge, asked, 3, 0.7, 5, all, NULL) == KF_OK);
     for (uint32_t i = 0; i < 3; i++) {
@@ -152,8 +152,8 @@ open_and_close(const char *path)
         return;
     }
     sequence_numbered(&made, 5);
-    CHECK(kf_predict(opened, made.symbols, made.n, 0.5, 20, &predictions,
-                     NULL) == KF_OK);
+    CHECK(kf_predict(opened, &(kf_asked){.texts = made.symbols, .m = made.n},
+                     0.5, 20, &predictions, NULL) == KF_OK);
     CHECK(pthread_create(&reader, NULL, read_result, predictions) == 0);
     ask(opened, 3);
     kf_knowledge_free(opened);
@@ -201,7 +201,8 @@ main(void)
     }
     CHECK(atomic_load(&all.answers) > 0);
     sequence_numbered(&made, 5);
-    CHECK(kf_predict(all.knowledge, made.symbols, made.n, 0.5, 20,
+    CHECK(kf_predict(all.knowledge,
+                     &(kf_asked){.texts = made.symbols, .m = made.n}, 0.5, 20,
                      &predictions, NULL) == KF_OK);
     CHECK(pthread_create(&last, NULL, read_result, predictions) == 0);
     CHECK(kf_knowledge_count(all.knowledge) == PATTERNS - BATCHES);

@@ -293,8 +293,9 @@ check_predictions(kf_knowledge *knowledge, const model *m)
     uint64_t total = 0;
     bool good = true;
     sequence_numbered(&state, 3);
-    CHECK(kf_predict(knowledge, state.symbols, state.n, 0.0, 50, &all, NULL) ==
-          KF_OK);
+    CHECK(kf_predict(knowledge,
+                     &(kf_asked){.texts = state.symbols, .m = state.n}, 0.0,
+                     50, &all, NULL) == KF_OK);
     CHECK(all->matched == m->count && all->count == 50);
     for (uint32_t i = 0; i < m->count; i++) {
         total += m->frequency[m->order[i]];
@@ -535,10 +536,10 @@ ask(kf_knowledge *knowledge, uint32_t m, double threshold, size_t *matched)
     for (uint32_t j = 0; j < m; j++) {
         texts[j] = state.symbols[j % state.n];
     }
-    done =
-        kf_predict(knowledge, texts, m, threshold, 30, &all, &err) == KF_OK &&
-        kf_predictions_order_futures(all, &order, &err) == KF_OK &&
-        kf_match_all(knowledge, texts, m, threshold, &list, &err) == KF_OK;
+    done = kf_predict(knowledge, &(kf_asked){.texts = texts, .m = m},
+                      threshold, 30, &all, &err) == KF_OK &&
+           kf_predictions_order_futures(all, &order, &err) == KF_OK &&
+           kf_match_all(knowledge, texts, m, threshold, &list, &err) == KF_OK;
     CHECK(done || err.code == KF_NO_MEMORY);
     CHECK(done || list.count == 77);
     if (done) {

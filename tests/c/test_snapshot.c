@@ -279,8 +279,9 @@ ask_everything(kf_knowledge *knowledge)
     sequence_numbered(&text, random_below(&source, 40));
     for (int i = 0; i < 2; i++) {
         kf_predictions *predictions = NULL;
-        if (kf_predict(knowledge, text.symbols, text.n, thresholds[i], 5,
-                       &predictions, NULL) == KF_OK) {
+        if (kf_predict(knowledge,
+                       &(kf_asked){.texts = text.symbols, .m = text.n},
+                       thresholds[i], 5, &predictions, NULL) == KF_OK) {
             kf_predictions_free(predictions);
         }
     }

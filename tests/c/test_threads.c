@@ -181,8 +181,9 @@ ask_for_a_moment(kf_knowledge *knowledge, random_source *random)
     moment m = {0};
     bool good = true;
     write_pattern(random, &state);
-    CHECK(kf_predict(knowledge, state.symbols, state.n, 0.0, SIZE_MAX, &all,
-                     NULL) == KF_OK);
+    CHECK(kf_predict(knowledge,
+                     &(kf_asked){.texts = state.symbols, .m = state.n}, 0.0,
+                     SIZE_MAX, &all, NULL) == KF_OK);
     CHECK(all->count == all->matched);
     for (size_t i = 0; i < all->count; i++) {
         add_to_moment(all, &all->items[i], &m);
@@ -202,8 +203,9 @@ ask_once(kf_knowledge *knowledge, random_source *random)
     kf_match_list list;
     double total = 0.0;
     write_pattern(random, &state);
-    CHECK(kf_predict(knowledge, state.symbols, state.n, 0.3, 20, &predictions,
-                     NULL) == KF_OK);
+    CHECK(kf_predict(knowledge,
+                     &(kf_asked){.texts = state.symbols, .m = state.n}, 0.3,
+                     20, &predictions, NULL) == KF_OK);
     CHECK(predictions->count <= predictions->matched);
     for (size_t i = 0; i < predictions->count; i++) {
         check_prediction(&predictions->items[i], state.n);
@@ -378,8 +380,8 @@ test_one_result_read_by_many(void)
     CHECK(sequence_learn(knowledge, "A|B|C", NULL) == KF_OK);
     CHECK(sequence_learn(knowledge, "A|B|D", NULL) == KF_OK);
     sequence_read(&state, "AB");
-    CHECK(kf_predict(knowledge, state.symbols, 2, 0.1, 9, &predictions,
-                     NULL) == KF_OK);
+    CHECK(kf_predict(knowledge, &(kf_asked){.texts = state.symbols, .m = 2},
+                     0.1, 9, &predictions, NULL) == KF_OK);
     for (int i = 0; i < READERS; i++) {
         CHECK(pthread_create(&readers[i], NULL, read_result, predictions) ==
               0);

@@ -431,8 +431,9 @@ written(kf_knowledge *knowledge, const sequence *state, double threshold)
     kf_match_list list;
     kf_buffer out;
     kf_buffer_init(&out, &kf_alloc_default);
-    CHECK(kf_predict(knowledge, state->symbols, state->n, threshold, 40, &all,
-                     NULL) == KF_OK);
+    CHECK(kf_predict(knowledge,
+                     &(kf_asked){.texts = state->symbols, .m = state->n},
+                     threshold, 40, &all, NULL) == KF_OK);
     kf_write_predictions_json(&out, all, true);
     kf_write_futures_json(&out, all);
     kf_predictions_free(all);

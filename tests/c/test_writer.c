@@ -20,8 +20,8 @@ example(void)
           KF_OK);
     CHECK(sequence_learn(knowledge, "a|bx|\"", emotives) == KF_OK);
     sequence_read(&state, "bn");
-    CHECK(kf_predict(knowledge, state.symbols, 2, 0.1, 10, &predictions,
-                     NULL) == KF_OK);
+    CHECK(kf_predict(knowledge, &(kf_asked){.texts = state.symbols, .m = 2},
+                     0.1, 10, &predictions, NULL) == KF_OK);
     kf_emotives_release(emotives);
     kf_knowledge_free(knowledge);
     return predictions;
@@ -122,7 +122,8 @@ test_nothing(void)
     kf_knowledge *knowledge = sequence_knowledge(&kf_alloc_default, false, 1);
     kf_predictions *none;
     kf_buffer buffer;
-    CHECK(kf_predict(knowledge, NULL, 0, 0.1, 10, &none, NULL) == KF_OK);
+    CHECK(kf_predict(knowledge, &(kf_asked){.texts = NULL, .m = 0}, 0.1, 10,
+                     &none, NULL) == KF_OK);
     kf_buffer_init(&buffer, &kf_alloc_default);
     kf_write_predictions_json(&buffer, none, true);
     CHECK(holds(&buffer, "[]"));

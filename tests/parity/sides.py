@@ -60,14 +60,15 @@ def _view_predictions(predictions: Any) -> tuple:
 class Sides:
     """One knowledge of each engine that goes through the same calls."""
 
-    def __init__(self, indexed: bool) -> None:
-        self._knowledge = [engine.Knowledge(indexed=indexed) for engine in both_engines()]
-        self._calls: list[str] = [f"knowledge = engine.Knowledge(indexed={indexed})"]
+    def __init__(self, indexed: bool, generation: str = "2025-09") -> None:
+        options = {"indexed": indexed, "generation": generation}
+        self.knowledge = [engine.Knowledge(**options) for engine in both_engines()]
+        self._calls: list[str] = [f"knowledge = engine.Knowledge(**{options})"]
 
     def call(self, method: str, *arguments: Any) -> tuple:
         """The outcome, which must be the same on both."""
         self._calls.append(f"knowledge.{method}({', '.join(map(_short, arguments))})")
-        c, twin = (outcome(getattr(knowledge, method), *arguments) for knowledge in self._knowledge)
+        c, twin = (outcome(getattr(knowledge, method), *arguments) for knowledge in self.knowledge)
         assert c == twin, self._difference(c, twin)
         return c
 
@@ -75,14 +76,14 @@ class Sides:
         """Every pattern, counter and total."""
         self.call("names")
         self.call("totals")
-        c, twin = self._knowledge
+        c, twin = self.knowledge
         assert c.symbols() == twin.symbols(), "\n".join(self._calls)
         assert len(c) == len(twin), "\n".join(self._calls)
         for name in twin.names():
             self.call("pattern", name)
 
     def names(self) -> list[str]:
-        return self._knowledge[1].names()
+        return self.knowledge[1].names()
 
     def _difference(self, c: tuple, twin: tuple) -> str:
         parts = [f"C    {ours!r}\ntwin {theirs!r}" for ours, theirs in zip(c, twin) if ours != theirs]

@@ -277,6 +277,17 @@ def test_the_profile_decides_what_is_searched(implementation):
         assert len(kb.predict(["a", "b"])) == 1
 
 
+def test_a_kato_of_its_own(implementation):
+    with KnowledgeBase(profile="kato-2.1", implementation=implementation) as kb:
+        kb.learn([["a"], ["b", "x"], ["c"]])
+        (found,) = kb.predict([["a", "n"], ["b"]])
+        assert found["missing"] == [[], ["x"]] and found["extras"] == [["n"], []]
+        assert found["similarity"] == 4 / 7 * 100 / 100
+        assert "hamiltonian" not in found and found["normalized_entropy"] > 0 and found["entropy"] == 0.0
+        (found,) = kb.predict(["a", "n", "b"])
+        assert found["missing"] == ["x"] and found["extras"] == ["n"]
+
+
 # looking
 
 
@@ -397,7 +408,11 @@ def test_the_store_is_closed_with_it():
 @pytest.mark.parametrize(
     ("arguments", "kind", "text"),
     [
-        ({"profile": "x"}, ValueError, "profile must be one of kato-2025-09, kato-2025-09-indexed, not 'x'"),
+        (
+            {"profile": "x"},
+            ValueError,
+            "profile must be one of kato-2025-09, kato-2025-09-indexed, kato-2.1, kato-2.1-indexed, not 'x'",
+        ),
         ({"profile": []}, ValueError, "profile must be one of"),
         ({"persistence": 0}, ValueError, "persistence must be from 1 to 100, not 0"),
         ({"persistence": 101}, ValueError, "persistence must be from 1 to 100, not 101"),

@@ -16,6 +16,7 @@ import pytest
 
 import kato_fast
 from kato_fast import native
+from kato_fast.profiles import PROFILES
 from kato_fast.reference import snapshot as twin_snapshot
 from kato_fast.reference.checksum import checksum
 
@@ -52,10 +53,10 @@ def fill(engines, kind: str, rng: random.Random) -> None:
                 assert engine.forget(name)
 
 
-def saved(kind: str, path: Path, rng: random.Random, indexed: bool = False):
+def saved(kind: str, path: Path, rng: random.Random, indexed: bool = False, generation: str = "2025-09"):
     """A twin with the contents that the C engine saved to that path."""
-    twin = native.load("python").Knowledge(indexed=indexed)
-    engine = native.load("c").Knowledge(indexed=indexed)
+    twin = native.load("python").Knowledge(indexed=indexed, generation=generation)
+    engine = native.load("c").Knowledge(indexed=indexed, generation=generation)
     fill([twin, engine], kind, rng)
     engine.save(path)
     return twin
@@ -66,7 +67,7 @@ def compare(opened, twin, rng: random.Random) -> None:
     assert opened.names() == twin.names()
     assert opened.totals() == twin.totals()
     assert opened.symbols() == twin.symbols()
-    assert opened.indexed == twin.indexed
+    assert (opened.indexed, opened.generation) == (twin.indexed, twin.generation)
     for name in twin.names():
         assert repr(opened.pattern(name)) == repr(twin.pattern(name))
     for _ in range(40):
@@ -80,10 +81,10 @@ def compare(opened, twin, rng: random.Random) -> None:
             assert (ours.names, ours.ratios) == (theirs.names, theirs.ratios)
 
 
-@pytest.mark.parametrize("indexed", [False, True])
+@pytest.mark.parametrize(("indexed", "generation"), [(False, "2025-09"), (True, "2025-09"), (True, "2.1")])
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_same_answers(engine, kind, indexed, tmp_path, rng):
-    twin = saved(kind, tmp_path / "file", rng, indexed)
+def test_the_same_answers(engine, kind, indexed, generation, tmp_path, rng):
+    twin = saved(kind, tmp_path / "file", rng, indexed, generation)
     compare(engine.Knowledge.open(tmp_path / "file"), twin, rng)
 
 
@@ -136,7 +137,7 @@ def test_the_twin_says_that_it_does_not_save(tmp_path):
 # ---- KnowledgeBase ----
 
 
-@pytest.mark.parametrize("profile", ["kato-2025-09", "kato-2025-09-indexed"])
+@pytest.mark.parametrize("profile", list(PROFILES))
 def test_knowledge_base(implementation, profile, tmp_path):
     path = tmp_path / "file"
     with kato_fast.KnowledgeBase(profile=profile, implementation="c") as base:

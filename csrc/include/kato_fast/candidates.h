@@ -8,6 +8,7 @@
 #define KATO_FAST_CANDIDATES_H
 
 #include "kato_fast/alloc.h"
+#include "kato_fast/generation.h"
 #include "kato_fast/root.h"
 #include "kato_fast/status.h"
 
@@ -15,15 +16,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The least number of matched symbols k with
- * (double)(2.0 * k) / total >= threshold, evaluated as written, so that ties
- * are never lost; total + 1 where no k up to total is enough. Rounding is
- * monotone, so every larger k passes as well. 0 where threshold <= 0. */
-uint32_t kf_candidates_need(double threshold, uint32_t total);
+/* The least number of common symbols k that kf_is_similar takes, evaluated as
+ * the host does, so that ties are never lost; total + 1 where no k up to total
+ * is enough. Rounding is monotone, so every larger k passes as well. 0 where
+ * threshold <= 0. */
+uint32_t kf_candidates_need(kf_generation generation, double threshold,
+                            uint32_t total);
 
 /* need by pattern length, 0..longest; n + 1 for lengths n that can never pass
  * since no more than min(n, m) symbols match. Owned. */
 KF_MUST_USE kf_status kf_candidates_needs(const kf_alloc *alloc,
+                                          kf_generation generation,
                                           double threshold, uint32_t m,
                                           uint32_t longest, uint32_t **out,
                                           kf_error *err);

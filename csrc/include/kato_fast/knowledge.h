@@ -12,6 +12,7 @@
 
 #include "kato_fast/alloc.h"
 #include "kato_fast/emotives.h"
+#include "kato_fast/generation.h"
 #include "kato_fast/metrics.h"
 #include "kato_fast/pattern.h"
 #include "kato_fast/root.h"
@@ -42,8 +43,9 @@ typedef struct {
 } kf_learned;
 
 typedef struct {
-    uint8_t key[16];  /* random, for hashes that input must not steer */
-    bool indexed;     /* candidates are those of the host's lossy index */
+    uint8_t key[16]; /* random, for hashes that input must not steer */
+    bool indexed;    /* candidates are those of the host's lossy index */
+    kf_generation generation;
     unsigned unicode; /* version for names, see naming.h */
     unsigned threads; /* that one search may use, 1 to KF_WORKERS_MAX */
 } kf_knowledge_options;
@@ -107,6 +109,7 @@ typedef struct {
     uint32_t n_rows;
     uint32_t longest; /* no pattern has more symbols */
     bool indexed;
+    kf_generation generation;
     unsigned unicode;
     uint64_t secret;     /* for hashes */
     kf_workers *workers; /* borrowed, as long as the knowledge base */

@@ -70,6 +70,10 @@ typedef struct {
     uint32_t n_symbols; /* distinct symbols of the knowledge base */
 } kf_metric_input;
 
+/* What one probability adds to an entropy to the base of n_symbols: 0 where
+ * there is nothing to take the logarithm of or to. */
+double kf_metric_expectation(double q, uint32_t n_symbols);
+
 double kf_metric_entropy(const kf_metric_input *input);
 double kf_metric_hamiltonian(const kf_metric_input *input);
 double kf_metric_grand_hamiltonian(const kf_metric_input *input);

@@ -21,6 +21,7 @@ typedef struct {
     kf_alloc alloc;
     uint8_t key[16]; /* of symbols and names; secret until it is saved */
     bool indexed;
+    kf_generation generation;
     bool mapped; /* columns, names and counters are not owned */
     unsigned unicode;
     uint32_t n_rows;     /* the root may have later ones */

@@ -22,6 +22,7 @@
 #include "kato_fast/status.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,7 +46,7 @@ typedef struct {
     double fragmentation;
     double snr;
     double entropy;
-    double hamiltonian;
+    double hamiltonian; /* 0 in KATO 2.1, as is the next */
     double grand_hamiltonian;
     double confluence;
     double predictive_information;
@@ -55,8 +56,19 @@ typedef struct {
     double weighted_strength;
 } kf_prediction;
 
+/* KATO 2.1 tells these of the state, the same in every prediction. Where
+ * nothing was added up the host says 0, not 0.0. */
+typedef struct {
+    double normalized; /* by the state's own frequencies */
+    double global;     /* by probability, of symbols that some present has */
+    bool has_normalized;
+    bool has_global;
+} kf_state_entropies;
+
 typedef struct {
     kf_alloc alloc;
+    kf_generation generation;
+    kf_state_entropies entropies;
     kf_root *root;        /* a share; NULL where nothing was asked */
     kf_state *state;      /* owned; likewise */
     uint32_t longest;     /* no pattern of root has more symbols */
@@ -69,18 +81,22 @@ typedef struct {
     kf_arena arena; /* items, patterns, blocks, missing, extras */
 } kf_predictions;
 
-/* texts: the state, m symbols of valid UTF-8, borrowed for the call. Below
- * two symbols there are no predictions. Takes the lock shared. Free the
- * result with kf_predictions_free. */
-KF_MUST_USE kf_status kf_predict(kf_knowledge *knowledge, const kf_text *texts,
-                                 uint32_t m, double threshold,
-                                 size_t max_predictions, kf_predictions **out,
-                                 kf_error *err);
-/* A state of a batch, as above. */
+/* A state: m symbols of valid UTF-8, and where its events end, n_events of
+ * them; 0 where the state is flat. Only KATO 2.1 looks at events. */
 typedef struct {
     const kf_text *texts;
     uint32_t m;
+    const uint32_t *ends;
+    uint32_t n_events;
 } kf_asked;
+
+/* state: borrowed for the call. Below two symbols there are no predictions.
+ * Takes the lock shared. Free the result with kf_predictions_free. */
+KF_MUST_USE kf_status kf_predict(kf_knowledge *knowledge,
+                                 const kf_asked *state, double threshold,
+                                 size_t max_predictions, kf_predictions **out,
+                                 kf_error *err);
+
 
 /* kf_predict of n states, all or none, with the answers that it gives one by
  * one: each is that of a moment. They share what they read: blocks are
@@ -105,6 +121,14 @@ void kf_predictions_read_future(const kf_predictions *predictions,
 
 /* Owned room for any future of these predictions; NULL without memory. */
 kf_pattern *kf_predictions_room(const kf_predictions *predictions);
+
+/* Whether missing stands by the events of present, extras by those of the
+ * state: KATO 2.1, for a state with events. */
+static inline bool
+kf_predictions_by_event(const kf_predictions *predictions)
+{
+    return predictions->state->n_events > 0;
+}
 
 /* Rows and similarities of every pattern that passes, in learning order. */
 typedef struct {

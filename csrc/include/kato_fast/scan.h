@@ -24,6 +24,7 @@ typedef struct {
     const kf_state *state;
     const uint32_t *need; /* by pattern length, 0..longest */
     uint32_t longest;
+    kf_generation generation;
     double threshold;
     bool regions; /* also find the present, its state symbols, the future */
     uint64_t secret;

@@ -11,6 +11,7 @@
 #include "kato_fast/symbols.h"
 #include "kato_fast/status.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* A symbol that the knowledge base knows, and how often and where the
@@ -29,6 +30,8 @@ typedef struct {
     kf_text *json;
     kf_state_symbol *distinct; /* by symbol */
     uint32_t n_distinct;
+    const uint32_t *ends; /* of its events, where they are kept */
+    uint32_t n_events;    /* 0 where they are not */
     kf_align_state *align;
     kf_arena arena;      /* holds the arrays and unknown texts */
     kf_symbols *symbols; /* a share: known texts are in it */
@@ -40,6 +43,10 @@ KF_MUST_USE kf_status kf_state_encode(const kf_alloc *alloc,
                                       kf_symbols *symbols,
                                       const kf_text *texts, uint32_t m,
                                       kf_state **out, kf_error *err);
+/* Also keep where its events end, n_events of them, borrowed for the call;
+ * false without memory. */
+bool kf_state_keep_events(kf_state *state, const uint32_t *ends,
+                          uint32_t n_events);
 void kf_state_free(kf_state *state); /* NULL is allowed */
 
 #endif
