@@ -331,3 +331,6 @@ def pattern_name(events: _Events) -> str:
 
 def cpu_features() -> list[str]:
     """The instruction sets that the engine found and uses, e.g. ``["avx2"]``; empty for plain code."""
+
+def unlocked_seconds() -> float:
+    """Time that this process has spent in the engine without the GIL; sections of several threads add up."""

@@ -54,14 +54,14 @@ lock_acquire(BloomFilter *self, bool writing)
     if (lock_try(self, writing)) {
         return;
     }
-    Py_BEGIN_ALLOW_THREADS
+    KFPY_BEGIN_UNLOCKED
     if (writing) {
         pthread_rwlock_wrlock(&self->lock);
     }
     else {
         pthread_rwlock_rdlock(&self->lock);
     }
-    Py_END_ALLOW_THREADS
+    KFPY_END_UNLOCKED
 }
 
 /* Before and after work that keeps the GIL. The answer of the first, whether
@@ -434,9 +434,9 @@ BloomFilter_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         (rate_value != NULL && read_error_rate(rate_value, &error_rate) < 0)) {
         return NULL;
     }
-    Py_BEGIN_ALLOW_THREADS
+    KFPY_BEGIN_UNLOCKED
     status = kf_bloom_new(&kfpy_alloc, capacity, error_rate, &bloom, &err);
-    Py_END_ALLOW_THREADS
+    KFPY_END_UNLOCKED
     if (status != KF_OK) {
         return kfpy_raise(&err);
     }

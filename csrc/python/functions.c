@@ -279,9 +279,9 @@ ratio(PyObject *module, PyObject *const *args, Py_ssize_t n_args,
         return NULL;
     }
     if (is_long(&both)) {
-        Py_BEGIN_ALLOW_THREADS
+        KFPY_BEGIN_UNLOCKED
         common = common_symbols(&both, lcs != 0);
-        Py_END_ALLOW_THREADS
+        KFPY_END_UNLOCKED
     }
     else {
         common = common_symbols(&both, lcs != 0);
@@ -343,10 +343,10 @@ matching_blocks(PyObject *module, PyObject *const *args, Py_ssize_t n_args,
         PyErr_NoMemory();
     }
     else {
-        Py_BEGIN_ALLOW_THREADS
+        KFPY_BEGIN_UNLOCKED
         kf_align_blocks(both.align, both.scratch, both.pattern, both.n, blocks,
                         &alignment);
-        Py_END_ALLOW_THREADS
+        KFPY_END_UNLOCKED
         list = block_list(blocks, alignment.blocks);
     }
     kf_release(&both.alloc, blocks);
@@ -425,6 +425,19 @@ cpu_features(PyObject *module, PyObject *ignored)
     return list;
 }
 
+PyDoc_STRVAR(unlocked_seconds_doc,
+             "unlocked_seconds($module, /)\n--\n\n"
+             "Time that this process has spent in the engine without the\n"
+             "GIL; sections of several threads add up.");
+
+static PyObject *
+unlocked_seconds(PyObject *module, PyObject *ignored)
+{
+    (void)module;
+    (void)ignored;
+    return PyFloat_FromDouble(kfpy_unlocked_seconds());
+}
+
 #define FAST(function) ((PyCFunction)(void (*)(void))(function))
 
 PyMethodDef kfpy_functions[] = {
@@ -434,5 +447,6 @@ PyMethodDef kfpy_functions[] = {
     {"pattern_name", FAST(pattern_name), METH_FASTCALL | METH_KEYWORDS,
      pattern_name_doc},
     {"ratio", FAST(ratio), METH_FASTCALL | METH_KEYWORDS, ratio_doc},
+    {"unlocked_seconds", unlocked_seconds, METH_NOARGS, unlocked_seconds_doc},
     {NULL, NULL, 0, NULL},
 };

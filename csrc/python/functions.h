@@ -1,4 +1,4 @@
-/* ratio, matching_blocks, pattern_name, cpu_features. */
+/* ratio, matching_blocks, pattern_name, cpu_features, unlocked_seconds. */
 #ifndef KFPY_FUNCTIONS_H
 #define KFPY_FUNCTIONS_H
 

@@ -75,10 +75,10 @@ kfpy_knowledge_predict(PyObject *self, PyObject *const *args,
         state = asked_of(&input, 0, 0);
     }
     if (release > 0) {
-        Py_BEGIN_ALLOW_THREADS
+        KFPY_BEGIN_UNLOCKED
         status = kf_predict(kfpy_knowledge_of(self), &state, threshold, most,
                             &result, &err);
-        Py_END_ALLOW_THREADS
+        KFPY_END_UNLOCKED
     }
     else if (release == 0) {
         status = kf_predict(kfpy_knowledge_of(self), &state, threshold, most,
@@ -122,10 +122,10 @@ kfpy_knowledge_match(PyObject *self, PyObject *const *args, Py_ssize_t n_args,
         release = lets_go(kfpy_knowledge_of(self), &input);
     }
     if (release > 0) {
-        Py_BEGIN_ALLOW_THREADS
+        KFPY_BEGIN_UNLOCKED
         status = kf_match_all(kfpy_knowledge_of(self), input.texts,
                               (uint32_t)input.n_texts, threshold, &list, &err);
-        Py_END_ALLOW_THREADS
+        KFPY_END_UNLOCKED
     }
     else if (release == 0) {
         status = kf_match_all(kfpy_knowledge_of(self), input.texts,

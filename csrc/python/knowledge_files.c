@@ -100,9 +100,9 @@ open_knowledge(PyTypeObject *type, PyObject *text, const char *path,
     kfpy_knowledge *self;
     kf_status status;
     kf_error err;
-    Py_BEGIN_ALLOW_THREADS
+    KFPY_BEGIN_UNLOCKED
     status = kf_snapshot_open(&kfpy_alloc, path, threads, &knowledge, &err);
-    Py_END_ALLOW_THREADS
+    KFPY_END_UNLOCKED
     if (status != KF_OK) {
         return kfpy_raise_of_file(&err, text);
     }

@@ -189,10 +189,10 @@ batch_learn(batch *all, kf_knowledge *knowledge)
     batch_point(all);
     if (all->input.n_texts >= LEARN_RELEASES ||
         kf_knowledge_is_busy(knowledge)) {
-        Py_BEGIN_ALLOW_THREADS
+        KFPY_BEGIN_UNLOCKED
         status = kf_knowledge_learn(knowledge, all->sequences, all->count,
                                     all->learned, &err);
-        Py_END_ALLOW_THREADS
+        KFPY_END_UNLOCKED
     }
     else {
         status = kf_knowledge_learn(knowledge, all->sequences, all->count,
@@ -383,9 +383,9 @@ put_sequence(kf_knowledge *knowledge, const kfpy_input *input,
     kf_status status;
     kf_error err;
     if (sequence.n >= LEARN_RELEASES || kf_knowledge_is_busy(knowledge)) {
-        Py_BEGIN_ALLOW_THREADS
+        KFPY_BEGIN_UNLOCKED
         status = kf_knowledge_put(knowledge, &sequence, frequency, name, &err);
-        Py_END_ALLOW_THREADS
+        KFPY_END_UNLOCKED
     }
     else {
         status = kf_knowledge_put(knowledge, &sequence, frequency, name, &err);
@@ -483,10 +483,10 @@ Knowledge_forget(PyObject *self, PyObject *value)
     }
     if (is_name) {
         kf_status status;
-        Py_BEGIN_ALLOW_THREADS /* closing gaps may take a while */
+        KFPY_BEGIN_UNLOCKED /* closing gaps may take a while */
         status =
             kf_knowledge_forget(kfpy_knowledge_of(self), name, &found, &err);
-        Py_END_ALLOW_THREADS
+        KFPY_END_UNLOCKED
         if (status != KF_OK) {
             return kfpy_raise(&err);
         }
@@ -503,9 +503,9 @@ Knowledge_clear(PyObject *self, PyObject *ignored)
     kf_status status;
     kf_error err;
     (void)ignored;
-    Py_BEGIN_ALLOW_THREADS
+    KFPY_BEGIN_UNLOCKED
     status = kf_knowledge_clear(kfpy_knowledge_of(self), &err);
-    Py_END_ALLOW_THREADS
+    KFPY_END_UNLOCKED
     if (status != KF_OK) {
         return kfpy_raise(&err);
     }

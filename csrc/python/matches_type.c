@@ -64,9 +64,9 @@ name_list(const kf_match_list *list)
     if (names == NULL) {
         return PyErr_NoMemory();
     }
-    Py_BEGIN_ALLOW_THREADS
+    KFPY_BEGIN_UNLOCKED
     status = kf_match_list_names(list, names, &err);
-    Py_END_ALLOW_THREADS
+    KFPY_END_UNLOCKED
     if (status != KF_OK) {
         kf_release(&kfpy_alloc, names);
         return kfpy_raise(&err);

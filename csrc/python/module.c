@@ -1,6 +1,6 @@
 /* The module kato_fast._core: Knowledge, Predictions, Matches, BloomFilter,
  * and the functions of functions.c. Multi-phase initialisation, all state in
- * kfpy_state, no statics that change. */
+ * kfpy_state, no statics that change but the clock of unlocked.c. */
 #include "module.h"
 
 #include "bloom_type.h"

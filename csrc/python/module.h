@@ -8,6 +8,8 @@
 #include "kato_fast/alloc.h"
 #include "kato_fast/status.h"
 
+#include "unlocked.h"
+
 /* Keys of the dicts that are built again and again, interned once. */
 #define KFPY_KEYS(KEY)             \
     KEY(type)                      \

@@ -456,10 +456,10 @@ Predictions_to_json(PyObject *self, PyObject *const *args, Py_ssize_t n_args,
         return NULL;
     }
     kf_buffer_init(&buffer, &kfpy_alloc);
-    Py_BEGIN_ALLOW_THREADS
+    KFPY_BEGIN_UNLOCKED
     kf_write_predictions_json(&buffer, ((Predictions *)self)->result,
                               pattern_names != 0);
-    Py_END_ALLOW_THREADS
+    KFPY_END_UNLOCKED
     return finish(&buffer);
 }
 
@@ -479,10 +479,10 @@ Predictions_to_cbor(PyObject *self, PyObject *const *args, Py_ssize_t n_args,
         return NULL;
     }
     kf_buffer_init(&buffer, &kfpy_alloc);
-    Py_BEGIN_ALLOW_THREADS
+    KFPY_BEGIN_UNLOCKED
     kf_write_predictions_cbor(&buffer, ((Predictions *)self)->result,
                               pattern_names != 0);
-    Py_END_ALLOW_THREADS
+    KFPY_END_UNLOCKED
     return finish(&buffer);
 }
 
@@ -496,9 +496,9 @@ Predictions_future_potentials_cbor(PyObject *self, PyObject *ignored)
     kf_buffer buffer;
     (void)ignored;
     kf_buffer_init(&buffer, &kfpy_alloc);
-    Py_BEGIN_ALLOW_THREADS
+    KFPY_BEGIN_UNLOCKED
     kf_write_futures_cbor(&buffer, ((Predictions *)self)->result);
-    Py_END_ALLOW_THREADS
+    KFPY_END_UNLOCKED
     return finish(&buffer);
 }
 
@@ -512,9 +512,9 @@ Predictions_future_potentials_json(PyObject *self, PyObject *ignored)
     kf_buffer buffer;
     (void)ignored;
     kf_buffer_init(&buffer, &kfpy_alloc);
-    Py_BEGIN_ALLOW_THREADS
+    KFPY_BEGIN_UNLOCKED
     kf_write_futures_json(&buffer, ((Predictions *)self)->result);
-    Py_END_ALLOW_THREADS
+    KFPY_END_UNLOCKED
     return finish(&buffer);
 }
 
@@ -529,9 +529,9 @@ Predictions_get_future_potentials(PyObject *op, void *closure)
     kf_status status;
     kf_error err;
     (void)closure;
-    Py_BEGIN_ALLOW_THREADS
+    KFPY_BEGIN_UNLOCKED
     status = kf_predictions_order_futures(result, &order, &err);
-    Py_END_ALLOW_THREADS
+    KFPY_END_UNLOCKED
     if (status != KF_OK) {
         return kfpy_raise(&err);
     }

@@ -137,6 +137,7 @@ WORKING: dict[str, Callable[[Subject], Any]] = {
     "matching_blocks": lambda s: (core.matching_blocks(STATE, ["b", "a"]), core.matching_blocks(LONG, LONG[5:])),
     "pattern_name": lambda s: (core.pattern_name(ABD), core.pattern_name(())),
     "cpu_features": lambda s: core.cpu_features(),
+    "unlocked_seconds": lambda s: core.unlocked_seconds() >= 0,
 }
 
 BAD_EVENTS = [7, "ab", [["a"], "b"], [["a"], []], [["a"], [3]], [["a", SURROGATE]], [["a"] * 66_000]]
