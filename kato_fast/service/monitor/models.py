@@ -325,3 +325,111 @@ class TestAnswer(BaseModel):
 
     test_id: str
     message: str
+
+
+class CacheStats(BaseModel):
+    """Of the pattern cache; ``status`` is ``disabled`` in both where it is off."""
+
+    model_config = shown(
+        {
+            "cache_performance": {"status": "disabled", "reason": "Cache manager not available"},
+            "cache_health": {"status": "disabled"},
+            "timestamp": _ISO,
+        }
+    )
+
+    cache_performance: dict[str, Any]
+    cache_health: dict[str, Any]
+    timestamp: str
+
+
+class CacheInvalidated(BaseModel):
+    """What was forgotten, or why nothing was."""
+
+    model_config = shown({"status": "disabled", "reason": "Cache manager not available", "timestamp": _ISO})
+
+    status: str
+    timestamp: str
+
+
+class DistributedStm(BaseModel):
+    """Whether short-term memories are in Redis."""
+
+    model_config = shown(
+        {
+            "status": "disabled",
+            "distributed_stm_enabled": False,
+            "reason": "No processors with distributed STM available",
+            "processor_info": {"total_active_processors": 0},
+            "timestamp": _ISO,
+        }
+    )
+
+    status: str
+    distributed_stm_enabled: bool
+    timestamp: str
+
+
+class PerformanceMetrics(BaseModel):
+    """The user's processor, its knowledge, and the machine; then what KATO does not have: memory, workers, servers."""
+
+    model_config = shown(
+        {
+            "status": "okay",
+            "timestamp": _ISO,
+            "system": {"cpu_percent": 21.5, "memory_percent": 40.2, "memory_available_gb": 9.5},
+            "databases": {
+                "mongodb": {"connected": False, "error": "This service keeps its knowledge in SQLite"},
+                "qdrant": {"connected": False, "error": "This service asks no vector database"},
+            },
+            "processor": {
+                "processor_id": "ada_kato",
+                "processor_name": "User-ada",
+                "stm_length": 2,
+                "predictions_count": 1,
+                "max_pattern_length": 0,
+                "stm_mode": "CLEAR",
+            },
+            "knowledge_base": {
+                "total_patterns": 1,
+                "sample_patterns": [
+                    {
+                        "name": "35696b75b5a6dfec2a4f0595b72dce77215f24c7",
+                        "frequency": 1,
+                        "length": 4,
+                        "pattern_data": [["wake"], ["coffee", "news"], ["train"]],
+                        "emotives": {},
+                    }
+                ],
+            },
+            "optimizations_active": {"batch_processing": True, "bloom_filter": True},
+        }
+    )
+
+    status: str
+    timestamp: str
+    system: dict[str, float]
+    databases: dict[str, dict[str, Any]]
+    processor: dict[str, Any]
+    knowledge_base: dict[str, Any]
+    optimizations_active: dict[str, bool]
+
+
+#: The contents of a scrape, beside the JSON.
+SCRAPE: dict[str, Any] = {
+    "text/plain": {"example": "# TYPE kato_fast_workers gauge\nkato_fast_workers 1.0\n"},
+    "application/openmetrics-text": {"example": "# TYPE kato_fast_workers gauge\nkato_fast_workers 1.0\n# EOF\n"},
+}
+#: The query of ``/metrics``, which the route reads itself.
+FORMAT: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "format",
+            "in": "query",
+            "required": False,
+            "description": "Without it the Accept header decides",
+            "schema": {"type": "string", "enum": ["json", "prometheus"]},
+            "example": "prometheus",
+        }
+    ]
+}

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from kato_fast.service import genes, models
 from kato_fast.service.body import object_of
 from kato_fast.service.processors import gene
-from kato_fast.service.routes import answers
+from kato_fast.service.routes import BODY, answers
 from kato_fast.service.routes.sessions import check_size
 from kato_fast.service.state import dumps, reply, service_of
 
@@ -26,7 +26,7 @@ async def read_gene(request: Request, gene_name: str) -> Response:
     return reply(dumps({"gene": gene_name, "value": known[gene_name]}))
 
 
-@router.post("/genes/update", responses=answers(models.GenesUpdated, 422), openapi_extra=models.body(models.Genes))
+@router.post("/genes/update", responses=answers(models.GenesUpdated, *BODY), openapi_extra=models.body(models.Genes))
 async def update_genes(request: Request) -> Response:
     """Set values, given directly or under ``genes``: all of them or none, which is told with status 200."""
     service = service_of(request)

@@ -14,7 +14,7 @@ from kato_fast.service.errors import HostError
 from kato_fast.service.middleware import SESSION
 from kato_fast.service.observations import observation_of
 from kato_fast.service.processor import OverLimit
-from kato_fast.service.routes import BareRoute, answers
+from kato_fast.service.routes import BODY, BareRoute, answers
 from kato_fast.service.sessions import Session
 from kato_fast.service.state import dumps, reply, reply_written, service_of
 
@@ -22,7 +22,9 @@ router = APIRouter(tags=["learning"], route_class=BareRoute)
 
 
 @router.post(
-    "/observe", responses=answers(models.ObservationResult, 422, 500), openapi_extra=models.body(models.ObservationData)
+    "/observe",
+    responses=answers(models.ObservationResult, 500, *BODY),
+    openapi_extra=models.body(models.ObservationData),
 )
 async def observe(request: Request) -> Response:
     """Observe one event: it joins the short-term memory, predictions are made, and learning happens when it is full."""
@@ -44,7 +46,7 @@ async def observe(request: Request) -> Response:
 
 @router.post(
     "/sessions/{session_id}/observe",
-    responses=answers(models.ObservationResult, 404, 422, plain_500=True),
+    responses=answers(models.ObservationResult, 404, *BODY, plain_500=True),
     openapi_extra=models.body(models.ObservationData),
 )
 async def observe_in_session(request: Request, session_id: str) -> Response:

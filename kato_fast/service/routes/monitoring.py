@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kato_fast.service.body import unprocessable
-from kato_fast.service.monitor import kato, pools
+from kato_fast.service.monitor import kato, models, pools
 from kato_fast.service.monitor.process import machine_memory
 from kato_fast.service.routes import answers
 from kato_fast.service.state import Service, dumps, reply, service_of
@@ -25,7 +25,7 @@ router = APIRouter(tags=["monitoring"])
 VERSION = "1.0.0"
 
 
-@router.get("/health")
+@router.get("/health", responses=answers(models.Health))
 async def health(request: Request) -> Response:
     """Whether the service works, by KATO's thresholds on the last sample."""
     service = service_of(request)
@@ -48,7 +48,7 @@ async def health(request: Request) -> Response:
     )
 
 
-@router.get("/status")
+@router.get("/status", responses=answers(models.Status))
 async def status(request: Request) -> Response:
     """Sessions and processors."""
     service = service_of(request)
@@ -66,7 +66,7 @@ async def status(request: Request) -> Response:
     )
 
 
-@router.get("/metrics", responses=answers(None, 422, 501))
+@router.get("/metrics", responses=answers(models.Metrics, 501, text=models.SCRAPE), openapi_extra=models.FORMAT)
 async def metrics(request: Request) -> Response:
     """KATO's JSON; Prometheus' text under ``?format=prometheus``, or where the Accept header asks for it."""
     service = service_of(request)
@@ -88,7 +88,7 @@ async def _exposition(service: Service, accept: str) -> Response:
     return Response(body, headers={"content-type": kind})
 
 
-@router.get("/metrics/{metric_name}", responses=answers(None, 404, 422))
+@router.get("/metrics/{metric_name}", responses=answers(models.Metric, 404))
 async def metric(request: Request, metric_name: str, minutes: Minutes = 10) -> Response:
     """One series of the last ``minutes``, which are seconds, as in KATO."""
     found = kato.one_metric(service_of(request).watch.history, metric_name, minutes)
@@ -98,20 +98,20 @@ async def metric(request: Request, metric_name: str, minutes: Minutes = 10) -> R
     return reply(dumps(found))
 
 
-@router.get("/stats", responses=answers(None, 422))
+@router.get("/stats", responses=answers(models.Stats))
 async def stats(request: Request, minutes: Minutes = 10) -> Response:
     """Series and summary of the last minutes."""
     service = service_of(request)
     return reply(dumps(kato.stats(service, minutes, await service.desk.count())))
 
 
-@router.get("/connection-pools")
+@router.get("/connection-pools", responses=answers(models.ConnectionPools))
 async def connection_pools(request: Request) -> Response:
     """Servers that this service uses, as far as it knows without asking them."""
     return reply(dumps(pools.connection_pools(service_of(request))))
 
 
-@router.get("/performance-metrics")
+@router.get("/performance-metrics", responses=answers(models.PerformanceMetrics))
 async def performance_metrics(request: Request) -> Response:
     """The user's processor, its knowledge, and the machine."""
     service = service_of(request)
@@ -152,7 +152,7 @@ async def performance_metrics(request: Request) -> Response:
     return reply(dumps(answer))
 
 
-@router.get("/alerts")
+@router.get("/alerts", responses=answers(models.Alerts))
 async def alerts(request: Request) -> Response:
     """Every rule with its state: ok, pending, or firing."""
     service = service_of(request)
@@ -160,7 +160,7 @@ async def alerts(request: Request) -> Response:
     return reply(dumps({"status": rows[0]["state"], "alerts": rows, "timestamp": _now()}))
 
 
-@router.get("/cache/stats")
+@router.get("/cache/stats", responses=answers(models.CacheStats))
 async def cache_stats(request: Request) -> Response:
     """There is no Redis cache."""
     performance = {"status": "disabled", "reason": "Cache manager not available"}
@@ -168,13 +168,13 @@ async def cache_stats(request: Request) -> Response:
     return reply(dumps(answer))
 
 
-@router.post("/cache/invalidate")
+@router.post("/cache/invalidate", responses=answers(models.CacheInvalidated))
 async def cache_invalidate(request: Request) -> Response:
     """There is no Redis cache."""
     return reply(dumps({"status": "disabled", "reason": "Cache manager not available", "timestamp": _now()}))
 
 
-@router.get("/distributed-stm/stats")
+@router.get("/distributed-stm/stats", responses=answers(models.DistributedStm))
 async def distributed_stm_stats(request: Request) -> Response:
     """Short-term memory is not distributed; the host says so always."""
     answer = {
@@ -187,7 +187,7 @@ async def distributed_stm_stats(request: Request) -> Response:
     return reply(dumps(answer))
 
 
-@router.get("/test/{test_id}")
+@router.get("/test/{test_id}", responses=answers(models.TestAnswer))
 async def test(request: Request, test_id: str) -> Response:
     """Shows that routing works."""
     return reply(dumps({"test_id": test_id, "message": "endpoint works"}))

@@ -16,7 +16,7 @@ from kato_fast.service.errors import HostError
 from kato_fast.service.formats import joined, wants_cbor
 from kato_fast.service.observations import Observation, sequence_of
 from kato_fast.service.processor import OverLimit, Processor
-from kato_fast.service.routes import answers
+from kato_fast.service.routes import BODY, answers
 from kato_fast.service.routes.learning import over_limit
 from kato_fast.service.state import TOKEN, dumps, reply_cbor, reply_written, service_of
 
@@ -27,7 +27,9 @@ router = APIRouter(tags=["learning"])
 
 
 @router.post(
-    "/observe-sequence", responses=answers(models.SequenceResult, 422, 500), openapi_extra=models.body(models.Sequence)
+    "/observe-sequence",
+    responses=answers(models.SequenceResult, 500, *BODY),
+    openapi_extra=models.body(models.Sequence),
 )
 async def observe_sequence(request: Request) -> Response:
     """Observe events one after the other, from an empty short-term memory, learning as asked."""

@@ -11,7 +11,7 @@ from kato_fast.service import genes, models
 from kato_fast.service.body import json_of, object_of, refuse, unprocessable
 from kato_fast.service.middleware import SESSION
 from kato_fast.service.observations import check_id
-from kato_fast.service.routes import answers
+from kato_fast.service.routes import BODY, answers
 from kato_fast.service.sessions import DEFAULT_TTL, Session
 from kato_fast.service.state import dumps, reply, service_of
 
@@ -19,9 +19,7 @@ router = APIRouter(tags=["sessions"])
 _adapter = TypeAdapter(models.CreateSession)
 
 
-@router.post(
-    "/sessions", responses=answers(models.SessionInfo, 422, 503), openapi_extra=models.body(models.CreateSession)
-)
+@router.post("/sessions", responses=answers(models.SessionInfo, *BODY), openapi_extra=models.body(models.CreateSession))
 async def create(request: Request) -> Response:
     """The user's session: the existing one, whose metadata and end then stay, else a new one."""
     service = service_of(request)
@@ -79,7 +77,7 @@ async def delete(request: Request, session_id: str) -> Response:
 
 @router.post(
     "/sessions/{session_id}/config",
-    responses=answers(models.SessionConfigured, 404, 422, plain_500=True),
+    responses=answers(models.SessionConfigured, 404, *BODY, plain_500=True),
     openapi_extra=models.body(models.Genes),
 )
 async def configure(request: Request, session_id: str) -> Response:
@@ -99,7 +97,7 @@ async def configure(request: Request, session_id: str) -> Response:
     return reply(dumps({"status": "okay", "message": "Configuration updated", "session_id": session_id}))
 
 
-@router.post("/sessions/{session_id}/extend", responses=answers(models.SessionExtended, 404, 422))
+@router.post("/sessions/{session_id}/extend", responses=answers(models.SessionExtended, 404))
 async def extend(request: Request, session_id: str, ttl_seconds: int = 3600) -> Response:
     """New end of the session: that many seconds from now."""
     try:
