@@ -6,11 +6,12 @@ import functools
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
-from typing import Any, Callable, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
+from kato_fast.hosts import write_sets
 from kato_fast.hosts.predicting import engine_of
 from kato_fast.hosts.shared import BATCH, NESTED, RESIDENTS, WRITER, Raised, is_off, result_of
-from kato_fast.rollout import Choice, Declined
+from kato_fast.rollout import Choice, Declined, Writes
 
 
 def key_of(superkb: Any, *args: Any) -> Optional[str]:
@@ -23,7 +24,7 @@ def learn_pattern(original: Callable) -> Callable:
     def by_host(superkb: Any, pattern_object: Any, emotives: Any) -> Any:
         return original(superkb, pattern_object, emotives=emotives)
 
-    choice = Choice("native_store", "learnPattern", by_host, in_two_trips, key=key_of)
+    choice = Choice("native_store", "learnPattern", by_host, in_two_trips, key=key_of, writes=WRITES)
 
     @functools.wraps(original)
     def learnPattern(self: Any, pattern_object: Any, emotives: Any = {}) -> Any:  # noqa: B006 - the host's signature
@@ -48,56 +49,104 @@ def learn_pattern(original: Callable) -> Callable:
 _SIDE = ThreadPoolExecutor(1, "kato-fast-totals")
 
 
-def in_two_trips(superkb: Any, pattern_object: Any, emotives: Any) -> Any:
-    """The documents that the host leaves. An error is the host's own: after a write nothing may be done twice."""
-    if emotives:
-        superkb.emotives_available.update(emotives.keys())
-        emotives = {name: value for name, value in emotives.items() if value != 0}
-        change = _with_emotives(pattern_object, emotives, superkb.persistence)
+class Plan(NamedTuple):
+    """All that one learn writes: the pattern's update, the totals', and one for each symbol."""
+
+    name: str
+    pattern: dict
+    totals: dict
+    symbols: dict[str, dict]
+
+
+def planned(superkb: Any, pattern_object: Any, emotives: Any) -> Plan:
+    """What in_two_trips() writes. Changes nothing."""
+    return plan_of(call_of(superkb, pattern_object, emotives))
+
+
+def call_of(superkb: Any, pattern_object: Any, emotives: Any) -> dict:
+    """All that a plan is made of, as plain data."""
+    return {
+        "name": pattern_object.name,
+        "pattern_data": pattern_object.pattern_data,
+        "length": pattern_object.length,
+        "emotives": dict(emotives) if emotives else None,
+        "persistence": superkb.persistence,
+    }
+
+
+def plan_of(call: dict) -> Plan:
+    emotives = {name: value for name, value in (call["emotives"] or {}).items() if value != 0}
+    begin = {"pattern_data": call["pattern_data"], "length": call["length"]}
+    pattern: dict = {"$setOnInsert": begin, "$inc": {"frequency": 1}}
+    if call["emotives"]:
+        pattern["$push"] = {"emotives": {"$each": [emotives], "$slice": -1 * call["persistence"]}}
     else:
-        change = _plain(pattern_object)
-    try:
-        result = superkb.patterns_kb.update_one({"name": pattern_object.name}, change, upsert=True)
-        _count(superkb, Counter(chain.from_iterable(pattern_object.pattern_data)), emotives)
-    except Exception as error:
-        return Raised(Exception(f"\nException in learnPattern: {pattern_object.name}, \n{error}"))
-    return not result.matched_count
-
-
-def _with_emotives(pattern: Any, emotives: dict, persistence: int) -> dict:
-    return {
-        "$setOnInsert": {"pattern_data": pattern.pattern_data, "length": pattern.length},
-        "$inc": {"frequency": 1},
-        "$push": {"emotives": {"$each": [emotives], "$slice": -1 * persistence}},
-    }
-
-
-def _plain(pattern: Any) -> dict:
-    return {
-        "$inc": {"frequency": 1},
-        "$setOnInsert": {"pattern_data": pattern.pattern_data, "length": pattern.length, "emotives": {}},
-    }
-
-
-def _count(superkb: Any, symbols: Counter, emotives: dict) -> None:
-    from pymongo import UpdateOne
-
+        begin["emotives"] = {}
+    symbols = Counter(chain.from_iterable(call["pattern_data"]))
     totals = {
         "total_pattern_frequencies": 1,
         "total_symbol_frequencies": sum(symbols.values()),
         "total_symbols_in_patterns_frequencies": len(symbols),
     }
-    side = _SIDE.submit(superkb.metadata.update_one, {"class": "totals"}, {"$inc": totals})
+    more = {f"emotives.{name}": value for name, value in emotives.items()}
+    updates = {
+        symbol: {
+            "$inc": {"pattern_member_frequency": 1, "frequency": count, **more},
+            "$setOnInsert": {"name": symbol},
+        }
+        for symbol, count in symbols.items()
+    }
+    return Plan(call["name"], pattern, {"$inc": totals}, updates)
+
+
+def writes_of(plan: Plan) -> list:
+    """As write_sets has them."""
+    return [
+        write_sets.update("patterns_kb", {"name": plan.name}, plan.pattern),
+        write_sets.update("metadata", {"class": "totals"}, plan.totals, upsert=False),
+        *(write_sets.update("symbols_kb", {"name": name}, change) for name, change in plan.symbols.items()),
+    ]
+
+
+def replanned(call: dict) -> dict:
+    """For a replay: what the candidate would write."""
+    return write_sets.effect(writes_of(plan_of(call)))
+
+
+def recorded(call: dict) -> dict:
+    """For a replay: what the host had written."""
+    return call["written"]
+
+
+WRITES = Writes(
+    watched=lambda args, seen: (write_sets.Watched(args[0], seen), *args[1:]),
+    planned=lambda *args: writes_of(planned(*args)),
+    effect=write_sets.effect,
+    record=call_of,
+    replan=replanned,
+    recorded=recorded,
+)
+
+
+def in_two_trips(superkb: Any, pattern_object: Any, emotives: Any) -> Any:
+    """The documents that the host leaves. An error is the host's own: after a write nothing may be done twice."""
+    if emotives:
+        superkb.emotives_available.update(emotives.keys())
+    plan = planned(superkb, pattern_object, emotives)
     try:
-        more = {f"emotives.{name}": value for name, value in emotives.items()}
-        updates = [
-            UpdateOne(
-                {"name": symbol},
-                {"$inc": {"pattern_member_frequency": 1, "frequency": count, **more}, "$setOnInsert": {"name": symbol}},
-                upsert=True,
-            )
-            for symbol, count in symbols.items()
-        ]
+        result = superkb.patterns_kb.update_one({"name": plan.name}, plan.pattern, upsert=True)
+        _count(superkb, plan)
+    except Exception as error:
+        return Raised(Exception(f"\nException in learnPattern: {pattern_object.name}, \n{error}"))
+    return not result.matched_count
+
+
+def _count(superkb: Any, plan: Plan) -> None:
+    from pymongo import UpdateOne
+
+    side = _SIDE.submit(superkb.metadata.update_one, {"class": "totals"}, plan.totals)
+    try:
+        updates = [UpdateOne({"name": symbol}, update, upsert=True) for symbol, update in plan.symbols.items()]
         if updates:
             superkb.symbols_kb.bulk_write(updates, ordered=False)
     finally:

@@ -11,6 +11,7 @@ from kato_fast.rollout.fallbacks import explain
 from kato_fast.rollout.latch import clear, latches, roll_back
 from kato_fast.rollout.process import processes, start, stop
 from kato_fast.rollout.reasons import REASONS, Declined, FallbackForbidden
+from kato_fast.rollout.writes import Writes
 
 __all__ = [
     "REASONS",
@@ -18,6 +19,7 @@ __all__ = [
     "Declined",
     "FallbackForbidden",
     "Rules",
+    "Writes",
     "clear",
     "explain",
     "latches",

@@ -17,6 +17,7 @@ from kato_fast.rollout.crash import marks
 from kato_fast.rollout.fallbacks import Ledger
 from kato_fast.rollout.parking import DECLINED, FAILED, FINE, Parking
 from kato_fast.rollout.reasons import Declined, FallbackForbidden, reason_of
+from kato_fast.rollout.writes import Writes
 
 
 class Choice:
@@ -29,7 +30,10 @@ class Choice:
             Choice binds like a function.
         key: from the arguments, the session or node that canary chooses by; None without one.
         pure: both only compute, so that shadow and canary may make the call by both sides and compare. What writes or
-            remembers is never called twice; shadow then counts ``unplanned_writes`` and compares nothing.
+            remembers is never called twice; without ``writes``, shadow compares nothing and counts
+            ``unplanned_writes``.
+        writes: how to see what the original writes and what the candidate would write. Under shadow, and where the
+            original answers under canary, both are compared within the budget.
         beside: only the candidate merely computes. Under shadow, and where the original answers under canary, it is
             called after it in the same thread, within the budget, and compared with the answer that was given.
         record, players: what a replay needs, from the arguments; and two functions at module level that make both
@@ -57,6 +61,7 @@ class Choice:
         rules: Rules = EXACT,
         view: Callable[[Any], Any] = lambda answer: answer,
         epoch: Optional[Callable[..., Any]] = None,
+        writes: Optional[Writes] = None,
     ) -> None:
         flags.check_flag(flag)
         self.flag, self.name = flag, name
@@ -69,6 +74,8 @@ class Choice:
         self.is_async = inspect.iscoroutinefunction(original)
         self.pure = pure and not self.is_async
         self.beside = beside and not self.is_async
+        self.writes = None if self.is_async else writes
+        self.by_session = not self.pure and not self.beside
         self.record, self.players = record, players
         functools.update_wrapper(self, original, updated=())
 
@@ -89,7 +96,7 @@ class Choice:
         elif self.beside and mode.kind in ("shadow", "canary"):
             return self._original_beside(args, kwargs)
         else:
-            answer = self._original(args, kwargs)
+            answer = self._original_judged(mode, args, kwargs)
         if mode.kind in ("shadow", "canary"):
             self._compare(mode, args, kwargs)
         return answer
@@ -97,7 +104,7 @@ class Choice:
     def _compare(self, mode: Mode, args: tuple, kwargs: dict) -> None:
         if self.pure:
             pairs.worker.offer(self, args, kwargs)
-        elif mode.kind == "shadow" and not self.beside:
+        elif mode.kind == "shadow" and not self.beside and self.writes is None:
             self.ledger.fell_back("unplanned_writes", 0)
 
     def _takes_candidate(self, mode: Mode, args: tuple, kwargs: dict) -> bool:
@@ -113,23 +120,47 @@ class Choice:
         return False
 
     def _original(self, args: tuple, kwargs: dict) -> Any:
-        start = perf_counter_ns()
-        answer = self.original(*args, **kwargs)
-        self._original_took(perf_counter_ns() - start)
-        return answer
+        return self._timed_original(args, kwargs)[0]
 
-    def _original_beside(self, args: tuple, kwargs: dict) -> Any:
+    def _timed_original(self, args: tuple, kwargs: dict) -> tuple[Any, int]:
         start = perf_counter_ns()
         answer = self.original(*args, **kwargs)
         took = perf_counter_ns() - start
         self._original_took(took)
-        pairs.beside(self, args, kwargs, answer, took)
-        return answer
+        return answer, took
 
     def _original_took(self, took: int) -> None:
         self.budget.earned(took)
         self.parking.spent(took)
         self.ledger.answered("original", took)
+
+    def _original_judged(self, mode: Mode, args: tuple, kwargs: dict) -> Any:
+        """With what is to be seen of it beside: its writes, and under canary how its session fares."""
+        watched = self.writes is not None and mode.kind in ("shadow", "canary") and pairs.allowed(self)
+        written: list = []
+        judged = mode.kind == "canary" and self.by_session
+        try:
+            answer, took = self._timed_original(self.writes.watched(args, written) if watched else args, kwargs)
+        except Exception:
+            if judged:
+                pairs.judge_of(self.flag).call(False, True)
+            raise
+        if judged:
+            pairs.judge_of(self.flag).call(False, False)
+            self._session(False, args, kwargs, took)
+        if watched:
+            pairs.compare_writes(self, args, kwargs, written)
+        return answer
+
+    def _session(self, candidate: bool, args: tuple, kwargs: dict, took: int) -> None:
+        key = None if self.key is None else self.key(*args, **kwargs)
+        if key is not None and pairs.judge_of(self.flag).session(candidate, key, took):
+            pairs.judge_now(self.flag)
+
+    def _original_beside(self, args: tuple, kwargs: dict) -> Any:
+        answer, took = self._timed_original(args, kwargs)
+        pairs.beside(self, args, kwargs, answer, took)
+        return answer
 
     def _candidate(self, mode: Mode, args: tuple, kwargs: dict) -> Any:
         mark = marks.enter(self.flag)
@@ -141,9 +172,12 @@ class Choice:
         except Exception as error:
             self._failed(mode, error, perf_counter_ns() - start)
         else:
-            self._candidate_took(perf_counter_ns() - start)
+            took = perf_counter_ns() - start
+            self._candidate_took(took)
             if mode.kind == "canary":
                 pairs.judge_of(self.flag).call(True, False)
+                if self.by_session:
+                    self._session(True, args, kwargs, took)
             return answer
         finally:
             pairs.under_way.pop(thread, None)

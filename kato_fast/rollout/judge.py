@@ -102,23 +102,30 @@ class Judge:
             if outcome is not None:
                 self._bets[name].update(outcome)
 
-    def session(self, candidate: bool, key: str, nanoseconds: int) -> None:
-        """A call that could not be made twice: the first twenty of a session give one duration."""
+    def wrote(self) -> None:
+        """What would be written was compared; that says nothing about time."""
+        with self._lock:
+            self.pairs += 1
+
+    def session(self, candidate: bool, key: str, nanoseconds: int) -> bool:
+        """A call that could not be made twice: the first twenty of a session give one duration. True for a new pair."""
         with self._lock:
             calls = self._sessions.setdefault((candidate, key), [])
             if len(self._sessions) > SESSIONS:
                 self._sessions.popitem(last=False)
             if len(calls) >= SESSION_CALLS:
-                return
+                return False
             calls.append(nanoseconds)
             if len(calls) < SESSION_CALLS:
-                return
+                return False
             median = sorted(calls)[SESSION_CALLS // 2]
             if not candidate:
                 self._waiting.append(median)
             elif self._waiting:
                 self.pairs += 1
                 self._durations(self._waiting.popleft(), median)
+                return True
+            return False
 
     def call(self, candidate: bool, failed: bool) -> None:
         """A call of either side ended; failed: the candidate's where the original had no error."""

@@ -16,7 +16,7 @@ import time
 from collections.abc import Mapping
 from queue import SimpleQueue
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from kato_fast import flags, observe
 from kato_fast.rollout import latch, replay
@@ -137,7 +137,7 @@ def _make(choice: Choice, args: tuple, kwargs: dict) -> None:
     sides = ["original", "candidate"]
     random.shuffle(sides)
     before = choice.epoch(*args, **kwargs) if choice.epoch is not None else None
-    outcomes = {side: _run_side(choice, side, args, kwargs) for side in sides}
+    outcomes = {side: _run_side(choice, getattr(choice, side), args, kwargs) for side in sides}
     choice.budget.spent(perf_counter_ns() - start)
     if choice.epoch is not None and choice.epoch(*args, **kwargs) != before:
         _results.labels(choice.flag, "state_changed").inc()
@@ -145,13 +145,53 @@ def _make(choice: Choice, args: tuple, kwargs: dict) -> None:
     _judge(choice, args, kwargs, outcomes)
 
 
+def allowed(choice: Choice) -> bool:
+    """Whether one more call may be compared in the request's thread; counted where not."""
+    if choice.budget.allows():
+        return True
+    _results.labels(choice.flag, "dropped_budget").inc()
+    return False
+
+
+def compare_writes(choice: Choice, args: tuple, kwargs: dict, written: list) -> None:
+    """The original has written; the candidate's plan of the same call is compared with that. Nothing is written."""
+    try:
+        start = perf_counter_ns()
+        planned, failed, took, _ = _run_side(choice, choice.writes.planned, args, kwargs)
+        _judge_writes(choice, args, kwargs, choice.writes.effect(written), planned, failed)
+        choice.budget.spent(perf_counter_ns() - start)
+    except Exception:
+        log.exception("a comparison of %s failed", choice.name)
+
+
+def _judge_writes(choice: Choice, args: tuple, kwargs: dict, written: Any, planned: Any, failed: Any) -> None:
+    from kato_fast.rollout.reasons import Declined
+
+    if isinstance(failed, Declined):
+        choice.ledger.fell_back(failed.reason, 0, failed)
+        _results.labels(choice.flag, "declined").inc()
+        return
+    if failed is not None:
+        found, planned = [f"the candidate raised {type(failed).__name__}: {failed}"], None
+    else:
+        planned = choice.writes.effect(planned)
+        found = differences(written, planned, choice.rules)
+    judge = judge_of(choice.flag)
+    judge.wrote()
+    judge.call(True, failed is not None)
+    if found:
+        call = {**choice.writes.record(*args, **kwargs), "written": written}
+        sides = (choice.writes.recorded, choice.writes.replan)
+        replay.keep_call(choice, sides, (call,), {}, (written, planned), found)
+    _count_and_judge(choice, judge, "failed" if failed is not None else "different" if found else "same", bool(found))
+
+
 def beside(choice: Choice, args: tuple, kwargs: dict, answer: Any, took: int) -> None:
     """The original has answered in this thread; the candidate is asked too if the budget allows, and compared."""
-    if not choice.budget.allows():
-        _results.labels(choice.flag, "dropped_budget").inc()
+    if not allowed(choice):
         return
     try:
-        candidate, failed, candidate_took, _ = _run_side(choice, "candidate", args, kwargs)
+        candidate, failed, candidate_took, _ = _run_side(choice, choice.candidate, args, kwargs)
         choice.budget.spent(candidate_took)
         outcomes = {"original": (answer, None, took, 0), "candidate": (candidate, failed, candidate_took, 0)}
         _judge(choice, args, kwargs, outcomes)
@@ -159,9 +199,9 @@ def beside(choice: Choice, args: tuple, kwargs: dict, answer: Any, took: int) ->
         log.exception("a comparison of %s failed", choice.name)
 
 
-def _run_side(choice: Choice, side: str, args: tuple, kwargs: dict) -> tuple[Any, Optional[Exception], int, int]:
+def _run_side(choice: Choice, side: Callable, args: tuple, kwargs: dict) -> tuple[Any, Optional[Exception], int, int]:
     """(answer, error, nanoseconds, bytes grown)."""
-    candidate = side == "candidate"
+    candidate = side is not choice.original
     mark = marks.enter(choice.flag) if candidate else None
     if candidate:
         under_way[threading.get_ident()] = (choice.flag, perf_counter_ns())
@@ -169,7 +209,7 @@ def _run_side(choice: Choice, side: str, args: tuple, kwargs: dict) -> tuple[Any
     start = perf_counter_ns()
     answer = error = None
     try:
-        answer = getattr(choice, side)(*args, **kwargs)
+        answer = side(*args, **kwargs)
     except Exception as raised:
         error = raised
     took = perf_counter_ns() - start
@@ -200,11 +240,16 @@ def _judge(choice: Choice, args: tuple, kwargs: dict, outcomes: dict) -> None:
     else:
         found = [] if error is not None else differences(choice.view(original), choice.view(candidate), choice.rules)
         result = "different" if found else "same"
+    if found:
+        replay.keep(choice, args, kwargs, original, candidate, found)
+    _count_and_judge(choice, judge, result, bool(found))
+
+
+def _count_and_judge(choice: Choice, judge: Judge, result: str, found: bool) -> None:
     _results.labels(choice.flag, result).inc()
     _compared.labels(choice.flag).inc()
     if found:
         _mismatches.labels(choice.flag).inc()
-        replay.keep(choice, args, kwargs, original, candidate, found)
     if result == "different":
         judge.differs()
     if result == "different" or judge.pairs % 8 == 0:

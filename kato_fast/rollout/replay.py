@@ -30,6 +30,13 @@ def keep(choice: Choice, args: tuple, kwargs: dict, original: Any, candidate: An
     sides = (choice.original, choice.candidate)
     if choice.record is not None and choice.players is not None:
         args, kwargs, sides = (choice.record(*args, **kwargs),), {}, choice.players
+    keep_call(choice, sides, args, kwargs, (choice.view(original), choice.view(candidate)), found)
+
+
+def keep_call(
+    choice: Choice, sides: tuple[Callable, Callable], args: tuple, kwargs: dict, answers: tuple, found: list[str]
+) -> None:
+    """The same with the functions that make both answers again from these arguments."""
     call = {"args": encoded(tuple(args)), "kwargs": encoded(dict(kwargs))}
     name = hashlib.sha256(json.dumps([choice.flag, choice.name, call], sort_keys=True).encode()).hexdigest()[:16]
     folder = runtime.made() / FOLDER
@@ -48,7 +55,7 @@ def keep(choice: Choice, args: tuple, kwargs: dict, original: Any, candidate: An
         "candidate": where(sides[1]),
         "rules": {"tolerance": dict(choice.rules.tolerance), "ties": choice.rules.ties},
         "call": call,
-        "answers": {"original": encoded(choice.view(original)), "candidate": encoded(choice.view(candidate))},
+        "answers": dict(zip(("original", "candidate"), map(encoded, answers))),
         "differences": found,
     }
     text = json.dumps(value, ensure_ascii=True, indent=1)

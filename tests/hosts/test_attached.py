@@ -176,9 +176,9 @@ def check(user: User, expected: list) -> None:
     assert not wrong, "\n".join(wrong[:5])
 
 
-def strip(item: Any) -> Any:
+def strip(item: Any, names: tuple = ("processor_id",)) -> Any:
     """Without the names of users in processors' ids."""
-    return {key: value for key, value in item.items() if key != "processor_id"} if isinstance(item, dict) else item
+    return {key: value for key, value in item.items() if key not in names} if isinstance(item, dict) else item
 
 
 ALL = dict.fromkeys(flags.FLAGS, "on")
@@ -234,11 +234,9 @@ def test_require_answers_the_same(user, expected) -> None:
 
 def test_batches_leave_out_only_documents_that_nobody_reads(user, expected) -> None:
     hosts.install(**ALL)
-    found = scenario(user)
-    for item in (*found, *expected):
-        if isinstance(item, dict):
-            item.pop("stored", None)
-    wrong = differences([strip(item) for item in expected], [strip(item) for item in found])
+    left_out = ("processor_id", "stored")
+    expected, found = ([strip(item, left_out) for item in items] for items in (expected, scenario(user)))
+    wrong = differences(expected, found)
     assert not wrong, "\n".join(wrong[:5])
 
 
@@ -556,3 +554,39 @@ def test_a_learn_that_failed_half_way_is_read_from_the_database(learned, monkeyp
     assert learned.client.request("POST", "/learn", headers={"x-user-id": learned.name}).status_code == 500
     assert by_future(learned)["c"]["frequency"] == 2
     answers_as_the_host(learned)
+
+
+def compared_writes() -> dict[str, int]:
+    series = observe.snapshot()["metrics"]["kato_fast_shadow_total"]["series"]
+    return {one["labels"]["result"]: one["value"] for one in series if one["labels"]["flag"] == "native_store"}
+
+
+@pytest.mark.parametrize("mode", ["shadow", "canary:0"])
+def test_learning_is_compared_as_what_would_be_written(user, expected, mode) -> None:
+    hosts.install(**{**dict.fromkeys(flags.FLAGS, "off"), "native_store": mode})
+    before = compared_writes()
+    check(user, expected)
+    found = {result: count - before.get(result, 0) for result, count in compared_writes().items()}
+    assert found.get("same") == 9 and not found.get("different") and not found.get("failed")
+
+
+def test_a_wrong_plan_of_a_learn_leaves_one_file(user, runtime_directory, monkeypatch) -> None:
+    plan = learning.plan_of
+
+    def wrong(call: dict) -> Any:
+        made = plan(call)
+        made.totals["$inc"]["total_symbol_frequencies"] += 1
+        return made
+
+    hosts.install(native_store="shadow")
+    monkeypatch.setattr(learning, "plan_of", wrong)
+    before = set(runtime_directory.glob("differences/native_store-*"))
+    user.learn("ab", "c", joy=0.5)
+    (path,) = set(runtime_directory.glob("differences/native_store-*")) - before
+    again = replay.again(path)
+    (line,) = again["differences"]
+    assert again["recorded"] == [line] and "total_symbol_frequencies: 3 is not 4" in line
+    monkeypatch.setattr(learning, "plan_of", plan)
+    assert replay.again(path)["differences"] == []
+    totals = user.documents()["metadata"][0]
+    assert totals["total_symbol_frequencies"] == 3 and totals["total_pattern_frequencies"] == 1
