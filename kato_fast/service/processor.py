@@ -7,11 +7,13 @@ in order. Never changes an event or a short-term memory in place.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Optional
+from functools import partial
+from typing import TYPE_CHECKING, Callable, Optional
 
 from kato_fast import pattern_name
 from kato_fast.emotives import EmotivesConflict, average
@@ -21,6 +23,8 @@ from kato_fast.stores import SYMBOL_ORDER
 from kato_fast.stores.mongo_driver import Unreachable
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from kato_fast import KnowledgeBase
     from kato_fast._core import Predictions
     from kato_fast.service.settings import Settings
@@ -59,13 +63,28 @@ class OverLimit(Exception):
     """An observation would exceed a limit of the service; nothing was done."""
 
 
+async def on_thread(threads: Optional[Executor], function: Callable, *arguments):
+    """asyncio.to_thread() on threads of one's own."""
+    run = partial(contextvars.copy_context().run, function, *arguments)
+    return await asyncio.get_running_loop().run_in_executor(threads, run)
+
+
 class Processor:
     """One user's predictions of the last observation, waiting emotives, time and leftover genes.
 
     id, user_id: as section 10.5 makes them. kb: the knowledge. genes: values of the session at creation, else defaults.
+    writers: threads of their own for what a store may keep waiting; None for those of the event loop.
     """
 
-    def __init__(self, id: str, user_id: str, kb: KnowledgeBase, genes: dict, settings: Settings) -> None:
+    def __init__(
+        self,
+        id: str,
+        user_id: str,
+        kb: KnowledgeBase,
+        genes: dict,
+        settings: Settings,
+        writers: Optional[Executor] = None,
+    ) -> None:
         self.id = id
         self.user_id = user_id
         self.kb = kb
@@ -74,6 +93,7 @@ class Processor:
         self.created = self.used = time.time()
         self.genes = {**genes, "recall_threshold": float(genes["recall_threshold"])}
         self._settings = settings
+        self._writers = writers
         self._path = f"User-{user_id}-PatternProcessor-unknown-process"
         self._found: Optional[Predictions] = None  # the last run that found something
         #: What this turn is about, where a repeated one must not learn again; and how often it has learned.
@@ -147,7 +167,7 @@ class Processor:
         except ValueError:  # of another kind of store, which the service had before
             self.known, behind = "", False
         if behind:
-            await asyncio.to_thread(len, self.kb)
+            await on_thread(self._writers, len, self.kb)
 
     # observing
 
@@ -300,7 +320,7 @@ class Processor:
         name = None
         if sum(map(len, stm)) > 1:
             try:
-                name = await asyncio.to_thread(self._learn_once, stm, self.emotives)
+                name = await on_thread(self._writers, self._learn_once, stm, self.emotives)
             except Unreachable:  # the answer is 503, and the client may try again
                 raise
             except Exception as error:  # KATO wraps whatever its knowledge base raises
@@ -326,7 +346,7 @@ class Processor:
 
     async def clear_all(self) -> None:
         """Forget everything but the genes and the future potentials."""
-        await asyncio.to_thread(self.kb.clear)
+        await on_thread(self._writers, self.kb.clear)
         self.known = self.kb.token()
         self._forget()
 

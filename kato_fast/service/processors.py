@@ -7,12 +7,13 @@ import logging
 import os
 import time
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Optional, Union
 
 from kato_fast import KnowledgeBase
 from kato_fast.service.naming import knowledge_path, processor_id
-from kato_fast.service.processor import Processor
+from kato_fast.service.processor import Processor, on_thread
 from kato_fast.service.sessions import Session
 from kato_fast.service.settings import Settings
 from kato_fast.stores import Store
@@ -26,12 +27,18 @@ log = logging.getLogger("kato_fast.service")
 RUNNING_GENES = ("recall_threshold", "max_pattern_length", "stm_mode", "max_predictions")
 
 
+#: Of one process, waiting for stores.
+WRITERS = 32
+
+
 class Processors:
     """Processors by id. Evicting one loses its state, not its knowledge. Use from the event loop's thread only."""
 
     def __init__(self, settings: Settings, feed: Optional[RedisFeed] = None) -> None:
         self._settings = settings
         self._feed = feed
+        #: A server that is slow or away keeps these waiting, and no prediction.
+        self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="kato-fast-store")
         self._ids: dict[str, str] = {}
         self._open: OrderedDict[str, Processor] = OrderedDict()
         self._opening: dict[str, asyncio.Future] = {}
@@ -102,6 +109,7 @@ class Processors:
             kb.close()
         self._open.clear()
         self._kept.clear()
+        self._writers.shutdown(wait=False)
 
     def _name(self, user_id: str) -> str:
         if len(self._ids) > 10_000:
@@ -122,9 +130,9 @@ class Processors:
         kb = self._kept.pop(name, None)
         if kb is None:
             persistence = gene(config, "persistence", settings)
-            kb = await asyncio.to_thread(self._knowledge, name, persistence)
+            kb = await on_thread(self._writers, self._knowledge, name, persistence)
         genes = {key: gene(config, key, settings) for key in RUNNING_GENES}
-        processor = self._open[name] = Processor(name, session.user_id, kb, genes, settings)
+        processor = self._open[name] = Processor(name, session.user_id, kb, genes, settings, self._writers)
         processor.requests += 1  # until those who waited for it have it
         asyncio.get_running_loop().create_task(_wait_for_waiters()).add_done_callback(processor.let_go)
         while len(self._open) > settings.max_processors:
@@ -158,7 +166,7 @@ class Processors:
         del self._open[processor.id]
         log.info("processor %s leaves memory", processor.id)
         if self._settings.data_dir is not None or self._settings.mongo is not None:
-            asyncio.get_running_loop().run_in_executor(None, processor.kb.close)
+            asyncio.get_running_loop().run_in_executor(self._writers, processor.kb.close)
         elif len(processor.kb):
             self._kept[processor.id] = processor.kb
 

@@ -24,13 +24,12 @@ from kato_fast.emotives import EmotivesConflict
 from kato_fast.stores import NO_NOTES, Apply, Change, Cleared, Feed, Forgotten, Learned, Put, no_token
 from kato_fast.stores import mongo_writes as writes
 from kato_fast.stores.mongo_driver import Refused, Unreachable, open_database, raised
+from kato_fast.stores.mongo_watch import Watch, quick
 
 log = logging.getLogger("kato_fast")
 
 #: Another's write is seen after this many seconds at the latest.
 FRESH_SECONDS = 0.02
-#: After no answer, the engine serves what it has for so long before the server is asked again.
-RETRY_SECONDS = 0.5
 #: A write tries for so long to get an answer.
 WRITE_SECONDS = 5.0
 #: Foreign writes make the whole be read again, not more often than this.
@@ -58,7 +57,9 @@ class MongoStore:
     """
 
     def __init__(self, address: str, name: Optional[str] = None) -> None:
-        self.database = open_database(address, name)
+        self._patient = open_database(address, name)  # for what may take long
+        self.database = open_database(quick(address), self._patient.name)
+        self._watch = Watch.of(address)
         self.where = self.database.where
         self._lock = threading.RLock()
         self._asking = threading.Lock()
@@ -72,7 +73,6 @@ class MongoStore:
         self._doubtful: dict[str, str] = {}
         self._owed: list[dict] = []  # journal entries whose counters got no answer
         self._asked = self._reloaded = float("-inf")
-        self._retry = 0.0
         self.trouble: Optional[Unreachable] = None
 
     def __repr__(self) -> str:
@@ -81,24 +81,25 @@ class MongoStore:
     # reading
 
     def pending(self) -> bool:
-        """Whether it is time to ask the server; never waits."""
+        """Whether it is time to ask the server; never waits, and never for a server that is away."""
         if self._seen is None:
             return True
-        now = time.monotonic()
-        old = self._again or now - self._asked > FRESH_SECONDS
-        return old and now >= self._retry and not self._asking.locked()
+        old = self._again or time.monotonic() - self._asked > FRESH_SECONDS
+        return old and self._watch.away is None and not self._asking.locked()
 
     def changes(self) -> Iterator[Change]:
         """What others wrote; where no server answers, nothing: the engine serves what it has, if it has been loaded."""
         with self._lock, self._asking:
             self._check_open()
             try:
+                self._check_there()
                 yield from self._ask()
-                self._trouble(None)
+                self.trouble = None
             except Unreachable as error:
+                self._watch.lost(error)
+                self.trouble = error
                 if self._seen is None:
                     raise
-                self._trouble(error)
 
     def rewind(self) -> None:
         """The next changes() begins with Cleared and yields everything."""
@@ -157,16 +158,16 @@ class MongoStore:
 
     def _feed(self, engine: Any) -> bool:
         """From the bytes, where the driver and the engine are both in C."""
-        if not self.database.takes(engine):
+        if not self._patient.takes(engine):
             return False
-        _, _, skipped = self.database.load(engine)
+        _, _, skipped = self._patient.load(engine)
         if skipped:
             log.warning("%s: %d documents that are no patterns were left out", self.where, skipped)
         return True
 
     def _puts(self) -> Iterator[Put]:
-        patterns = getattr(self.database, "patterns", None)
-        found = patterns() if patterns else self.database.find("patterns_kb", {}, sort={"_id": 1})
+        patterns = getattr(self._patient, "patterns", None)
+        found = patterns() if patterns else self._patient.find("patterns_kb", {}, sort={"_id": 1})
         for document in found:
             if document.get("frequency", 0) >= 1:
                 yield self._put(document)
@@ -226,9 +227,10 @@ class MongoStore:
 
     def _prepare(self) -> None:
         """KATO's unique names and totals, and the journal."""
+        self._ping()
         for collection in UNIQUE:
             index = {"key": {"name": 1}, "name": "name_1", "unique": True, "background": True}
-            reply = self._write([{"createIndexes": collection, "indexes": [index]}])[0]
+            reply = self._patient.run([{"createIndexes": collection, "indexes": [index]}])[0]
             if isinstance(reply, Refused) and reply.code not in (85, 86):  # there under another name or option
                 raise reply
         start = {"_id": "totals", **dict.fromkeys(writes.TOTAL_NAMES, 0)}
@@ -240,16 +242,6 @@ class MongoStore:
 
     def _new_journal(self) -> dict:
         return {"class": "kato_fast", "epoch": uuid.uuid4().hex, "generation": 0, "learns": 0, "recent": []}
-
-    def _trouble(self, error: Optional[Unreachable]) -> None:
-        if error is not None:
-            self._retry = time.monotonic() + RETRY_SECONDS
-        if (error is None) != (self.trouble is None):
-            if error is not None:
-                log.warning("%s; the engine serves what it has", error)
-            else:
-                log.warning("%s answers again", self.where)
-        self.trouble = error
 
     # writing
 
@@ -275,10 +267,12 @@ class MongoStore:
     def _write_patterns(self, rows: dict[str, writes.Row]) -> None:
         left = dict(rows)
         deadline = time.monotonic() + WRITE_SECONDS
+        self._check_there()
         while left:
             try:
                 self._try_patterns(left)
-            except Unreachable:
+            except Unreachable as error:
+                self._watch.lost(error)
                 for row in left.values():
                     row.doubtful = True
                 if time.monotonic() > deadline:
@@ -286,7 +280,7 @@ class MongoStore:
                     if len(left) < len(rows):
                         self._again = True
                     raise
-                time.sleep(0.05)
+                self._watch.wait_back(deadline - time.monotonic())
         for name in rows:
             self._doubtful.pop(name, None)
 
@@ -385,13 +379,14 @@ class MongoStore:
         for entry in self._owed:
             if entry["u"]["$push"]["recent"]["$each"][0]["o"] not in known:
                 self._send([writes.update("metadata", [entry])])
+        verify(self._patient, repair=True)
         self._owed.clear()
-        verify(self.database, repair=True)
 
     def forget(self, name: str, apply: Apply) -> bool:
         """Remove the pattern, and from the counters what its learns added; symbols that fall to 0 go."""
         with self._lock:
             self._check_open()
+            self._check_there()
             found = self.database.find("patterns_kb", {"name": name})
             if not found:
                 return False
@@ -408,9 +403,10 @@ class MongoStore:
         """Remove everything that a learn or an observation wrote."""
         with self._lock:
             self._check_open()
+            self._ping()
             everything = [{"q": {}, "limit": 0}]
             for collection in ("patterns_kb", "symbols_kb", "predictions_kb"):
-                raised(self._write([{"delete": collection, "deletes": everything}])[0])
+                raised(self._patient.run([{"delete": collection, "deletes": everything}])[0])
             others = [{"q": {"class": NOTE}, "limit": 0}]
             raised(self._write([{"delete": "metadata", "deletes": others}])[0])
             fresh = self._new_journal()
@@ -446,7 +442,7 @@ class MongoStore:
 
         with self._lock:
             self._check_open()
-            return verify(self.database, repair)
+            return verify(self._patient, repair)
 
     # life
 
@@ -455,7 +451,19 @@ class MongoStore:
         with self._lock:
             if not self._closed:
                 self._closed = True
+                self._watch.release()
+                self._patient.close()
                 self.database.close()
+
+    def _check_there(self) -> None:
+        """What is known to be away is not waited for."""
+        if self._watch.away is not None:
+            raise Unreachable(str(self._watch.away))
+
+    def _ping(self) -> None:
+        """Before what may take long: a server that says nothing is found out over a connection with narrow bounds."""
+        self._check_there()
+        raised(self._write([{"ping": 1}])[0])
 
     def _check_open(self) -> None:
         if self._closed:

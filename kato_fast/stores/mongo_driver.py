@@ -32,6 +32,10 @@ class Unreachable(ConnectionError):
     """No server, or no answer; what was asked may have been done."""
 
 
+class Busy(Unreachable):
+    """No connection came free in time; of the server that says nothing."""
+
+
 class Refused(OSError):
     """The server says no."""
 
@@ -139,7 +143,8 @@ class WireDatabase:
     def _error(self, error: Exception) -> Union[Unreachable, Refused]:
         message, code, unreachable = error.args
         if unreachable or code in NOT_NOW:
-            return Unreachable(f"MongoDB at {self.where} does not answer: {message}")
+            kind = Busy if "waitQueueTimeoutMS" in message else Unreachable
+            return kind(f"MongoDB at {self.where} does not answer: {message}")
         return Refused(f"MongoDB at {self.where} refuses: {message}", code)
 
 
@@ -246,7 +251,8 @@ class PymongoDatabase:
         code = getattr(error, "code", None) or 0
         details = getattr(error, "details", None)
         if isinstance(error, (errors.ConnectionFailure, errors.ConfigurationError)) or code in NOT_NOW:
-            return Unreachable(f"MongoDB at {self.where} does not answer: {type(error).__name__}")
+            kind = Busy if isinstance(error, errors.WaitQueueTimeoutError) else Unreachable
+            return kind(f"MongoDB at {self.where} does not answer: {type(error).__name__}")
         text = details.get("errmsg") if isinstance(details, dict) else None
         return Refused(f"MongoDB at {self.where} refuses: {text or type(error).__name__}", code)
 

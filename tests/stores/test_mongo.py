@@ -330,7 +330,7 @@ def test_a_server_that_goes_and_comes_back(driver: str, monkeypatch: pytest.Monk
     """What is known is served meanwhile; a learn fails in bounds, and after a return everything goes on."""
     monkeypatch.setattr(mongo_store, "WRITE_SECONDS", 0.5)
     with MongoServer() as server:
-        kb = KnowledgeBase(f"{server.url}/kb?serverSelectionTimeoutMS=300&connectTimeoutMS=300")
+        kb = KnowledgeBase(f"{server.url}/kb?serverSelectionTimeoutMS=1500&connectTimeoutMS=1500")
         kb.learn([["a", "b"]])
         server.stop()
         time.sleep(0.1)
