@@ -15,7 +15,7 @@ from tests.http.conftest import Server
 from tests.servers.mongo import MongoServer
 
 USER = {"x-user-id": "an-na"}
-BOUNDS = "?serverSelectionTimeoutMS=300&connectTimeoutMS=300"
+BOUNDS = "?serverSelectionTimeoutMS=1500&connectTimeoutMS=1500"  # a cold JVM on a busy machine
 
 
 @pytest.fixture
