@@ -368,7 +368,8 @@ class KnowledgeBase:
 
 def _put_in(engine, change: Union[Put, Feed, Forgotten]) -> None:
     if isinstance(change, Feed):
-        if not change.into(engine):
+        fed = getattr(engine, "fed", None)
+        if not change.into(engine if fed is None else fed()):
             for put in change.puts():
                 _put_in(engine, put)
         return

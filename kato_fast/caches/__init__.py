@@ -40,15 +40,55 @@ class _Flight:
         self.error: Optional[BaseException] = None
 
 
+class Generation:
+    """A number that grows with every invalidation, the same in all processes that share a Redis. Raises RedisError."""
+
+    def __init__(self, client: Optional[Client], key: str) -> None:
+        self._client = client
+        self._key = key
+        self._number = 0
+        self._asked = float("-inf")
+
+    def number(self) -> int:
+        """The current one; asked of Redis where it was not for TRUSTED seconds."""
+        now = time.monotonic()
+        if self._client is not None and now - self._asked >= TRUSTED:
+            self._number, self._asked = int(self._client.command("GET", self._key) or 0), now
+        return self._number
+
+    def last(self) -> int:
+        """The one that was seen last."""
+        return self._number
+
+    def next(self) -> int:
+        """Begin another: here at once, in other processes within TRUSTED seconds."""
+        number = self._number + 1 if self._client is None else int(self._client.command("INCR", self._key))
+        self._number, self._asked = number, time.monotonic()
+        return number
+
+
 class Cache:
     """Values by key. Safe from many threads; what is given out is shared, so leave it as it is.
 
-    name: of the counters. ttl: seconds that a value is kept. most: values kept in the process.
+    Args:
+        name: of the counters. ttl: seconds that a value is kept. most: values kept in the process.
+        pack, unpack: a value to bytes and back, where CBOR does not know it.
     """
 
-    def __init__(self, client: Optional[Client], name: str, *, ttl: float, prefix: str = "", most: int = 1000) -> None:
+    def __init__(
+        self,
+        client: Optional[Client],
+        name: str,
+        *,
+        ttl: float,
+        prefix: str = "",
+        most: int = 1000,
+        pack: Callable[[Any], bytes] = cbor.dumps,
+        unpack: Callable[[bytes], Any] = cbor.loads,
+    ) -> None:
         if not 0 < ttl <= 365 * 86_400:
             raise ValueError(f"ttl must be over 0 and at most a year of seconds, not {ttl!r}")
+        self._pack, self._unpack = pack, unpack
         self._client = client
         self._name = name
         self._ttl = ttl
@@ -57,13 +97,15 @@ class Cache:
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[int, str], tuple[float, Any]] = OrderedDict()
         self._flights: dict[tuple[int, str], _Flight] = {}
-        self._generation = 0
-        self._asked = float("-inf")
+        self._own = Generation(client, f"{self._prefix}:generation")
         self.counts = dict.fromkeys(OUTCOMES, 0)
 
-    def get(self, key: str, compute: Callable[[], Any]) -> Any:
-        """The value of the key; compute() where nobody has it, called once however many ask at the same time."""
-        place = (self.generation(), key)
+    def get(self, key: str, compute: Callable[[], Any], generation: Optional[Generation] = None) -> Any:
+        """The value of the key; compute() where nobody has it, called once however many ask at the same time.
+
+        generation: that the key belongs to, where it is not the whole cache's.
+        """
+        place = (self.generation(generation), key)
         with self._lock:
             value = self._local(place)
             if value is not None:
@@ -105,7 +147,7 @@ class Cache:
         found, usable = self._ask(key)
         if found is not None:
             try:
-                return self._count("redis", cbor.loads(found))
+                return self._count("redis", self._unpack(found))
             except ValueError:
                 self._count("damaged", None)
         value = self._count("computed", compute())
@@ -122,7 +164,7 @@ class Cache:
             return self._count("unavailable", (None, False))
 
     def _tell(self, key: str, value: Any) -> None:
-        data = cbor.dumps(value)
+        data = self._pack(value)
         if len(data) > MAX_BYTES:
             return
         try:
@@ -151,22 +193,15 @@ class Cache:
         if value is not None:
             return self._count("local", value)
         found, _ = self._ask(f"{self._prefix}:{place[0]}:{key}")
-        return None if found is None else self._count("redis", cbor.loads(found))
+        return None if found is None else self._count("redis", self._unpack(found))
 
-    def generation(self) -> int:
-        """The current number; asked of Redis where it was not for TRUSTED seconds."""
-        now = time.monotonic()
-        if self._client is None or now - self._asked < TRUSTED:
-            return self._generation
+    def generation(self, generation: Optional[Generation] = None) -> int:
+        """The current number; where Redis cannot be asked, the one that was seen last."""
+        generation = generation or self._own
         try:
-            number = int(self._client.command("GET", f"{self._prefix}:generation") or 0)
+            return generation.number()
         except (RedisError, ValueError):
-            self._count("unavailable", None)
-            number = self._generation
-        with self._lock:
-            self._generation = number
-            self._asked = now
-        return number
+            return self._count("unavailable", generation.last())
 
     def invalidate(self) -> int:
         """Nothing kept so far is given out again: here at once, in other processes within TRUSTED seconds.
@@ -175,13 +210,20 @@ class Cache:
         """
         with self._lock:
             self._kept.clear()
-        if self._client is None:
-            self._generation += 1
-            return self._generation
-        number = int(self._client.command("INCR", f"{self._prefix}:generation"))
+        return self._own.next()
+
+    def drop(self, belongs: Callable[[str], bool]) -> int:
+        """Forget here what has such a key, and how many values those were; Redis forgets by the next generation."""
         with self._lock:
-            self._generation, self._asked = number, time.monotonic()
-        return number
+            gone = [place for place in self._kept if belongs(place[1])]
+            for place in gone:
+                del self._kept[place]
+        return len(gone)
+
+    def values(self) -> list[tuple[str, Any]]:
+        """What is kept in this process, by key."""
+        with self._lock:
+            return [(place[1], kept[1]) for place, kept in self._kept.items()]
 
     def stats(self) -> dict:
         """Counts by outcome, and the share of answers that were not computed."""

@@ -24,11 +24,20 @@ def explain(runtime: Runtime = None, as_json: Json = False) -> int:
     found = [{"pid": one["pid"], **entry} for one in running for entry in one["explain"]]
     found += [{"pid": None, "name": "import", **entry} for entry in kato_fast.explain()]
     found.sort(key=lambda entry: -entry["count"])
+    without = [{"pid": one["pid"], "flags": one["without_effect"]} for one in running if one.get("without_effect")]
     if as_json:
-        print_json("explain", runtime=str(folder), processes=len(running), fallbacks=found)
+        print_json("explain", runtime=str(folder), processes=len(running), fallbacks=found, without_effect=without)
     else:
         _print(found, len(running))
+        _print_without(without)
     return FINDING if found else OK
+
+
+def _print_without(found: list[dict[str, Any]]) -> None:
+    for process in found:
+        print(f"flags that switch nothing in process {process['pid']}:")
+        for flag, reason in process["flags"].items():
+            print(f"    {flag}: {reason}")
 
 
 def _print(found: list[dict[str, Any]], running: int) -> None:

@@ -1,6 +1,8 @@
 """``kato-fast flags``: which optimisation runs how, and who said so."""
 
 # No postponed annotations in this module: on Python 3.9 typer does not find what they hold.
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Optional
 
 from kato_fast.cli.options import Argument, Option
@@ -74,7 +76,8 @@ def shown(folder: str) -> dict[str, Any]:
     running = rollout.processes()
     found: dict[str, Any] = {"runtime": folder, "processes": []}
     for one in running:
-        found["processes"].append({name: one[name] for name in ("pid", "name", "started", "flags")})
+        shown = {name: one[name] for name in ("pid", "name", "started", "flags")}
+        found["processes"].append({**shown, "without_effect": one.get("without_effect", {})})
     if not running:
         watch.look(strict=True)
         resolutions = [flags.resolution(flag) for flag in flags.FLAGS]
@@ -90,14 +93,15 @@ def _print(fields: dict[str, Any]) -> None:
         _table(fields["would_be"])
     for process in fields["processes"]:
         print(f"{process['name']}, process {process['pid']}")
-        _table(process["flags"])
+        _table(process["flags"], process["without_effect"])
     for flag, latch in fields["latches"].items():
         print(f"{flag} was rolled back ({latch['reason']}); kato-fast flags --clear {flag} lets it go on")
 
 
-def _table(flags: dict[str, Any]) -> None:
+def _table(flags: dict[str, Any], without: Mapping[str, str] = MappingProxyType({})) -> None:
     for flag, one in flags.items():
-        print(f"  {flag:<20} {one['mode']:<12} {one['origin']} {one['detail']}".rstrip())
+        line = f"  {flag:<20} {one['mode']:<12} {one['origin']} {one['detail']}".rstrip()
+        print(f"{line}; no effect here: {without[flag]}" if flag in without else line)
 
 
 def _audit(as_json: bool) -> int:

@@ -58,7 +58,7 @@ def start(defaults: Optional[Mapping[str, str]] = None, redis_url: Optional[str]
 
 
 def stop() -> None:
-    """End the watcher, and that of Redis."""
+    """End the watcher, and that of Redis; what start() gave as defaults ends with it."""
     global _watcher, _follower
     with _lock:
         watcher, _watcher = _watcher, None
@@ -68,6 +68,7 @@ def stop() -> None:
     if watcher is not None:
         _stop.set()
         watcher.join()
+    state.put("default", {})
 
 
 def look(strict: bool = False) -> None:

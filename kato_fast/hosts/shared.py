@@ -25,19 +25,6 @@ FUTURES = Late("future_potentials")
 BATCH: ContextVar[Any] = ContextVar("kato_fast_batch", default=None)
 
 
-class Raised:
-    """A candidate's way to raise the host's own error: with a value, so that nobody runs the original after it."""
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-
-
-def result_of(answer: Any) -> Any:
-    if type(answer) is Raised:
-        raise answer.error
-    return answer
-
-
 def is_off(flag: str) -> bool:
     return current[flag].kind == "off"
 

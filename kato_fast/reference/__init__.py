@@ -5,12 +5,12 @@ It is the fallback where no compiler was available, and what the C engine is tes
 
 from __future__ import annotations
 
-from kato_fast.reference import align, naming, validate
+from kato_fast.reference import align, naming, recount, validate
 from kato_fast.reference.bloom import BloomFilter
 from kato_fast.reference.knowledge import Knowledge
 from kato_fast.reference.prediction import Matches, Predictions
 
-__all__ = ["BloomFilter", "Knowledge", "Matches", "Predictions", "matching_blocks", "pattern_name", "ratio"]
+__all__ = ["BloomFilter", "Knowledge", "Matches", "Predictions", "matching_blocks", "pattern_name", "ratio", "recount"]
 
 
 def ratio(a, b, method="ratcliff_obershelp") -> float:

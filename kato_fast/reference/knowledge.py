@@ -156,6 +156,11 @@ class Knowledge:
         with self._lock:
             return prediction.Matches(self._passing(flat, threshold))
 
+    def passing(self, state: list[str], threshold: float) -> list:
+        """The matches themselves, in candidate order; the arguments are checked already."""
+        with self._lock:
+            return list(self._passing(state, threshold))
+
     # looking
 
     def pattern(self, name) -> Optional[dict]:

@@ -65,6 +65,10 @@ class Counters:
             "total_symbols_in_patterns_frequencies": self.total_members,
         }
 
+    def known(self) -> int:
+        """How many symbols there are."""
+        return len(self.members)
+
     def probability(self, symbol: str) -> float:
         """Share of the symbol in all memberships."""
         return self.members.get(symbol, 0) / self.total_members if self.total_members > 0 else 0.0

@@ -275,7 +275,7 @@ def _measure(
 ) -> None:
     """The metrics of section 7.2."""
     p = metrics.probabilities(predictions, counters)
-    symbols = len(counters.members)
+    symbols = counters.known()
     state_counts = Counter(state)
     for prediction in predictions:
         present = flatten(prediction.present)
@@ -293,7 +293,7 @@ def _measure_2_1(
 ) -> None:
     """KATO 2.1: entropies of the state, the same in every prediction; two figures stay 0, nothing is rounded."""
     p = metrics.probabilities(predictions, counters)
-    symbols = len(counters.members)
+    symbols = counters.known()
     state_counts = Counter(state)
     own = metrics.normalized_entropy(state, symbols)
     in_knowledge = metrics.global_normalized_entropy(state, p, symbols)

@@ -10,6 +10,7 @@ from kato_fast.rollout.compare import Rules
 from kato_fast.rollout.fallbacks import explain
 from kato_fast.rollout.latch import clear, latches, roll_back
 from kato_fast.rollout.process import processes, start, stop
+from kato_fast.rollout.raised import Raised, result_of
 from kato_fast.rollout.reasons import REASONS, Declined, FallbackForbidden
 from kato_fast.rollout.writes import Writes
 
@@ -18,12 +19,14 @@ __all__ = [
     "Choice",
     "Declined",
     "FallbackForbidden",
+    "Raised",
     "Rules",
     "Writes",
     "clear",
     "explain",
     "latches",
     "processes",
+    "result_of",
     "roll_back",
     "start",
     "stop",

@@ -112,7 +112,10 @@ class Choice:
             return False
         if mode.kind == "canary":
             key = None if self.key is None else self.key(*args, **kwargs)
-            if key is None or not flags.chosen(self.flag, key):
+            if key is None:
+                self.ledger.fell_back("no_key", 0)
+                return False
+            if not flags.chosen(self.flag, key):
                 return False
         if mode.kind == "require" or self.parking.open():
             return True

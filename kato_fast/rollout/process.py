@@ -26,7 +26,12 @@ _began = 0.0
 _next = 0.0
 
 #: Parts of this package add what they know: name → function.
-PARTS: dict[str, Callable[[], object]] = {"explain": explain, "figures": observe.snapshot, "judges": pairs.figures}
+PARTS: dict[str, Callable[[], object]] = {
+    "explain": explain,
+    "figures": observe.snapshot,
+    "judges": pairs.figures,
+    "without_effect": dict,
+}
 
 
 def start(name: str, defaults: Optional[Mapping[str, str]] = None, redis_url: Optional[str] = None) -> None:

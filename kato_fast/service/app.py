@@ -18,7 +18,7 @@ from kato_fast.service.formats import CborMiddleware
 from kato_fast.service.middleware import SessionMiddleware, unavailable
 from kato_fast.service.monitor.requests import RequestMiddleware
 from kato_fast.service.request_log import RequestLog
-from kato_fast.service.routes import genes, learning, memory, monitoring, page, sequences, sessions
+from kato_fast.service.routes import caching, genes, learning, memory, monitoring, page, sequences, sessions
 from kato_fast.service.settings import Settings
 from kato_fast.service.shared import Unavailable
 from kato_fast.service.state import Service
@@ -51,7 +51,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.service = service
-    modules = (learning, memory, sequences, sessions, genes, monitoring, page)
+    modules = (learning, memory, sequences, sessions, genes, monitoring, caching, page)
     # Not include_router(), which searches each router by itself; and before the routes of the documentation.
     app.router.routes[:0] = [route for module in modules for route in module.router.routes]
     app.add_middleware(

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Callable, Optional
 from kato_fast import pattern_name
 from kato_fast.emotives import EmotivesConflict, average
 from kato_fast.service.errors import HostError, learning_error, observation_error, vector_error
+from kato_fast.service.paths import answering
 from kato_fast.service.vectors import vector_symbol
 from kato_fast.stores import SYMBOL_ORDER
 from kato_fast.stores.mongo_driver import Unreachable
@@ -366,13 +367,13 @@ class Processor:
             self.name_predictions()
         if self.predictions is None:
             return b"[]"
-        return self.predictions.to_json(pattern_names=self._named)
+        return answering.JSON(self.predictions, self._named, self.id)
 
     def predictions_cbor(self, name: bool) -> bytes:
         """The same as CBOR, written by the engine from what it found."""
         if name and self.predictions:
             self._named = True
-        return b"\x80" if self.predictions is None else self.predictions.to_cbor(pattern_names=self._named)
+        return b"\x80" if self.predictions is None else answering.CBOR(self.predictions, self._named, self.id)
 
     def future_potentials_cbor(self) -> bytes:
         """Likewise."""

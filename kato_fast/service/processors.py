@@ -9,14 +9,16 @@ import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional
 
 from kato_fast import KnowledgeBase
 from kato_fast.service.naming import knowledge_path, processor_id
+from kato_fast.service.paths.keeping import Caches, Kept
+from kato_fast.service.paths.knowledge import Served
 from kato_fast.service.processor import Processor, on_thread
 from kato_fast.service.sessions import Session
 from kato_fast.service.settings import Settings
-from kato_fast.stores import Store
+from kato_fast.stores import open_store
 
 if TYPE_CHECKING:
     from kato_fast.stores.redis_feed import RedisFeed
@@ -34,11 +36,12 @@ WRITERS = 32
 class Processors:
     """Processors by id. Evicting one loses its state, not its knowledge. Use from the event loop's thread only."""
 
-    def __init__(self, settings: Settings, feed: Optional[RedisFeed] = None) -> None:
+    def __init__(self, settings: Settings, caches: Optional[Caches] = None, feed: Optional[RedisFeed] = None) -> None:
         self._settings = settings
         self._feed = feed
         #: A server that is slow or away keeps these waiting, and no prediction.
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="kato-fast-store")
+        self.caches = Caches(None, settings.service_name) if caches is None else caches
         self._ids: dict[str, str] = {}
         self._open: OrderedDict[str, Processor] = OrderedDict()
         self._opening: dict[str, asyncio.Future] = {}
@@ -143,24 +146,31 @@ class Processors:
         return processor
 
     def _knowledge(self, name: str, persistence: float) -> KnowledgeBase:
-        settings = self._settings
-        return KnowledgeBase(
-            self._store(name),
+        settings, store = self._settings, self._store(name)
+        return Served(
+            store,
+            kept=self.caches.of(name, getattr(getattr(store, "inner", store), "lineage", str)),
             profile=settings.profile,
             persistence=min(100, max(1, int(persistence))),
             implementation=settings.implementation,
         )
 
-    def _store(self, name: str) -> Union[None, str, Store]:
+    def _store(self, name: str) -> Any:
         """Where the processor's patterns last: in MongoDB, the database that KATO gives it."""
         if self._settings.mongo is not None:
-            from kato_fast.stores.mongo import MongoStore
+            from kato_fast.service.paths import storing
             from kato_fast.stores.redis_feed import FedStore
 
-            store = MongoStore(self._settings.mongo, name)
+            storing.INDEXES(self._settings.mongo, name)
+            store = storing.open_store(self._settings.mongo, name)
             return store if self._feed is None else FedStore(store, self._feed, name)
         data_dir = self._settings.data_dir
-        return None if data_dir is None else knowledge_path(data_dir, name)
+        return None if data_dir is None else open_store(knowledge_path(data_dir, name))
+
+    def kept(self, user_id: Optional[str] = None) -> list[Kept]:
+        """The caches of the processors in memory, or of one user's."""
+        name = None if user_id is None else self._name(user_id)
+        return [p.kb.kept for p in self._open.values() if name in (None, p.id)]
 
     def _evict(self, processor: Processor) -> None:
         del self._open[processor.id]

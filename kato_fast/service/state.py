@@ -14,20 +14,21 @@ from fastapi import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kato_fast import flags, native, rollout
+from kato_fast import native, rollout
 from kato_fast.service.body import unprocessable
-from kato_fast.service.desk import Desk, OneProcess
+from kato_fast.service.desk import Desk
 from kato_fast.service.monitor.exchange import Exchange
 from kato_fast.service.monitor.requests import Requests
 from kato_fast.service.monitor.watch import Watch
-from kato_fast.service.naming import sessions_path
+from kato_fast.service.paths import DEFAULTS, starting
+from kato_fast.service.paths.effects import without_effect
+from kato_fast.service.paths.keeping import Caches
 from kato_fast.service.processors import Processors, open_data_dir
-from kato_fast.service.sessions import Session, Sessions, TooManySessions
+from kato_fast.service.sessions import Session, TooManySessions
 from kato_fast.service.settings import Settings
 from kato_fast.service.shared import Unavailable
 
 if TYPE_CHECKING:
-    from kato_fast.redis_client import Client
     from kato_fast.service.processor import Processor
     from kato_fast.stores.redis_feed import RedisFeed
 
@@ -73,6 +74,9 @@ class Service:
         self.requests = Requests()
         self.exchange = Exchange(self._metrics_dir())
         self.watch = Watch(self)
+        self.clients: Optional[starting.Clients] = None
+        #: Flags that switch nothing here, and why.
+        self.without_effect = without_effect(settings, self.implementation)
         self._sweeper: Optional[asyncio.Task] = None
 
     def open(self) -> None:
@@ -80,14 +84,15 @@ class Service:
         data_dir = self.settings.data_dir
         open_data_dir(data_dir)
         self.started = time.time()
-        self.redis = self._redis()
-        self.desk = self._desk()
+        rollout.process.PARTS["without_effect"] = lambda: dict(self.without_effect)
+        rollout.start("service", DEFAULTS, self.settings.redis)
+        self.clients = None if self.settings.redis is None else starting.POOLS(self.settings)
+        self.desk = starting.desk(self.settings, self.clients)
         self.feed = self._feed()
-        self.processors = Processors(self.settings, self.feed)
+        self.processors = Processors(self.settings, self._caches(), self.feed)
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
         self.exchange.open()
         self.watch.start()
-        rollout.start("service", redis_url=self.settings.redis)
 
     def _metrics_dir(self) -> Optional[str]:
         settings = self.settings
@@ -95,41 +100,19 @@ class Service:
             return settings.metrics_dir
         return os.path.join(settings.data_dir, "metrics")
 
-    def _redis(self) -> Optional[Client]:
-        """One pool for all that asks Redis; nothing is connected yet."""
-        from kato_fast.redis_client import open_client
-
-        settings = self.settings
-        if settings.redis is None:
-            return None
-        size = settings.redis_pool + 1  # the feed waits on one
-        return open_client(settings.redis, pool_size=size, connect_timeout=0.5, command_timeout=1.0)
-
     def _feed(self) -> Optional[RedisFeed]:
         """Where patterns are in MongoDB: what other processes write there."""
         from kato_fast.stores.redis_feed import RedisFeed
 
-        if self.redis is None or self.settings.mongo is None:
+        if self.clients is None or self.settings.mongo is None:
             return None
-        return RedisFeed(self.redis, self.settings.service_name)
+        return RedisFeed(self.clients.of("feed", starting.FEEDS), self.settings.service_name)
 
-    def _desk(self) -> Desk:
-        """Workers without a folder have no place but Redis for sessions, whatever the flag says."""
-        settings = self.settings
-        only_place = settings.workers > 1 and settings.data_dir is None
-        if self.redis is not None and (only_place or flags.mode("stream_memory").kind in ("on", "require")):
-            from kato_fast.service.shared.redis_desk import RedisDesk
-
-            return RedisDesk(
-                self.redis, name=settings.service_name, limit=settings.max_sessions, threads=settings.redis_pool
-            )
-        path = settings.data_dir and sessions_path(settings.data_dir)
-        if settings.workers > 1:
-            from kato_fast.service.shared.file_desk import FileDesk
-
-            assert path is not None  # Settings has seen to it
-            return FileDesk(path, settings.max_sessions)
-        return OneProcess(Sessions(path, settings.max_sessions))
+    def _caches(self) -> Caches:
+        """In Redis too, where the knowledge is in MongoDB: a folder is read quicker than Redis."""
+        far = self.clients is not None and self.settings.mongo is not None
+        client = self.clients.of("caches", starting.KATOS_CACHES) if far else None
+        return Caches(client, self.settings.service_name)
 
     async def close(self) -> None:
         """Stop sweeping, close the files."""
@@ -140,8 +123,8 @@ class Service:
         await self.desk.close()
         if self.feed is not None:
             await asyncio.to_thread(self.feed.close)
-        if self.redis is not None:
-            self.redis.close()
+        if self.clients is not None:
+            self.clients.close()
 
     async def _sweep(self) -> None:
         while True:

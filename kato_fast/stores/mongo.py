@@ -126,6 +126,10 @@ class MongoStore:
         """As of the last changes(); never waits."""
         return self._notes.get(key)
 
+    def lineage(self) -> str:
+        """Another one after every clear(), and in every other database; "" before the first changes()."""
+        return self._seen["epoch"] if self._seen is not None else ""
+
     def _ask(self) -> Iterator[Change]:
         asked = time.monotonic()
         if self._seen is None:

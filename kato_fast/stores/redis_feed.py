@@ -131,6 +131,11 @@ class FedStore:
         self.lasting = getattr(store, "lasting", True)
 
     @property
+    def inner(self) -> Any:
+        """The inner store."""
+        return self._store
+
+    @property
     def trouble(self) -> Optional[Exception]:
         """The inner store's."""
         return self._store.trouble

@@ -136,6 +136,13 @@ class SqliteStore:
             row = self._watch.execute("SELECT value FROM notes WHERE key = ?", (key,)).fetchone()
             return row and row[0]
 
+    def counters(self) -> tuple[dict[str, int], dict[str, int]]:
+        """pattern_member_frequency of every symbol, and the totals, as they are stored now."""
+        with self._transaction("BEGIN"):  # both from one snapshot; the watcher's connection must never wait
+            members = dict(self._db.execute("SELECT name, pattern_member_frequency FROM symbols"))
+            totals = dict(self._db.execute("SELECT name, value FROM totals"))
+        return members, totals
+
     def _catch_up(self) -> Iterator[Change]:
         """Changes by others, inside a transaction. Forgotten ones first: learned again, they come last in the order."""
         revision, horizon = self._meta("revision"), self._meta("horizon")

@@ -69,6 +69,7 @@ ONLY_C = {
 }
 ONLY_TWIN = {
     "__init__": "the public names of the twin",
+    "recount": "C keeps its counters and finds its matches itself",
     "validate": "C checks while it converts, in csrc/python",
 }
 # Headers of which another file is the source.

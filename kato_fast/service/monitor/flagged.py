@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Optional
 
 from kato_fast import flags, rollout
@@ -12,8 +13,11 @@ from kato_fast.service.monitor.figures import COMPARED, DIFFERENT, by_label, sha
 BY = "page"
 
 
-def rows(snapshot: dict) -> list[dict]:
-    """One row for each flag. Figures are None where no call has gone through the flag."""
+def rows(snapshot: dict, without_effect: Mapping[str, str]) -> list[dict]:
+    """One row for each flag. Figures are None where no call has gone through the flag.
+
+    without_effect: flags that switch nothing here, and why.
+    """
     calls = by_label(snapshot, "kato_fast_calls_total", "flag")
     fallbacks = by_label(snapshot, "kato_fast_fallback_total", "flag")
     compared = shadowed(snapshot, COMPARED)
@@ -22,7 +26,7 @@ def rows(snapshot: dict) -> list[dict]:
     return [
         {
             "flag": flag,
-            **_resolved(flag),
+            **_resolved(flag, without_effect.get(flag)),
             "calls": calls.get(flag),
             "fallbacks": fallbacks.get(flag),
             "compared": compared.get(flag),
@@ -47,10 +51,21 @@ def _canary(flag: str, rollouts: dict, judged: dict) -> Optional[str]:
     return "; ".join(said) or None
 
 
-def _resolved(flag: str) -> dict:
+def _resolved(flag: str, without: Optional[str] = None) -> dict:
     found = flags.resolution(flag)
     origin = f"{found.origin}: {found.detail}" if found.detail else found.origin
-    return {"mode": str(found.mode), "origin": origin}
+    return {"mode": str(found.mode), "origin": f"{origin}; no effect here: {without}" if without else origin}
+
+
+def paths(without_effect: Mapping[str, str]) -> dict[str, dict]:
+    """Of each flag the mode, which path answers calls, and why the flag switches nothing where that is so."""
+    found = {}
+    for flag in flags.FLAGS:
+        kind = flags.mode(flag).kind
+        path = {"on": "candidate", "require": "candidate", "canary": "both"}.get(kind, "original")
+        without = without_effect.get(flag)
+        found[flag] = {"mode": str(flags.mode(flag)), "path": None if without else path, "without_effect": without}
+    return found
 
 
 def fallbacks() -> list[dict]:

@@ -29,6 +29,13 @@ _PERFORMANCE = {"total_requests": 1200.0, "total_errors": 2.0, "error_rate": 0.0
 _RESOURCES = {"cpu_percent": 21.5, "memory_percent": 40.2, "disk_percent": 61.0}
 _NO_CALLS = {"operations": 0.0, "errors": 0.0, "avg_response_time": 0.0}
 _DATABASES = {"mongodb": _NO_CALLS, "qdrant": _NO_CALLS, "redis": _NO_CALLS}
+_PATTERN = {
+    "name": "35696b75b5a6dfec2a4f0595b72dce77215f24c7",
+    "frequency": 1,
+    "length": 4,
+    "pattern_data": [["wake"], ["coffee", "news"], ["train"]],
+    "emotives": {},
+}
 _POINT = {"timestamp": _NOW, "value": 1200.0, "labels": {}}
 
 
@@ -352,6 +359,24 @@ class CacheInvalidated(BaseModel):
     timestamp: str
 
 
+class TopPatterns(BaseModel):
+    """The most frequent patterns, most frequent first."""
+
+    model_config = shown({"patterns": [_PATTERN], "count": 1})
+
+    patterns: list[dict[str, Any]]
+    count: int
+
+
+class SymbolProbabilities(BaseModel):
+    """Of every symbol in how many learns it was, among all symbols of all learns."""
+
+    model_config = shown({"probabilities": {"coffee": 0.5, "train": 0.5}, "count": 2})
+
+    probabilities: dict[str, float]
+    count: int
+
+
 class DistributedStm(BaseModel):
     """Whether short-term memories are in Redis."""
 
@@ -392,17 +417,10 @@ class PerformanceMetrics(BaseModel):
             },
             "knowledge_base": {
                 "total_patterns": 1,
-                "sample_patterns": [
-                    {
-                        "name": "35696b75b5a6dfec2a4f0595b72dce77215f24c7",
-                        "frequency": 1,
-                        "length": 4,
-                        "pattern_data": [["wake"], ["coffee", "news"], ["train"]],
-                        "emotives": {},
-                    }
-                ],
+                "sample_patterns": [_PATTERN],
             },
             "optimizations_active": {"batch_processing": True, "bloom_filter": True},
+            "flags": {"batch": {"mode": "on", "path": "candidate", "without_effect": None}},
         }
     )
 
@@ -413,6 +431,7 @@ class PerformanceMetrics(BaseModel):
     processor: dict[str, Any]
     knowledge_base: dict[str, Any]
     optimizations_active: dict[str, bool]
+    flags: dict[str, dict[str, Optional[str]]]
 
 
 #: The contents of a scrape, beside the JSON.

@@ -18,7 +18,7 @@ _FEATURES = ["socket_keepalive", "retry_on_timeout", "health_check"]
 
 def redis_pool(service: Service) -> Optional[dict]:
     """Figures of the pool of Redis; None where this service uses none."""
-    return None if service.redis is None else service.redis.status()
+    return None if service.clients is None else service.clients.status()
 
 
 def rows(service: Service) -> list[dict]:

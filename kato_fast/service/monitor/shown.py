@@ -32,7 +32,7 @@ async def everything(service: Service, start: float, end: float, points: int, qu
     watch = service.watch
     snapshot, found = await asyncio.to_thread(lambda: (service.exchange.merged(), differences.rows()))
     fallbacks = flagged.fallbacks()
-    flag_rows = flagged.rows(snapshot)
+    flag_rows = flagged.rows(snapshot, service.without_effect)
     killed = flags.killed()
     return {
         "time": time.time(),

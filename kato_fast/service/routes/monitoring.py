@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kato_fast.service.body import unprocessable
-from kato_fast.service.monitor import kato, models, pools
+from kato_fast.service.monitor import flagged, kato, models, pools
 from kato_fast.service.monitor.process import machine_memory
 from kato_fast.service.routes import answers
 from kato_fast.service.state import Service, dumps, reply, service_of
@@ -148,6 +148,7 @@ async def performance_metrics(request: Request) -> Response:
             "connection_pooling": True,
             "stm_optimization": True,
         },
+        "flags": flagged.paths(service.without_effect),
     }
     return reply(dumps(answer))
 
@@ -158,33 +159,6 @@ async def alerts(request: Request) -> Response:
     service = service_of(request)
     rows = service.watch.alerts.rows(await asyncio.to_thread(service.exchange.merged))
     return reply(dumps({"status": rows[0]["state"], "alerts": rows, "timestamp": _now()}))
-
-
-@router.get("/cache/stats", responses=answers(models.CacheStats))
-async def cache_stats(request: Request) -> Response:
-    """There is no Redis cache."""
-    performance = {"status": "disabled", "reason": "Cache manager not available"}
-    answer = {"cache_performance": performance, "cache_health": {"status": "disabled"}, "timestamp": _now()}
-    return reply(dumps(answer))
-
-
-@router.post("/cache/invalidate", responses=answers(models.CacheInvalidated))
-async def cache_invalidate(request: Request) -> Response:
-    """There is no Redis cache."""
-    return reply(dumps({"status": "disabled", "reason": "Cache manager not available", "timestamp": _now()}))
-
-
-@router.get("/distributed-stm/stats", responses=answers(models.DistributedStm))
-async def distributed_stm_stats(request: Request) -> Response:
-    """Short-term memory is not distributed; the host says so always."""
-    answer = {
-        "status": "disabled",
-        "distributed_stm_enabled": False,
-        "reason": "No processors with distributed STM available",
-        "processor_info": {"total_active_processors": 0},
-        "timestamp": _now(),
-    }
-    return reply(dumps(answer))
 
 
 @router.get("/test/{test_id}", responses=answers(models.TestAnswer))

@@ -9,12 +9,13 @@ from fastapi import APIRouter, HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kato_fast import cbor, flags, observe
+from kato_fast import cbor, observe
 from kato_fast.service import models
 from kato_fast.service.body import object_of
 from kato_fast.service.errors import HostError
 from kato_fast.service.formats import joined, wants_cbor
 from kato_fast.service.observations import Observation, sequence_of
+from kato_fast.service.paths import answering
 from kato_fast.service.processor import OverLimit, Processor
 from kato_fast.service.routes import BODY, answers
 from kato_fast.service.routes.learning import over_limit
@@ -48,7 +49,7 @@ async def observe_sequence(request: Request) -> Response:
         limits = service.settings.max_sequence, service.settings.max_id_length
         items = sequence_of(data, *limits, sort=not processor.keeps_order)
         async with service.desk.turn(processor, session, data):
-            run = _Run(processor, data, clock, flags.chosen("batch", session.user_id))
+            run = _Run(processor, data, clock, answering.BATCH(session.user_id))
             processor.check_sequence(items, run.alone)
             clock.passed("batch_preparation")
             try:
