@@ -72,6 +72,11 @@ def _tell_once() -> None:
         log.warning("the C engine is not there, the slower twin in Python answers: %s", _why_not)
 
 
+def unlocked_seconds() -> float:
+    """Time that this process has spent in the engine without the GIL; 0.0 where there is no C engine."""
+    return _core.unlocked_seconds() if _core is not None else 0.0
+
+
 def status() -> dict:
     """Which implementation answers by default, and why; the versions of the parts."""
     from kato_fast._version import __version__

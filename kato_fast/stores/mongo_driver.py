@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Optional, Union
 
 from kato_fast import native
+from kato_fast.observe.servers import MONGODB, mongo_commands
 
 log = logging.getLogger("kato_fast")
 
@@ -108,21 +109,25 @@ class WireDatabase:
                 if not root[1]:
                     self._roots.pop(self._address)[0].close()
 
+    @MONGODB.timed(mongo_commands)
     def run(self, commands: Sequence[dict], writes: bool = True) -> list[Outcome]:
         """Run the commands at the same time; of each the reply or the error."""
         replies = self._database.run(list(commands), writes)
         return [self._error(reply) if isinstance(reply, Exception) else reply for reply in replies]
 
+    @MONGODB.timed(lambda *_, **__: "find")
     def find(self, collection: str, filter: dict, **options: Any) -> list[dict]:
         """Every document that the filter finds."""
         with self._translated():
             return self._database.find(collection, filter, options)
 
+    @MONGODB.timed(lambda *_, **__: "aggregate")
     def aggregate(self, collection: str, pipeline: list) -> list[dict]:
         """Every document that the pipeline gives."""
         with self._translated():
             return self._database.find(collection, {"pipeline": pipeline}, {}, True)
 
+    @MONGODB.timed(lambda *_, **__: "load")
     def load(self, engine: Any, filter: Optional[dict] = None) -> tuple[int, int, int]:
         """Put every pattern into a C engine, in order of _id."""
         options = {"projection": PATTERN_FIELDS, "sort": {"_id": 1}, "batchSize": BATCH}
@@ -199,6 +204,7 @@ class PymongoDatabase:
         if self._client is not None and self._process == os.getpid():
             self._client.close()
 
+    @MONGODB.timed(mongo_commands)
     def run(self, commands: Sequence[dict], writes: bool = True) -> list[Outcome]:
         """As WireDatabase.run, with a thread for each."""
         database = self._current()
@@ -212,6 +218,7 @@ class PymongoDatabase:
         except self._pymongo.errors.PyMongoError as error:
             return self._error(error)
 
+    @MONGODB.timed(lambda *_, **__: "find")
     def find(self, collection: str, filter: dict, **options: Any) -> list[dict]:
         """As WireDatabase.find."""
         with self._translated():
@@ -223,6 +230,7 @@ class PymongoDatabase:
         found = self._current()[collection].find(filter, options.get("projection"), sort=sort, limit=limit)
         return found.batch_size(batch)
 
+    @MONGODB.timed(lambda *_, **__: "aggregate")
     def aggregate(self, collection: str, pipeline: list) -> list[dict]:
         """As WireDatabase.aggregate."""
         with self._translated():

@@ -15,7 +15,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from kato_fast.service.monitor.kato import NAMES, STATS
-from tests.http.conftest import ROOT, httpx
+from tests.http.conftest import ROOT, Server, httpx
+from tests.servers.mongo import MongoServer
+from tests.servers.redis import RedisServer
 
 DOCS = Path(__file__).parents[2] / "docs" / "monitoring"
 
@@ -122,6 +124,58 @@ def test_dashboard_and_rules_name_what_is_there(client: httpx.Client) -> None:
     client.get("/gene/nonsense")
     time.sleep(1.3)
     assert names_not_scraped(client) == []
+
+
+def test_other_servers_by_operation(tmp_path: Path) -> None:
+    """MongoDB and Redis: latency of each operation in JSON and in a scrape, errors, and that they are there."""
+    with MongoServer() as mongo, RedisServer() as redis:
+        env = {"KATO_FAST_MONGO_URI": mongo.url, "KATO_FAST_REDIS_URL": redis.url, "KATO_FAST_STREAM_MEMORY": "on"}
+        server = Server(tmp_path / "log", "c", None, **env)
+        try:
+            with server.client(headers={"x-user-id": "ada"}) as client:
+                for symbol in "abc":
+                    client.post("/observe", json={"strings": [symbol]}).raise_for_status()
+                client.post("/learn").raise_for_status()
+                time.sleep(1.3)
+                said = client.get("/performance-metrics").json()
+                assert said["databases"]["mongodb"]["connected"], said["databases"]
+                assert said["memory"]["bytes_per_pattern"] == said["memory"]["engine_bytes"] > 0
+                assert {"mongodb", "redis"} <= set(said["servers"])
+                assert all(one["calls"] and one["p99.9"] > 0 for one in said["servers"]["redis"].values())
+                (worker,) = said["workers"].values()
+                assert worker["peak_resident_bytes"] > 2**20
+                databases = client.get("/metrics").json()["databases"]
+                assert databases["mongodb"]["operations"] >= 2 and databases["redis"]["avg_response_time"] > 0
+                labels = [s.labels for s in scrape(client)["kato_fast_server_call_seconds_count"]]
+                assert {one["server"] for one in labels} == {"mongodb", "redis"}
+                assert {"server": "mongodb", "operation": "other"} not in labels
+                assert {"server": "redis", "operation": "other"} not in labels
+                pools = client.get("/connection-pools").json()
+                assert pools["health"]["mongodb"]["healthy"] and pools["health"]["redis"]["response_time_ms"] > 0
+                shown = client.get("/ui/data").json()
+                assert any(row["name"].startswith("mongodb ") for row in shown["endpoints"])
+                mongo.stop()
+                for symbol in "de":
+                    client.post("/observe", json={"strings": [symbol]})
+                client.post("/learn")
+                pools = client.get("/connection-pools").json()
+                assert pools["status"] == "degraded" and pools["health"]["mongodb"]["last_error"]
+        finally:
+            server.kill()
+
+
+def test_time_without_the_gil(tmp_path: Path) -> None:
+    server = Server(tmp_path / "log", "c", None)
+    try:
+        with server.client(headers={"x-user-id": "free"}) as client:
+            body = {"observations": [{"strings": [str(i % 40)]} for i in range(2000)], "learn_at_end": True}
+            client.post("/observe-sequence", json=body).raise_for_status()
+            client.get("/predictions").raise_for_status()
+            time.sleep(1.3)
+            (sample,) = scrape(client)["kato_fast_gil_free_seconds_total"]
+            assert 0 < sample.value < 60
+    finally:
+        server.kill()
 
 
 class Workers:

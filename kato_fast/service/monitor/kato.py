@@ -8,8 +8,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Optional
 
+from kato_fast.service.monitor.figures import by_label, sketches, total
+
 if TYPE_CHECKING:
     from kato_fast.service.monitor.history import History
+    from kato_fast.service.processor import Processor
     from kato_fast.service.state import Service
 
 #: KATO's names and the series that has them. Those without one are registered by KATO and never fed.
@@ -38,7 +41,7 @@ NAMES: dict[str, Optional[str]] = {
 STATS: dict[str, Optional[str]] = {
     "cpu_percent": "machine_cpu",
     "memory_percent": "memory_percent",
-    "memory_used_mb": None,
+    "memory_used_mb": "resident_mb",
     "disk_percent": "disk_percent",
     "load_average_1m": "load",
     "requests_total": "requests_total",
@@ -48,7 +51,7 @@ STATS: dict[str, Optional[str]] = {
     "sessions_deleted": None,
     "session_operations": None,
     **{
-        f"{server}_{what}": None
+        f"{server}_{what}": None if server == "qdrant" else f"{server}_{what}"
         for server in ("mongodb", "qdrant", "redis")
         for what in ("operations", "response_time", "errors")
     },
@@ -79,7 +82,6 @@ def errors_per_minute(history: History) -> float:
 def metrics(service: Service, active_sessions: int) -> dict:
     """``GET /metrics`` as JSON."""
     history, requests = service.watch.history, service.requests
-    none = {"operations": 0.0, "errors": 0.0, "avg_response_time": 0.0}
     per_second = _mean(history, "requests", 60)
     return {
         "timestamp": time.time(),
@@ -96,7 +98,7 @@ def metrics(service: Service, active_sessions: int) -> dict:
             "average_response_time": _mean(history, "duration", 60),
         },
         "resources": resources(history),
-        "databases": {"mongodb": dict(none), "qdrant": dict(none), "redis": dict(none)},
+        "databases": {name: _calls(history, name) for name in ("mongodb", "qdrant", "redis")},
         "processor_manager": service.processors.stats(),
         "rates": {
             "requests_per_second": per_second,
@@ -104,6 +106,12 @@ def metrics(service: Service, active_sessions: int) -> dict:
             "errors_per_minute": errors_per_minute(history),
         },
     }
+
+
+def _calls(history: History, server: str) -> dict:
+    """Of this worker's calls; this service asks no Qdrant."""
+    what = {"operations": "operations", "errors": "errors", "avg_response_time": "response_time"}
+    return {name: history.last(f"{server}_{own}") or 0.0 for name, own in what.items()}
 
 
 def resources(history: History) -> dict:
@@ -170,3 +178,41 @@ def stats(service: Service, minutes: int, active_sessions: int) -> dict:
         "time_series": {name: series(history, own, 60 * minutes) if own else [] for name, own in STATS.items()},
         "summary": {key: whole[key] for key in ("sessions", "performance", "resources", "databases")},
     }
+
+
+def inside(snapshot: dict, processor: Processor) -> dict:
+    """What KATO's ``/performance-metrics`` does not have: memory, workers, time without the GIL, servers.
+
+    snapshot: of all workers. Memory is that of the user's own engine; CPU and resident sets are of each worker.
+    """
+    patterns, held = processor.kb.held(), processor.kb.memory()
+    figures = {
+        "cpu_seconds": "kato_fast_worker_cpu_seconds",
+        "resident_bytes": "kato_fast_worker_resident_bytes",
+        "peak_resident_bytes": "kato_fast_worker_peak_bytes",
+    }
+    workers: dict[str, dict] = {}
+    for name, metric in figures.items():
+        for worker, value in by_label(snapshot, metric, "worker").items():
+            workers.setdefault(worker, {})[name] = value
+    return {
+        "memory": {
+            "engine_bytes": held,
+            "bytes_per_pattern": held / patterns if patterns else None,
+            "all_engines_bytes": total(snapshot, "kato_fast_engine_bytes"),
+            "all_patterns": total(snapshot, "kato_fast_patterns"),
+        },
+        "workers": workers,
+        "gil_free_seconds": total(snapshot, "kato_fast_gil_free_seconds_total"),
+        "servers": _servers(snapshot),
+    }
+
+
+def _servers(snapshot: dict) -> dict:
+    """{server: {operation: {calls, p50, p95, p99, p99.9}}}, in seconds since the start."""
+    found: dict[str, dict] = {}
+    for labels, sketch in sketches(snapshot, "kato_fast_server_call_seconds"):
+        if sketch.count:
+            quantiles = {f"p{100 * q:g}": sketch.quantile(q) for q in (0.5, 0.95, 0.99, 0.999)}
+            found.setdefault(labels["server"], {})[labels["operation"]] = {"calls": sketch.count, **quantiles}
+    return found

@@ -421,6 +421,17 @@ class PerformanceMetrics(BaseModel):
             },
             "optimizations_active": {"batch_processing": True, "bloom_filter": True},
             "flags": {"batch": {"mode": "on", "path": "candidate", "without_effect": None}},
+            "memory": {
+                "engine_bytes": 65_000,
+                "bytes_per_pattern": 65_000.0,
+                "all_engines_bytes": 65_000,
+                "all_patterns": 1,
+            },
+            "workers": {"4711": {"cpu_seconds": 1.5, "resident_bytes": 61e6, "peak_resident_bytes": 64e6}},
+            "gil_free_seconds": 0.25,
+            "servers": {
+                "redis": {"GET": {"calls": 12, "p50": 1e-4, "p95": 2e-4, "p99": 3e-4, "p99.9": 3e-4}},
+            },
         }
     )
 
@@ -432,6 +443,10 @@ class PerformanceMetrics(BaseModel):
     knowledge_base: dict[str, Any]
     optimizations_active: dict[str, bool]
     flags: dict[str, dict[str, Optional[str]]]
+    memory: dict[str, Optional[float]]
+    workers: dict[str, dict[str, float]]
+    gil_free_seconds: float
+    servers: dict[str, dict[str, dict[str, float]]]
 
 
 #: The contents of a scrape, beside the JSON.

@@ -21,7 +21,12 @@ CHARTS = (
     ("throughput", "Requests per second", "", {"requests": "all", "errors": "answered with 400 and above"}),
     ("patterns", "Patterns in memory", "", {"patterns": "patterns"}),
     ("memory", "Memory", "bytes", {"resident": "resident set", "engine": "engine"}),
-    ("cpu", "Processor time", "percent", {"cpu": "this process", "machine_cpu": "the machine"}),
+    (
+        "cpu",
+        "Processor time",
+        "percent",
+        {"cpu": "this process", "gil_free": "engine without the GIL", "machine_cpu": "the machine"},
+    ),
     ("late", "Event loop behind its time", "seconds", {"late": "this process"}),
 )
 _PREFIX = "latency/"
@@ -87,7 +92,7 @@ def _chart(history, start, end, points, id: str, title: str, unit: str, series: 
 
 
 def endpoints(snapshot: dict) -> list[dict]:
-    """Calls, errors and latencies since the start: of endpoints, the most called first, then of flags' paths."""
+    """Calls, errors, latencies since the start: of endpoints, the most called first, of flags' paths, of servers."""
     errors = by_label(snapshot, "kato_fast_request_errors_total", "endpoint")
     rows = [
         _row(labels["endpoint"], sketch, errors.get(labels["endpoint"], 0))
@@ -98,7 +103,12 @@ def endpoints(snapshot: dict) -> list[dict]:
         for labels, sketch in sketches(snapshot, "kato_fast_call_seconds")
         if sketch.count
     ]
-    return sorted(rows, key=lambda row: (-row["calls"], row["name"])) + paths
+    servers = [
+        _row(f"{labels['server']} {labels['operation']}", sketch, None)
+        for labels, sketch in sketches(snapshot, "kato_fast_server_call_seconds")
+        if sketch.count
+    ]
+    return sorted(rows, key=lambda row: (-row["calls"], row["name"])) + paths + servers
 
 
 def _row(name: str, sketch: observe.Sketch, errors) -> dict:

@@ -10,14 +10,23 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Optional
 
-from kato_fast import flags, observe
+from kato_fast import flags, native, observe
 from kato_fast._version import __version__
 from kato_fast.observe.metrics import Latency
+from kato_fast.observe.servers import FAILED
+from kato_fast.observe.servers import SECONDS as SERVER_SECONDS
 from kato_fast.service.monitor.alerts import Alerts
 from kato_fast.service.monitor.change import Changes
 from kato_fast.service.monitor.figures import Figure, total
 from kato_fast.service.monitor.history import History
-from kato_fast.service.monitor.process import Processor, disk_percent, machine_memory, network_bytes, resident
+from kato_fast.service.monitor.process import (
+    Processor,
+    disk_percent,
+    machine_memory,
+    network_bytes,
+    peak_resident,
+    resident,
+)
 
 if TYPE_CHECKING:
     from kato_fast.service.state import Service
@@ -38,6 +47,8 @@ RESIDENT = observe.gauge("kato_fast_worker_resident_bytes", "Resident set of a w
 CPU = observe.gauge("kato_fast_worker_cpu_seconds", "Processor time that a worker has used.", ("worker",))
 PATTERNS = observe.gauge("kato_fast_patterns", "Patterns in the memory of all workers.")
 ENGINE = observe.gauge("kato_fast_engine_bytes", "Bytes that the engines of all workers hold.")
+PEAK = observe.gauge("kato_fast_worker_peak_bytes", "Largest resident set that a worker has had.", ("worker",))
+UNLOCKED = observe.counter("kato_fast_gil_free_seconds_total", "Time in the engine without the GIL, threads added up.")
 UNDER_WAY = observe.gauge("kato_fast_requests_under_way", "Requests that are being served.")
 LATE = observe.latency("kato_fast_event_loop_late_seconds", "By how much event loops are behind their time.")
 
@@ -52,6 +63,7 @@ class Watch:
         self._processor = Processor()
         self._before = (time.monotonic(), 0, 0, 0.0, 0)
         self._fallbacks: Figure = 0
+        self._unlocked = native.unlocked_seconds()
         self._task: Optional[asyncio.Task] = None
         self.changes = Changes()
         self.alerts = Alerts(service)
@@ -99,10 +111,12 @@ class Watch:
             "cpu": own,
             "machine_cpu": machine,
             "resident": resident(),
+            "resident_mb": (resident() or 0) / 2**20,
             "engine": processors.memory(),
             "patterns": processors.patterns(),
             "late": late,
             **self._rates(),
+            **self._servers(),
             **self._machine(),
         }
         values.update(latencies())
@@ -118,20 +132,33 @@ class Watch:
         """What has no other place, per worker; numbers of the machine are the machine's exporter's."""
         worker = str(os.getpid())
         RESIDENT.labels(worker).set(values["resident"] or 0)
+        PEAK.labels(worker).set(peak_resident())
         CPU.labels(worker).set(time.process_time())
         PATTERNS.labels().set(values["patterns"])
         ENGINE.labels().set(values["engine"])
         UNDER_WAY.labels().set(self._service.requests.under_way)
         LATE.labels().record(max(0.0, values["late"]))
 
+    def _servers(self) -> dict[str, float]:
+        """MongoDB and Redis, where they were called: calls, errors, and the mean time since the start."""
+        found: dict[str, float] = {}
+        for name, (calls, seconds) in server_calls().items():
+            found[f"{name}_operations"], found[f"{name}_errors"] = calls, FAILED.labels(name).value
+            found[f"{name}_response_time"] = seconds / calls
+        return found
+
     def _rates(self) -> dict[str, float]:
         """Per second since the last sample; and the mean duration, if there was a request."""
         requests, (then, calls, errors, spent, broken) = self._service.requests, self._before
         now = time.monotonic()
         self._before = (now, requests.calls, requests.errors, requests.seconds, requests.server_errors)
+        unlocked, free = native.unlocked_seconds(), self._unlocked
+        self._unlocked = unlocked
+        UNLOCKED.labels().inc(unlocked - free)
         seconds, made = max(now - then, 1e-9), requests.calls - calls
         rates = {"requests": made / seconds, "errors": (requests.errors - errors) / seconds}
         rates["server_errors"] = (requests.server_errors - broken) / seconds
+        rates["gil_free"] = 100 * (unlocked - free) / seconds
         rates["requests_total"], rates["errors_total"] = requests.calls, requests.errors
         if made:
             rates["duration"] = (requests.seconds - spent) / made
@@ -151,10 +178,19 @@ class Watch:
 
 def durations() -> Iterator[tuple[str, Latency]]:
     """Every latency that may become worse: of endpoints, and of the paths of flags."""
-    for name in ("kato_fast_request_seconds", "kato_fast_call_seconds"):
+    for name in ("kato_fast_request_seconds", "kato_fast_call_seconds", "kato_fast_server_call_seconds"):
         metric = observe.find(name)
         for values, series in metric.items() if metric is not None else ():
             yield ", ".join(values), series
+
+
+def server_calls() -> dict[str, tuple[int, float]]:
+    """Calls and seconds of each server that was called."""
+    found: dict[str, tuple[int, float]] = {}
+    for (name, _), series in SERVER_SECONDS.items():
+        calls, seconds = found.get(name, (0, 0.0))
+        found[name] = (calls + series.total.count, seconds + series.total.sum / 1e9)
+    return {name: one for name, one in found.items() if one[0]}
 
 
 def latencies() -> Iterator[tuple[str, Optional[float]]]:
@@ -170,6 +206,8 @@ def latencies() -> Iterator[tuple[str, Optional[float]]]:
         by_path.setdefault(path, observe.Sketch()).merge(sketch)
     for path, sketch in by_path.items():
         yield from _quantiles(f"{path} path", sketch)
+    for (server, operation), sketch in windows("kato_fast_server_call_seconds"):
+        yield from _quantiles(f"{server} {operation}", sketch)
 
 
 def windows(name: str) -> Iterator[tuple[tuple[str, ...], observe.Sketch]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kato_fast.observe.servers import MeasuredRedis
 from kato_fast.redis_client import open_client
 from kato_fast.rollout import Choice
 from kato_fast.service.desk import Desk, OneProcess
@@ -29,9 +30,10 @@ class Clients:
         """The module's."""
         name, size = ("all", self._pool) if self.shared else (module, size)
         if name not in self._open:
-            self._open[name] = open_client(
+            client = open_client(
                 self._url, pool_size=size, connect_timeout=CONNECT_SECONDS, command_timeout=COMMAND_SECONDS
             )
+            self._open[name] = MeasuredRedis(client)
         return self._open[name]
 
     def status(self) -> dict:

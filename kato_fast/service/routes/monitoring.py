@@ -129,7 +129,7 @@ async def performance_metrics(request: Request) -> Response:
             "memory_available_gb": 0.0 if memory is None else memory[0] / 2**30,
         },
         "databases": {
-            "mongodb": {"connected": False, "error": "This service keeps its knowledge in SQLite"},
+            "mongodb": await asyncio.to_thread(pools.mongodb, processor),
             "qdrant": {"connected": False, "error": "This service asks no vector database"},
         },
         "processor": {
@@ -149,6 +149,7 @@ async def performance_metrics(request: Request) -> Response:
             "stm_optimization": True,
         },
         "flags": flagged.paths(service.without_effect),
+        **await asyncio.to_thread(lambda: kato.inside(service.exchange.merged(), processor)),
     }
     return reply(dumps(answer))
 
