@@ -69,8 +69,8 @@ kf_allocate_zero(const kf_alloc *alloc, size_t count, size_t size)
 #define LARGE_PAGE ((uintptr_t)1 << 21)
 #define LARGE_MIN ((size_t)1 << 22)
 
-/* Ask for large pages where the block has whole ones that nothing was
- * written to yet. It may be refused, and nothing depends on it. */
+/* Ask for large pages where the block has whole ones, which it gets where
+ * nothing was written to yet. It may be refused, and nothing depends on it. */
 static void
 prefer_large_pages(void *block, size_t size)
 {
@@ -125,6 +125,20 @@ kf_grow(const kf_alloc *alloc, void **block, size_t *capacity, size_t needed,
     }
     *block = grown;
     *capacity = count;
+    return true;
+}
+
+bool
+kf_grow_large(const kf_alloc *alloc, void **block, size_t *capacity,
+              size_t needed, size_t size)
+{
+    size_t before = *capacity;
+    if (!kf_grow(alloc, block, capacity, needed, size)) {
+        return false;
+    }
+    if (*capacity != before && *capacity >= LARGE_MIN / size) {
+        prefer_large_pages(*block, *capacity * size);
+    }
     return true;
 }
 

@@ -150,15 +150,16 @@ set_entropies(const assembly *s, const kf_match *match,
 }
 
 static void
-set_metrics(assembly *s, const kf_match *match, kf_prediction *out)
+set_metrics(assembly *s, const kf_ranked *ranked, kf_prediction *out)
 {
+    const kf_match *match = &s->found->matches.items[ranked->index];
     double frequency = (double)match->frequency;
     double total = (double)s->found->matches.frequency;
     kf_metric_input input;
     count_uses(s, match, out->pattern, &input);
     set_entropies(s, match, &input, out);
-    out->predictive_information = match->predictive_information;
-    out->potential = match->potential;
+    out->predictive_information = ranked->predictive_information;
+    out->potential = ranked->potential;
     out->pattern_probability = frequency / total;
     out->weighted_strength = match->similarity * (frequency / total);
 }
@@ -301,9 +302,10 @@ set_missing(assembly *s, kf_arena *arena, kf_prediction *out)
 
 /* The share of emotives is taken last, so that a failure leaves none. */
 static bool
-assemble_one(assembly *s, kf_arena *arena, const kf_match *match,
+assemble_one(assembly *s, kf_arena *arena, const kf_ranked *ranked,
              kf_prediction *out)
 {
+    const kf_match *match = &s->found->matches.items[ranked->index];
     out->frequency = match->frequency;
     if (!set_pattern(s, arena, match, out) ||
         !set_blocks(s, arena, match, out) ||
@@ -314,14 +316,14 @@ assemble_one(assembly *s, kf_arena *arena, const kf_match *match,
         return false;
     }
     set_shares(s, match, out);
-    set_metrics(s, match, out);
+    set_metrics(s, ranked, out);
     out->emotives = kf_emotives_share(
         kf_knowledge_emotives(s->found->knowledge, match->row));
     return true;
 }
 
 static bool
-assemble(assembly *s, const uint32_t *ranked, size_t count,
+assemble(assembly *s, const kf_ranked *ranked, size_t count,
          kf_predictions *out)
 {
     out->items = kf_arena_take(&out->arena, count * sizeof *out->items);
@@ -339,8 +341,7 @@ assemble(assembly *s, const uint32_t *ranked, size_t count,
         return false;
     }
     while (out->count < count) {
-        if (!assemble_one(s, &out->arena,
-                          &s->found->matches.items[ranked[out->count]],
+        if (!assemble_one(s, &out->arena, &ranked[out->count],
                           &out->items[out->count])) {
             return false;
         }
@@ -365,13 +366,13 @@ finish(kf_search *found, const kf_question *question, size_t max_predictions,
 {
     assembly s = {.found = found};
     const kf_asked *asked = question->state;
-    uint32_t *ranked = NULL;
+    kf_ranked *ranked = NULL;
     size_t count;
     kf_status status =
         kf_score_ensemble(found->alloc, &found->matches, &out->futures, err);
     if (status == KF_OK) {
-        status = kf_score_rank(found->alloc, &found->matches, max_predictions,
-                               &ranked, &count, err);
+        status = kf_score_rank(found->alloc, &found->matches, &out->futures,
+                               max_predictions, &ranked, &count, err);
     }
     out->generation = found->view.generation;
     if (status == KF_OK && out->generation == KF_KATO_2_1 &&

@@ -187,6 +187,21 @@ scan_shared(kf_search *s, uint32_t rows, kf_error *err)
     return status == KF_OK ? KF_OK : kf_no_memory(err);
 }
 
+/* Make room where the next piece would need more: for as many as all rows
+ * will have if they are like those that are done. Without memory for that the
+ * scan asks for less. */
+static void
+expect_matches(kf_search *s, uint32_t rows, uint32_t end)
+{
+    const kf_matches *found = &s->matches;
+    double each = s->scanned == 0 ? 0.0 : (double)found->count / s->scanned;
+    double room = (double)(found->capacity - found->count);
+    if (room < each * (end - s->scanned)) {
+        double more = 1.1 * each * (rows - s->scanned);
+        (void)kf_matches_reserve(s->alloc, &s->matches, (size_t)more);
+    }
+}
+
 /* Scan the rows up to `rows` that are not done. */
 static kf_status
 scan_up_to(kf_search *s, uint32_t rows, kf_error *err)
@@ -197,6 +212,7 @@ scan_up_to(kf_search *s, uint32_t rows, kf_error *err)
     }
     while (s->scanned < rows && status == KF_OK) {
         uint32_t end = piece_end(s, s->scanned, rows);
+        expect_matches(s, rows, end);
         status = kf_scan_rows(&s->scan, s->scratches[0], s->scanned, end,
                               &s->matches, err);
         s->scanned = end;

@@ -573,16 +573,15 @@ static bool
 append_by_row(const kf_scan *scan, kf_scan_scratch *scratch, uint32_t first,
               uint32_t end, kf_matches *out)
 {
-    bool done = true;
+    bool done = kf_matches_reserve(scan->alloc, out, scratch->n_matches);
     for (uint32_t w = 0; w < KF_SEGMENT_BITMAP_WORDS; w++) {
         uint64_t bits = scratch->room->rows[w];
         scratch->room->rows[w] = 0;
         for (; bits != 0 && done; bits &= bits - 1) {
             uint32_t at = w * 64 + (uint32_t)__builtin_ctzll(bits);
             if (at >= first && at < end) {
-                done = kf_matches_append(
-                    scan->alloc, out,
-                    &scratch->room->matches[scratch->room->match_of[at]]);
+                out->items[out->count++] =
+                    scratch->room->matches[scratch->room->match_of[at]];
             }
         }
     }

@@ -6,15 +6,24 @@
 /* --- matches and futures --- */
 
 bool
-kf_matches_append(const kf_alloc *alloc, kf_matches *matches,
-                  const kf_match *match)
+kf_matches_reserve(const kf_alloc *alloc, kf_matches *matches, size_t more)
 {
     void *items = matches->items;
-    if (!kf_grow(alloc, &items, &matches->capacity, matches->count + 1,
-                 sizeof *match)) {
+    if (!kf_grow_large(alloc, &items, &matches->capacity,
+                       matches->count + more, sizeof *matches->items)) {
         return false;
     }
     matches->items = items;
+    return true;
+}
+
+bool
+kf_matches_append(const kf_alloc *alloc, kf_matches *matches,
+                  const kf_match *match)
+{
+    if (!kf_matches_reserve(alloc, matches, 1)) {
+        return false;
+    }
     matches->items[matches->count++] = *match;
     return true;
 }
@@ -39,17 +48,24 @@ kf_futures_free(const kf_alloc *alloc, kf_futures *futures)
 
 /* Futures by hash: open addressing, at most half full. */
 typedef struct {
-    uint32_t *slots; /* index of a future, or KF_NO_FUTURE */
+    uint32_t *slots; /* index of a future and 1, or 0 */
     size_t mask;
 } future_table;
 
+/* With more than so many, nearly every match has a future of its own. */
+#define FUTURES_FEW 4096u
+
 static bool
 append_future(const kf_alloc *alloc, kf_futures *futures,
-              const kf_match *match)
+              const kf_match *match, size_t n_matches)
 {
+    size_t needed = futures->count + 1;
     void *items = futures->items;
-    if (!kf_grow(alloc, &items, &futures->capacity, futures->count + 1,
-                 sizeof *futures->items)) {
+    if (needed > futures->capacity && needed > FUTURES_FEW) {
+        needed = n_matches;
+    }
+    if (!kf_grow_large(alloc, &items, &futures->capacity, needed,
+                       sizeof *futures->items)) {
         return false;
     }
     futures->items = items;
@@ -67,35 +83,30 @@ make_future_table(const kf_alloc *alloc, size_t count, future_table *table)
     while (slots < 2 * count) {
         slots *= 2;
     }
-    table->slots = kf_allocate(alloc, slots, sizeof *table->slots);
+    table->slots = kf_allocate_large(alloc, slots * sizeof *table->slots);
     table->mask = slots - 1;
-    if (table->slots == NULL) {
-        return false;
-    }
-    memset(table->slots, 0xff, slots * sizeof *table->slots);
-    return true;
+    return table->slots != NULL;
 }
 
 /* The future that the match belongs to, made where it is the first. */
 static bool
 find_future(const kf_alloc *alloc, const future_table *table,
-            kf_futures *futures, kf_match *match)
+            kf_futures *futures, kf_match *match, size_t n_matches)
 {
     size_t slot = (size_t)match->future_hash[0] & table->mask;
-    for (; table->slots[slot] != KF_NO_FUTURE;
-         slot = (slot + 1) & table->mask) {
-        const kf_future *known = &futures->items[table->slots[slot]];
+    for (; table->slots[slot] != 0; slot = (slot + 1) & table->mask) {
+        const kf_future *known = &futures->items[table->slots[slot] - 1];
         if (known->hash[0] == match->future_hash[0] &&
             known->hash[1] == match->future_hash[1]) {
-            match->future = table->slots[slot];
+            match->future = table->slots[slot] - 1;
             return true;
         }
     }
-    if (!append_future(alloc, futures, match)) {
+    if (!append_future(alloc, futures, match, n_matches)) {
         return false;
     }
     match->future = (uint32_t)(futures->count - 1);
-    table->slots[slot] = match->future;
+    table->slots[slot] = (uint32_t)futures->count;
     return true;
 }
 
@@ -121,7 +132,7 @@ group_by_future(const kf_alloc *alloc, kf_matches *matches,
         match->future = KF_NO_FUTURE;
         matches->frequency += match->frequency;
         if (match->present_end < match->n) {
-            done = find_future(alloc, &table, futures, match);
+            done = find_future(alloc, &table, futures, match, matches->count);
         }
         if (done && match->future != KF_NO_FUTURE) {
             kf_future *future = &futures->items[match->future];
@@ -150,53 +161,59 @@ kf_status
 kf_score_ensemble(const kf_alloc *alloc, kf_matches *matches, kf_futures *out,
                   kf_error *err)
 {
-    double total;
     matches->frequency = 0;
     if (!group_by_future(alloc, matches, out)) {
         return kf_no_memory(err);
     }
-    total = (double)matches->frequency;
     share_weights(out);
-    for (size_t i = 0; i < matches->count; i++) {
-        kf_match *match = &matches->items[i];
-        double strength =
-            match->similarity * ((double)match->frequency / total);
-        double aggregate = match->future != KF_NO_FUTURE
-                               ? out->items[match->future].aggregate
-                               : 0.0;
-        match->predictive_information =
-            aggregate > 0.0 ? strength / aggregate : 0.0;
-        match->potential = match->similarity * match->predictive_information;
-    }
     return KF_OK;
 }
 
 /* --- rank --- */
 
+static inline kf_ranked
+score_match(const kf_matches *matches, const kf_futures *futures,
+            uint32_t index)
+{
+    const kf_match *match = &matches->items[index];
+    double total = (double)matches->frequency;
+    double strength = match->similarity * ((double)match->frequency / total);
+    double aggregate = match->future != KF_NO_FUTURE
+                           ? futures->items[match->future].aggregate
+                           : 0.0;
+    double information = aggregate > 0.0 ? strength / aggregate : 0.0;
+    return (kf_ranked){match->similarity * information, information, index};
+}
+
+kf_ranked
+kf_score_match(const kf_matches *matches, const kf_futures *futures,
+               uint32_t index)
+{
+    return score_match(matches, futures, index);
+}
+
 /* Whether a ranks before b: higher potential, else earlier candidate. */
 static inline bool
-before(const kf_matches *matches, uint32_t a, uint32_t b)
+before(const kf_ranked *a, const kf_ranked *b)
 {
-    double x = matches->items[a].potential;
-    double y = matches->items[b].potential;
-    return x > y || (x == y && a < b);
+    return a->potential > b->potential ||
+           (a->potential == b->potential && a->index < b->index);
 }
 
 /* Restore the heap, in which a parent ranks behind its children. */
 static void
-sift_down(const kf_matches *matches, uint32_t *heap, size_t count, size_t at)
+sift_down(kf_ranked *heap, size_t count, size_t at)
 {
-    uint32_t moving = heap[at];
+    kf_ranked moving = heap[at];
     for (;;) {
         size_t child = 2 * at + 1;
         if (child >= count) {
             break;
         }
-        if (child + 1 < count &&
-            before(matches, heap[child], heap[child + 1])) {
+        if (child + 1 < count && before(&heap[child], &heap[child + 1])) {
             child++;
         }
-        if (before(matches, heap[child], moving)) {
+        if (before(&heap[child], &moving)) {
             break;
         }
         heap[at] = heap[child];
@@ -208,39 +225,42 @@ sift_down(const kf_matches *matches, uint32_t *heap, size_t count, size_t at)
 /* A heap of the best so far, its last on top; then taken out from the last
  * to the first. */
 static void
-select_best(const kf_matches *matches, uint32_t *heap, size_t kept)
+select_best(const kf_matches *matches, const kf_futures *futures,
+            kf_ranked *heap, size_t kept)
 {
     for (size_t i = 0; i < kept; i++) {
-        heap[i] = (uint32_t)i;
+        heap[i] = score_match(matches, futures, (uint32_t)i);
     }
     for (size_t i = kept / 2; i-- > 0;) {
-        sift_down(matches, heap, kept, i);
+        sift_down(heap, kept, i);
     }
     for (size_t i = kept; i < matches->count; i++) {
-        if (before(matches, (uint32_t)i, heap[0])) {
-            heap[0] = (uint32_t)i;
-            sift_down(matches, heap, kept, 0);
+        kf_ranked next = score_match(matches, futures, (uint32_t)i);
+        if (before(&next, &heap[0])) {
+            heap[0] = next;
+            sift_down(heap, kept, 0);
         }
     }
     for (size_t end = kept; end-- > 1;) {
-        uint32_t last = heap[0];
+        kf_ranked last = heap[0];
         heap[0] = heap[end];
         heap[end] = last;
-        sift_down(matches, heap, end, 0);
+        sift_down(heap, end, 0);
     }
 }
 
 kf_status
-kf_score_rank(const kf_alloc *alloc, const kf_matches *matches, size_t limit,
-              uint32_t **out, size_t *count, kf_error *err)
+kf_score_rank(const kf_alloc *alloc, const kf_matches *matches,
+              const kf_futures *futures, size_t limit, kf_ranked **out,
+              size_t *count, kf_error *err)
 {
     size_t kept = matches->count < limit ? matches->count : limit;
-    uint32_t *heap = kf_allocate(alloc, kept, sizeof *heap);
+    kf_ranked *heap = kf_allocate(alloc, kept, sizeof *heap);
     if (heap == NULL) {
         return kf_no_memory(err);
     }
     if (kept > 0) {
-        select_best(matches, heap, kept);
+        select_best(matches, futures, heap, kept);
     }
     *out = heap;
     *count = kept;

@@ -209,6 +209,7 @@ check_ensemble(const letters *all, int sealed)
     question q;
     kf_matches m;
     kf_futures f = {0};
+    kf_ranked third;
     uint32_t *order;
     double weights[2] = {0.0, 0.0};
     ask_letters(all, sealed, "AB", 0.1, &q, &m);
@@ -226,11 +227,13 @@ check_ensemble(const letters *all, int sealed)
     weights[1] += 2.0 * m.items[2].similarity;
     CHECK(f.items[0].weight == weights[0] && f.items[1].weight == weights[1]);
     CHECK(f.items[0].aggregate == weights[0] / (weights[0] + weights[1]));
-    CHECK(m.items[2].predictive_information ==
-          m.items[2].similarity * (2.0 / 5.0) / f.items[1].aggregate);
-    CHECK(m.items[2].potential ==
-          m.items[2].similarity * m.items[2].predictive_information);
-    CHECK(m.items[3].potential == 0.0);
+    third = kf_score_match(&m, &f, 2);
+    CHECK(third.index == 2 &&
+          third.predictive_information ==
+              m.items[2].similarity * (2.0 / 5.0) / f.items[1].aggregate);
+    CHECK(third.potential ==
+          m.items[2].similarity * third.predictive_information);
+    CHECK(kf_score_match(&m, &f, 3).potential == 0.0);
     CHECK(kf_score_order_futures(&kf_alloc_default, &f, &order, NULL) ==
           KF_OK);
     CHECK(f.items[order[0]].aggregate >= f.items[order[1]].aggregate);
@@ -255,20 +258,22 @@ test_ensemble(void)
 /* --- rank --- */
 
 static void
-check_rank(const kf_matches *matches, size_t limit)
+check_rank(const kf_matches *matches, const kf_futures *futures, size_t limit)
 {
-    uint32_t *ranked;
+    kf_ranked *ranked;
     size_t count;
     size_t expected = matches->count < limit ? matches->count : limit;
-    CHECK(kf_score_rank(&kf_alloc_default, matches, limit, &ranked, &count,
-                        NULL) == KF_OK);
+    CHECK(kf_score_rank(&kf_alloc_default, matches, futures, limit, &ranked,
+                        &count, NULL) == KF_OK);
     CHECK(count == expected);
     for (size_t i = 0; i < count; i++) {
         size_t better = 0;
-        double here = matches->items[ranked[i]].potential;
-        for (size_t k = 0; k < matches->count; k++) {
-            double other = matches->items[k].potential;
-            better += other > here || (other == here && k < ranked[i]);
+        uint32_t at = ranked[i].index;
+        double here = ranked[i].potential;
+        CHECK(here == kf_score_match(matches, futures, at).potential);
+        for (uint32_t k = 0; k < matches->count; k++) {
+            double other = kf_score_match(matches, futures, k).potential;
+            better += other > here || (other == here && k < at);
         }
         CHECK(better == i);
     }
@@ -279,15 +284,19 @@ static void
 test_rank_is_stable(random_source *random)
 {
     static kf_match items[200];
+    static kf_future ahead[200];
     for (int round = 0; round < 100; round++) {
-        kf_matches matches = {items, random_below(random, 200), 200, 0};
-        for (size_t i = 0; i < matches.count; i++) {
-            items[i].potential = random_below(random, 1 + round) / 7.0;
+        kf_matches matches = {items, random_below(random, 200), 200, 1};
+        kf_futures futures = {ahead, 200, 200};
+        for (uint32_t i = 0; i < matches.count; i++) {
+            items[i] =
+                (kf_match){.similarity = 1.0, .frequency = 1, .future = i};
+            ahead[i].aggregate = random_below(random, 1 + round) / 7.0;
         }
-        check_rank(&matches, 0);
-        check_rank(&matches, 1);
-        check_rank(&matches, random_below(random, 250));
-        check_rank(&matches, SIZE_MAX);
+        check_rank(&matches, &futures, 0);
+        check_rank(&matches, &futures, 1);
+        check_rank(&matches, &futures, random_below(random, 250));
+        check_rank(&matches, &futures, SIZE_MAX);
     }
 }
 
@@ -319,7 +328,7 @@ score_all(const kf_matches *found, const kf_alloc *alloc)
 {
     kf_matches matches = {0};
     kf_futures futures = {0};
-    uint32_t *ranked = NULL;
+    kf_ranked *ranked = NULL;
     uint32_t *order = NULL;
     size_t count;
     kf_error err = {.code = KF_OK};
@@ -329,8 +338,8 @@ score_all(const kf_matches *found, const kf_alloc *alloc)
     }
     if (done) {
         done = kf_score_ensemble(alloc, &matches, &futures, &err) == KF_OK &&
-               kf_score_rank(alloc, &matches, 5, &ranked, &count, &err) ==
-                   KF_OK &&
+               kf_score_rank(alloc, &matches, &futures, 5, &ranked, &count,
+                             &err) == KF_OK &&
                kf_score_order_futures(alloc, &futures, &order, &err) == KF_OK;
         CHECK(done || err.code == KF_NO_MEMORY);
     }

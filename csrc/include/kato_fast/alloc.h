@@ -41,6 +41,11 @@ void *kf_allocate_large(const kf_alloc *alloc, size_t size);
 bool kf_grow(const kf_alloc *alloc, void **block, size_t *capacity,
              size_t needed, size_t size);
 
+/* The same, of large pages where the system has such: for what is filled at
+ * once after it has grown. */
+bool kf_grow_large(const kf_alloc *alloc, void **block, size_t *capacity,
+                   size_t needed, size_t size);
+
 void kf_release(const kf_alloc *alloc, void *block);
 
 #endif

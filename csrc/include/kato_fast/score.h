@@ -21,8 +21,6 @@
 typedef struct {
     uint64_t future_hash[2]; /* equal for equal futures; 128 secret bits */
     double similarity;
-    double predictive_information;
-    double potential;
     uint64_t frequency;
     uint32_t row;
     uint32_t future; /* index into futures, or KF_NO_FUTURE */
@@ -39,6 +37,9 @@ typedef struct {
     uint64_t frequency; /* of all of them together */
 } kf_matches;
 
+/* Room for `more` matches; false without memory. */
+bool kf_matches_reserve(const kf_alloc *alloc, kf_matches *matches,
+                        size_t more);
 bool kf_matches_append(const kf_alloc *alloc, kf_matches *matches,
                        const kf_match *match);
 void kf_matches_free(const kf_alloc *alloc, kf_matches *matches);
@@ -116,17 +117,28 @@ kf_future_hash_finish(const kf_future_hash *hash, uint64_t out[2])
     out[1] = kf_future_mix(hash->high);
 }
 
-/* Fill frequency (of the whole), predictive_information, potential and future
- * of every match; frequency of each is set. */
+/* Fill frequency (of the whole) and future of every match, whose own frequency
+ * is set, and weigh the futures. */
 KF_MUST_USE kf_status kf_score_ensemble(const kf_alloc *alloc,
                                         kf_matches *matches, kf_futures *out,
                                         kf_error *err);
 
-/* Indexes of the `limit` best matches, best first; *count of them. out:
- * owned. */
+/* A match and what it is ranked by. */
+typedef struct {
+    double potential;
+    double predictive_information;
+    uint32_t index; /* into matches */
+} kf_ranked;
+
+/* The score of one match, its ensemble known. */
+kf_ranked kf_score_match(const kf_matches *matches, const kf_futures *futures,
+                         uint32_t index);
+
+/* The `limit` best matches, best first; *count of them. out: owned. */
 KF_MUST_USE kf_status kf_score_rank(const kf_alloc *alloc,
-                                    const kf_matches *matches, size_t limit,
-                                    uint32_t **out, size_t *count,
+                                    const kf_matches *matches,
+                                    const kf_futures *futures, size_t limit,
+                                    kf_ranked **out, size_t *count,
                                     kf_error *err);
 
 /* Indexes of all futures by aggregate, heaviest first, equal ones as they
