@@ -3,7 +3,7 @@
 Each test is a bet against "it is no worse": the capital is multiplied by a factor whose expectation is at most one as
 long as that is true, so that it ever grows to k times has a chance of at most 1/k (Ville's inequality). Bets on
 several alternatives at once are the mean of their capitals. With five tests, capital 5/alpha is an alarm: a false one
-has a chance of at most alpha in a whole rollout, whatever the number of looks.
+has a chance of at most alpha, whatever the number of looks. The judges of several workers share one alpha (shares.py).
 
 Pairs are the same call made by both sides in random order, so that "no worse" makes each outcome as likely as its
 mirror image. Where a call cannot be made twice, sessions are compared: the sides were drawn by the hash of the session.
@@ -64,11 +64,12 @@ RARE = (2.0, 4.0, 10.0, 20.0, 40.0)
 class Judge:
     """Of one flag in one rollout of this process. Used from many threads.
 
-    workers: how many processes judge the same rollout, each by itself.
+    alpha: the chance of a false alarm that all judges of the rollout share. number: which of them this is, from 1; the
+        n-th takes alpha / (n (n + 1)), which adds up to alpha for any number of them.
     """
 
-    def __init__(self, alpha: float = ALPHA, workers: int = 1) -> None:
-        self.limit = math.log(len(TESTS) * workers / alpha)
+    def __init__(self, alpha: float = ALPHA, number: int = 1) -> None:
+        self.limit = math.log(len(TESTS) * number * (number + 1) / alpha)
         self._lock = threading.Lock()
         self._bets = {name: Bets() for name in ("latency", "tail", "tail99", "memory")}
         self._errors = (Bets(RARE), Bets((2.0, 4.0, 16.0, 64.0, 256.0)))

@@ -10,6 +10,7 @@ from typing import Optional
 from kato_fast import flags, observe
 from kato_fast.flags import audit, runtime, state
 from kato_fast.flags.modes import OFF
+from kato_fast.rollout import shares
 
 log = logging.getLogger("kato_fast.rollout")
 
@@ -67,6 +68,7 @@ def clear(flag: str, *, by: str, why: str = "") -> bool:
     state.put_one("latch", flag, None)
     if found is None and not was:
         return False
+    shares.begin(flag)
     audit.append("clear_latch", flag=flag, by=by, why=why)
     return True
 

@@ -19,7 +19,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from kato_fast import flags, observe
-from kato_fast.rollout import latch, replay
+from kato_fast.rollout import latch, replay, shares
 from kato_fast.rollout.compare import differences
 from kato_fast.rollout.crash import marks
 from kato_fast.rollout.judge import Judge
@@ -40,21 +40,37 @@ _compared = observe.counter("kato_fast_compared_total", "Calls made by both side
 _mismatches = observe.counter("kato_fast_mismatch_total", "Of them, those whose answers differ.", ("flag",))
 
 judges: dict[str, Judge] = {}
+_rollouts: dict[str, int] = {}
 _lock = threading.Lock()
 #: Thread → (flag, since when) of candidates under way.
 under_way: dict[int, tuple[str, int]] = {}
 
 
 def judge_of(flag: str) -> Judge:
-    """The flag's judge in this process; a new one after a latch was cleared or the flag was off."""
+    """The flag's judge in this process; a new one for each rollout."""
+    found = judges.get(flag)
+    if found is not None:
+        return found
     with _lock:
-        return judges.setdefault(flag, Judge())
+        if flag not in judges:
+            share = shares.take(flag)
+            judges[flag], _rollouts[flag] = Judge(number=share.number), share.rollout
+        return judges[flag]
+
+
+def forget_old() -> None:
+    """Once a second: judges of a rollout that another process has ended."""
+    now = shares.rollouts()
+    for flag, rollout in list(_rollouts.items()):
+        if now.get(flag, rollout) != rollout:
+            forget(flag)
 
 
 def forget(flag: str) -> None:
     """A new rollout begins."""
     with _lock:
         judges.pop(flag, None)
+        _rollouts.pop(flag, None)
 
 
 def judge_now(flag: str) -> None:
@@ -302,3 +318,14 @@ def settle(seconds: float = 10.0) -> None:
     end = time.monotonic() + seconds
     while (worker._queue.qsize() or under_way) and time.monotonic() < end:
         time.sleep(0.005)
+
+
+def _after_fork() -> None:
+    """A child judges for itself, with a share of its own."""
+    global _lock
+    _lock = threading.Lock()
+    judges.clear()
+    _rollouts.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -92,6 +92,7 @@ def _turn() -> None:
         return
     _next = now + SECONDS
     latch_crashes()
+    pairs.forget_old()
     ramp.turn()
     runtime.replace_json(f"p{os.getpid()}.json", report())
 

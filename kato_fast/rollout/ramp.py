@@ -12,7 +12,7 @@ import time
 
 from kato_fast import flags
 from kato_fast.flags import audit, runtime
-from kato_fast.rollout import latch, pairs
+from kato_fast.rollout import latch, pairs, shares
 from kato_fast.rollout.judge import Judge
 
 log = logging.getLogger("kato_fast.rollout")
@@ -46,6 +46,8 @@ def start(
         raise ValueError(f"least_pairs must be from 20 to 1000000000, not {least_pairs!r}")
     if flag in latch.latches():
         raise ValueError(f"{flag} was rolled back: kato-fast flags --clear {flag} ends its latch")
+    shares.begin(flag)
+    pairs.forget(flag)
     state = {"state": "running", "by": by, "least_seconds": least_seconds, "least_pairs": least_pairs, "history": []}
     return _change(flag, state, first, by)
 
