@@ -16,6 +16,7 @@ import kato_fast_door
 from kato_fast import flags, rollout
 from kato_fast.flags import redis_key
 from kato_fast.hosts.seams import Attachment
+from kato_fast.profiles import profile_named
 
 log = logging.getLogger("kato_fast")
 
@@ -144,7 +145,10 @@ def _has(name: str) -> bool:
 
 
 def _begin(generation: ModuleType) -> None:
+    from kato_fast.hosts import shared
+
     _State.attachment.prints = generation.PRINTS
+    shared.RESIDENTS.generation = profile_named(generation.PROFILE).generation
 
 
 def _in_order(generation: ModuleType, modules: list) -> list:

@@ -1,5 +1,6 @@
-"""KATO 2.1: repairs of its known stops and losses. Matching is the host's: it scores by common subsequences, which is
-another profile.
+"""KATO 2.1: every seam in one map, in the order in which the host imports.
+
+Endpoints of sessions alone, awaited observations, MongoDB. What awaits stays awaited.
 """
 
 from __future__ import annotations
@@ -10,27 +11,21 @@ import weakref
 from contextvars import ContextVar
 from typing import Any, Callable, Optional
 
-from kato_fast.hosts import sessions
+from kato_fast.hosts import awaited, kato_m, learning, responses, sessions
 from kato_fast.hosts.seams import Seam
-from kato_fast.hosts.shared import is_off
-from kato_fast.rollout import Rules
+from kato_fast.hosts.shared import FUTURES, GATE, PATTERN_PREDICTIONS, PREDICTIONS, is_off
 
 NAME = "KATO 2.1"
+PROFILE = "kato-2.1-indexed"
 
 SEARCH = "kato.searches.pattern_search"
+KNOWLEDGE = "kato.informatics.knowledge_base"
+PATTERNS = "kato.workers.pattern_processor"
+OPERATIONS = "kato.workers.pattern_operations"
 PROCESSOR = "kato.workers.kato_processor"
 REDIS = "kato.sessions.redis_session_manager"
 METRICS = "kato.monitoring.metrics"
-
-#: Sums run over sets and batches, whose order follows the seed of Python's hashes and the threads; nothing is rounded.
-LAST_DIGITS = {
-    **dict.fromkeys(("potential", "pattern_probability", "predictive_information", "weighted_strength"), 1e-12),
-    **dict.fromkeys(("global_normalized_entropy", "itfdf_similarity"), 1e-9),
-}
-RULES = Rules(LAST_DIGITS, ties="potential")
-
-#: The host's default of a load that forgets the rest.
-MOST_LOADED = 1000
+SERVICE = "kato.services.kato_fastapi"
 
 
 def recognised(has: Callable[[str], bool]) -> bool:
@@ -58,8 +53,10 @@ def one_at_a_time(original: Callable) -> Callable:
 
     @functools.wraps(original)
     async def observe(self: Any, data: Any = None) -> Any:
-        if is_off("host_repairs"):
-            return await original(self, data)
+        with GATE:
+            return await (original if is_off("host_repairs") else in_turn)(self, data)
+
+    async def in_turn(self: Any, data: Any) -> Any:
         kept, clock = _taken(self), self.time
         async with _locks.setdefault(self, asyncio.Lock()):
             _owners[self] = asyncio.current_task()
@@ -149,17 +146,6 @@ def learn_own(original: Callable) -> Callable:
     return learn
 
 
-def load_all(original: Callable) -> Callable:
-    """All patterns are loaded, not only the 1,000 most frequent."""
-
-    @functools.wraps(original)
-    async def getPatternsAsync(self: Any, session_id: Any = None, limit: int = MOST_LOADED) -> None:
-        wanted = 0 if limit == MOST_LOADED and not is_off("host_repairs") else limit
-        return await original(self, session_id, wanted)
-
-    return getPatternsAsync
-
-
 def load_before_learning(original: Callable) -> Callable:
     """A learn after a restart does not keep what is in the database from being loaded."""
 
@@ -174,14 +160,72 @@ def load_before_learning(original: Callable) -> Callable:
     return assignNewlyLearnedToWorkers
 
 
+INDEX = tuple(
+    f"kato.searches.index_manager:{name}"
+    for name in ("IndexManager.search_candidates", "InvertedIndex.search", "LengthPartitionedIndex.get_candidates")
+)
+MATCHING = (
+    "kato.informatics.extractor:SequenceMatcher",
+    "kato.representations.prediction:Prediction",
+    *INDEX,
+    f"{SEARCH}:InformationExtractor.extract_prediction_info",
+    f"{SEARCH}:PatternSearcher._build_predictions_async",
+    f"{SEARCH}:PatternSearcher._build_predictions_batch",
+    f"{SEARCH}:PatternSearcher._process_batch_rapidfuzz",
+    f"{SEARCH}:_lcs_ratio_scorer",
+)
+ASSEMBLY = (
+    *MATCHING,
+    f"{SEARCH}:PatternSearcher.causalBeliefAsync",
+    *(
+        f"kato.informatics.metrics:{name}"
+        for name in (
+            *("average_emotives", "conditionalProbability", "confluence", "expectation"),
+            *("global_normalized_entropy", "normalized_entropy"),
+        )
+    ),
+    "kato.informatics.predictive_information:calculate_ensemble_predictive_information",
+    "kato.informatics.predictive_information:calculate_future_aggregates",
+    "kato.informatics.predictive_information:hash_future",
+    f"{PATTERNS}:PatternProcessor.patternProbability",
+)
+LOADING = ("kato.storage.aggregation_pipelines:OptimizedQueryManager.get_patterns_optimized",)
+
+# In the order in which they are applied to a module; a late one needs what is above it.
 SEAMS = (
-    Seam(SEARCH, "PatternSearcher.getPatternsAsync", "host_repairs", load_all),
+    Seam(SEARCH, "IndexManager", "native_matching", learning.lazily, wraps=True),
+    Seam(SEARCH, "FastSequenceMatcher", "native_matching", learning.lazily, wraps=True),
+    Seam(SEARCH, "PatternSearcher.causalBeliefAsync", "native_matching", awaited.causal_belief, relies=MATCHING),
+    Seam(SEARCH, "PatternSearcher.getPatterns", "native_matching", awaited.get_patterns, relies=LOADING),
+    Seam(SEARCH, "PatternSearcher.getPatternsAsync", "host_repairs", awaited.load_all, relies=LOADING),
     Seam(SEARCH, "PatternSearcher.assignNewlyLearnedToWorkers", "host_repairs", load_before_learning),
+    Seam(SEARCH, "PatternSearcher.delete_pattern", "native_matching", learning.then_changed("deleted"), wraps=True),
+    Seam(SEARCH, "PatternSearcher.clearPatternsFromRAM", "native_matching", learning.clear_patterns, wraps=True),
+    Seam(KNOWLEDGE, "SuperKnowledgeBase.__init__", "native_store", kato_m.remembered, wraps=True),
+    Seam(KNOWLEDGE, "SuperKnowledgeBase.learnPattern", "native_store", learning.learn_pattern_with_metadata),
+    Seam(KNOWLEDGE, "SuperKnowledgeBase.clear_all_memory", "native_store", learning.flush_first, wraps=True),
+    Seam(
+        KNOWLEDGE,
+        "patterns_kb.learnPattern",
+        "native_store",
+        kato_m.rebind,
+        wraps=True,
+        places=kato_m.live_learners,
+    ),
+    Seam(PATTERNS, "PatternProcessor.predictPattern", "native_matching", awaited.PREDICTING.attach, relies=ASSEMBLY),
+    Seam(PATTERNS, "PatternProcessor.processEvents", "native_store", awaited.process_events),
+    Seam(PATTERNS, "PatternProcessor.update_pattern", "native_matching", learning.then_changed("updated"), wraps=True),
+    Seam(PATTERNS, "PatternProcessor.clear_all_memory", "native_store", learning.flush_first, wraps=True),
+    Seam(PATTERNS, "PatternProcessor.predictions", "native_responses", kato_m.late(PATTERN_PREDICTIONS), adds=True),
+    Seam(PATTERNS, "PatternProcessor.future_potentials", "native_responses", kato_m.late(FUTURES), adds=True),
+    Seam(OPERATIONS, "PatternOperations.get_predictions", "native_store", learning.flush_first, wraps=True),
+    Seam(PROCESSOR, "KatoProcessor.predictions", "native_responses", kato_m.late(PREDICTIONS), adds=True),
     Seam(PROCESSOR, "KatoProcessor.observe", "host_repairs", one_at_a_time),
     *(Seam(PROCESSOR, f"KatoProcessor.set_{name}", "host_repairs", setting(name), wraps=True) for name in STATE),
     *(Seam(PROCESSOR, f"KatoProcessor.get_{name}", "host_repairs", getting(name), wraps=True) for name in STATE),
     Seam(PROCESSOR, "KatoProcessor.learn", "host_repairs", learn_own, wraps=True),
     Seam(REDIS, "RedisSessionManager.initialize", "connection_pools", sessions.wider_pool, wraps=True),
+    Seam(REDIS, "pool.max_connections", "connection_pools", sessions.more, wraps=True, places=sessions.live_pool),
     Seam(REDIS, "RedisSessionManager.get_active_session_count_async", "host_repairs", sessions.active_count),
     Seam(
         METRICS,
@@ -190,21 +234,53 @@ SEAMS = (
         sessions.Psutil,
         places=sessions.psutil_places,
     ),
+    Seam(
+        SERVICE,
+        "get_session_predictions",
+        "native_responses",
+        responses.replace_app,
+        places=responses.in_session_by_router,
+    ),
 )
 
 #: The module that is loaded last.
-LAST = "kato.services.kato_fastapi"
+LAST = SERVICE
 
-
-def detached() -> None:
-    """Nothing is bound to live objects."""
+detached = kato_m.detached
 
 
 #: Of v2.1.0.
 PRINTS = {
+    "kato.informatics.extractor:SequenceMatcher": ("fa01464fbad2fcde",),
+    "kato.informatics.knowledge_base:SuperKnowledgeBase.learnPattern": ("66e1b67c901d1128",),
+    "kato.informatics.metrics:average_emotives": ("d067f10cd6b424c7",),
+    "kato.informatics.metrics:conditionalProbability": ("764edf9a95a9f24c",),
+    "kato.informatics.metrics:confluence": ("1a71c4c3eb10d99d",),
+    "kato.informatics.metrics:expectation": ("c728fc5e82d11e8f",),
+    "kato.informatics.metrics:global_normalized_entropy": ("99a813197c13470c",),
+    "kato.informatics.metrics:normalized_entropy": ("cc9007827f9e7821",),
+    "kato.informatics.predictive_information:calculate_ensemble_predictive_information": ("a89b6118e6c48ac7",),
+    "kato.informatics.predictive_information:calculate_future_aggregates": ("cdee624e34811e86",),
+    "kato.informatics.predictive_information:hash_future": ("86fa7f63b64a2443",),
     "kato.monitoring.metrics:MetricsCollector.collect_system_metrics": ("e7c0369c59c077b2",),
+    "kato.representations.prediction:Prediction": ("ca3c55a5e5a49182",),
+    "kato.searches.index_manager:IndexManager.search_candidates": ("9e1c7f7c189648e1",),
+    "kato.searches.index_manager:InvertedIndex.search": ("5de72c8604ae2a37",),
+    "kato.searches.index_manager:LengthPartitionedIndex.get_candidates": ("808edf12d1338259",),
+    "kato.searches.pattern_search:InformationExtractor.extract_prediction_info": ("bc0186c55d53734c",),
+    "kato.searches.pattern_search:PatternSearcher._build_predictions_async": ("6463edf44f126ab2",),
+    "kato.searches.pattern_search:PatternSearcher._build_predictions_batch": ("fba5b2c93487ec10",),
+    "kato.searches.pattern_search:PatternSearcher._process_batch_rapidfuzz": ("d06e7ac2bce66cdb",),
     "kato.searches.pattern_search:PatternSearcher.assignNewlyLearnedToWorkers": ("77ae0e5031867639",),
+    "kato.searches.pattern_search:PatternSearcher.causalBeliefAsync": ("09693698605eab2e",),
+    "kato.searches.pattern_search:PatternSearcher.getPatterns": ("4a696e94cffaa81c",),
     "kato.searches.pattern_search:PatternSearcher.getPatternsAsync": ("8ab8ad573bf4f89a",),
+    "kato.searches.pattern_search:_lcs_ratio_scorer": ("ae60f74ac62b40dc",),
+    "kato.services.kato_fastapi:get_session_predictions": ("15b595a853bcab89",),
     "kato.sessions.redis_session_manager:RedisSessionManager.get_active_session_count_async": ("dc6a46e98fbecdca",),
+    "kato.storage.aggregation_pipelines:OptimizedQueryManager.get_patterns_optimized": ("06e2d9e3b68bc024",),
     "kato.workers.kato_processor:KatoProcessor.observe": ("52fa0fb9f7888eca",),
+    "kato.workers.pattern_processor:PatternProcessor.patternProbability": ("2209167d19b12c65",),
+    "kato.workers.pattern_processor:PatternProcessor.predictPattern": ("c3fc1d584b570320",),
+    "kato.workers.pattern_processor:PatternProcessor.processEvents": ("ed63c4bd685af789",),
 }

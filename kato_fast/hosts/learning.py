@@ -24,26 +24,47 @@ def learn_pattern(original: Callable) -> Callable:
     def by_host(superkb: Any, pattern_object: Any, emotives: Any) -> Any:
         return original(superkb, pattern_object, emotives=emotives)
 
-    choice = Choice("native_store", "learnPattern", by_host, in_two_trips, key=key_of, writes=WRITES)
+    learn = learning(by_host)
 
     @functools.wraps(original)
     def learnPattern(self: Any, pattern_object: Any, emotives: Any = {}) -> Any:  # noqa: B006 - the host's signature
         batch = BATCH.get()
         if batch is not None:
             batch.settle()
-        resident = RESIDENTS.named(self.id)
+        return learn(self, pattern_object, emotives)
+
+    return learnPattern
+
+
+def learn_pattern_with_metadata(original: Callable) -> Callable:
+    """As above, for a host that keeps metadata with its patterns."""
+    learn = learning(original)
+
+    @functools.wraps(original)
+    def learnPattern(self: Any, pattern_object: Any, emotives: Any = None, metadata: Any = None) -> Any:
+        return learn(self, pattern_object, emotives or {}, metadata or {})
+
+    return learnPattern
+
+
+def learning(by_host: Callable) -> Callable:
+    """The choice, after which the resident knows what was learned."""
+    choice = Choice("native_store", "learnPattern", by_host, in_two_trips, key=key_of, writes=WRITES)
+
+    def learn(superkb: Any, pattern_object: Any, emotives: Any, *metadata: Any) -> Any:
+        resident = RESIDENTS.named(superkb.id)
         try:
-            new = result_of(choice(self, pattern_object, emotives))
+            new = result_of(choice(superkb, pattern_object, emotives, *metadata))
         except Exception:
             if resident is not None:
                 resident.changed("failed learn")  # a part of it may have been written
             raise
         if resident is not None:
             kept = {name: value for name, value in emotives.items() if value != 0} if emotives else None
-            resident.learned(pattern_object.pattern_data, kept, self.persistence)
+            resident.learned(pattern_object.pattern_data, kept, superkb.persistence)
         return new
 
-    return learnPattern
+    return learn
 
 
 _SIDE = ThreadPoolExecutor(1, "kato-fast-totals")
@@ -58,19 +79,20 @@ class Plan(NamedTuple):
     symbols: dict[str, dict]
 
 
-def planned(superkb: Any, pattern_object: Any, emotives: Any) -> Plan:
+def planned(superkb: Any, pattern_object: Any, emotives: Any, metadata: Any = None) -> Plan:
     """What in_two_trips() writes. Changes nothing."""
-    return plan_of(call_of(superkb, pattern_object, emotives))
+    return plan_of(call_of(superkb, pattern_object, emotives, metadata))
 
 
-def call_of(superkb: Any, pattern_object: Any, emotives: Any) -> dict:
-    """All that a plan is made of, as plain data."""
+def call_of(superkb: Any, pattern_object: Any, emotives: Any, metadata: Any = None) -> dict:
+    """All that a plan is made of, as plain data. metadata: None where the host has none."""
     return {
         "name": pattern_object.name,
         "pattern_data": pattern_object.pattern_data,
         "length": pattern_object.length,
         "emotives": dict(emotives) if emotives else None,
         "persistence": superkb.persistence,
+        "metadata": metadata,
     }
 
 
@@ -82,6 +104,10 @@ def plan_of(call: dict) -> Plan:
         pattern["$push"] = {"emotives": {"$each": [emotives], "$slice": -1 * call["persistence"]}}
     else:
         begin["emotives"] = {}
+    if call["metadata"]:
+        pattern["$addToSet"] = {f"metadata.{key}": {"$each": values} for key, values in call["metadata"].items()}
+    elif call["metadata"] is not None:
+        begin["metadata"] = {}
     symbols = Counter(chain.from_iterable(call["pattern_data"]))
     totals = {
         "total_pattern_frequencies": 1,
@@ -128,11 +154,11 @@ WRITES = Writes(
 )
 
 
-def in_two_trips(superkb: Any, pattern_object: Any, emotives: Any) -> Any:
+def in_two_trips(superkb: Any, pattern_object: Any, emotives: Any, metadata: Any = None) -> Any:
     """The documents that the host leaves. An error is the host's own: after a write nothing may be done twice."""
     if emotives:
         superkb.emotives_available.update(emotives.keys())
-    plan = planned(superkb, pattern_object, emotives)
+    plan = planned(superkb, pattern_object, emotives, metadata)
     try:
         result = superkb.patterns_kb.update_one({"name": plan.name}, plan.pattern, upsert=True)
         _count(superkb, plan)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from kato_fast import native
@@ -20,10 +21,19 @@ def shown(computed: Any) -> list:
     """The predictions as plain data, whichever side made them."""
     predictions = computed.predictions
     listed = predictions.document() if hasattr(predictions, "document") else predictions
-    return [dict(one) for one in listed]
+    return without_last_tie([dict(one) for one in listed], computed.most)
 
 
-def record(processor: Any, state: list) -> dict:
+def without_last_tie(predictions: list, most: Any) -> list:
+    """Where a list was cut, any of the last equal ones may have been kept: how many they are is left."""
+    if not predictions or len(predictions) != most:
+        return predictions
+    last = predictions[-1]["potential"]
+    kept = [one for one in predictions if not math.isclose(one["potential"], last, rel_tol=LAST_DIGITS["potential"])]
+    return [*kept, *[{"potential": last}] * (len(predictions) - len(kept))]
+
+
+def record(processor: Any, state: list, events: Any = None, *more: Any) -> dict:
     """The call, without the host around it."""
     searcher = processor.patterns_searcher
     resident = RESIDENTS.of(searcher, make=False)
@@ -33,8 +43,9 @@ def record(processor: Any, state: list) -> dict:
         kept = [[one["pattern_data"], one["frequency"], one["emotives"]] for one in patterns if one is not None]
     return {
         "indexed": resident is not None and resident.indexed,
+        "generation": RESIDENTS.generation,
         "patterns": kept,
-        "state": list(state),
+        "state": [list(event) for event in events] if events else list(state),
         "recall_threshold": searcher.recall_threshold,
         "max_predictions": processor.max_predictions,
     }
@@ -53,7 +64,7 @@ def by_c(call: dict) -> list:
 def _answer(call: dict, implementation: str) -> list:
     if call["patterns"] is None:
         raise ValueError(f"the knowledge base had more than {MOST_PATTERNS} patterns, which were not kept")
-    engine = native.load(implementation).Knowledge(indexed=call["indexed"])
+    engine = native.load(implementation).Knowledge(indexed=call["indexed"], generation=call["generation"])
     for events, frequency, emotives in call["patterns"]:
         engine.put(events, frequency, emotives or None)
     return engine.predict(call["state"], call["recall_threshold"], call["max_predictions"]).to_list()

@@ -19,10 +19,11 @@ from kato_fast.rollout import Choice, Declined
 
 
 class Computed(NamedTuple):
-    """What one prediction gives. futures: None where the host leaves those of the last one."""
+    """What one prediction gives. futures: None where the host leaves those of the last one. most: it was cut to."""
 
     predictions: Any
     futures: Any
+    most: Any = None
 
 
 def key_of(processor: Any, *args: Any) -> Optional[str]:
@@ -41,7 +42,7 @@ class Predicting:
     def computed(self, processor: Any, state: list) -> Any:
         """Run the choice and do what the host does with the result. Returns the predictions, a list or an Answer."""
         found = self._compute(processor, state)
-        predictions, futures = found
+        predictions, futures, _ = found
         if futures is not None and futures is not processor.__dict__.get("future_potentials"):
             processor.future_potentials = futures if GATE.lazy or isinstance(futures, list) else futures.listed()
         if isinstance(predictions, Answer) and not GATE.lazy:
@@ -58,7 +59,7 @@ class Predicting:
             before, NESTED.original = NESTED.original, not NESTED.declined
             NESTED.declined = False
             try:
-                return Computed(original(processor, state), None)
+                return Computed(original(processor, state), None, processor.max_predictions)
             finally:
                 NESTED.original = before
 
@@ -96,7 +97,7 @@ def by_engine(processor: Any, state: list) -> Computed:
     except Declined:
         NESTED.declined = True
         raise
-    return Computed(Answer(found), Futures(found) if found.matched else None)
+    return Computed(Answer(found), Futures(found) if found.matched else None, processor.max_predictions)
 
 
 def predicted(engine: Any, state: list, threshold: Any, most: Any) -> Any:
@@ -134,8 +135,8 @@ def take_arrived(searcher: Any, arrived: Mapping[str, list]) -> None:
                 searcher.index_manager.add_pattern(name, flat)
 
 
-def process_events(original: Callable) -> Callable:
-    """The host's processEvents, with predictions that stay in the engine and their document written behind."""
+def keeping() -> Choice:
+    """How the document of an observation is kept: at once, or behind the response."""
 
     def insert(processor: Any, unique_id: str, predictions: Any) -> None:
         processor.predictions_kb.insert_one({"unique_id": unique_id, "predictions": documents(predictions)})
@@ -145,7 +146,12 @@ def process_events(original: Callable) -> Callable:
             return insert(processor, unique_id, predictions)  # endpoints change this very list
         WRITER.put(Insert(processor.predictions_kb, unique_id, predictions))
 
-    keep = Choice("native_store", "predictions_kb", insert, insert_behind, key=key_of)
+    return Choice("native_store", "predictions_kb", insert, insert_behind, key=key_of)
+
+
+def process_events(original: Callable) -> Callable:
+    """The host's processEvents, with predictions that stay in the engine and their document written behind."""
+    keep = keeping()
 
     @functools.wraps(original)
     def processEvents(self: Any, current_unique_id: str) -> Any:
@@ -211,15 +217,23 @@ def causal_belief(original: Callable) -> Callable:
 def matched_by_engine(searcher: Any, state: list, targets: Optional[list] = None) -> list:
     """The host's Prediction objects, with frequencies and emotives as the database has them now."""
     engine = engine_of(searcher, targets, counters=False)
-    found = predicted(engine, state, searcher.recall_threshold, len(engine)).to_list()
-    documents = RESIDENTS.of(searcher).documents(item["name"] for item in found)
+    return predictions_of(searcher, predicted(engine, state, searcher.recall_threshold, len(engine)))
+
+
+def predictions_of(searcher: Any, found: Any) -> list:
+    """The host's objects for an answer of the engine."""
+    items = found.to_list()
+    documents = RESIDENTS.of(searcher).documents(item["name"] for item in items)
     kind = vars(module_of(searcher))["Prediction"]
-    pairs = ((item, documents.get(item["name"])) for item in found)
+    pairs = ((item, documents.get(item["name"])) for item in items)
     return [prediction_of(kind, item, document) for item, document in pairs if document is not None]
 
 
 #: What the host's predictPattern computes after matching: in a new Prediction these are 0.
-LATER = ("potential", "entropy", "hamiltonian", "grand_hamiltonian", "confluence", "predictive_information")
+LATER = {
+    *("potential", "entropy", "hamiltonian", "grand_hamiltonian", "confluence", "predictive_information"),
+    *("normalized_entropy", "global_normalized_entropy"),
+}
 
 #: And these are not there yet.
 ABSENT = ("itfdf_similarity", "pattern_probability", "weighted_strength")

@@ -43,9 +43,9 @@ _RELOADS = observe.counter("kato_fast_host_reloads_total", "what another process
 class Resident:
     """The patterns of one database in memory. Every method may be called from many threads."""
 
-    def __init__(self, database: Any, *, indexed: bool, threads: int = 1) -> None:
+    def __init__(self, database: Any, *, indexed: bool, threads: int = 1, generation: str = "2025-09") -> None:
         self.name = database.name
-        self.indexed = indexed
+        self.indexed, self.generation = indexed, generation
         self._patterns, self._symbols, self._metadata = (database[n] for n in ("patterns_kb", "symbols_kb", "metadata"))
         self._threads = threads
         self._lock = threading.RLock()
@@ -54,7 +54,7 @@ class Resident:
         self.stale = "new"
 
     def _empty(self) -> None:
-        self.engine = native.load().Knowledge(indexed=self.indexed, threads=self._threads)
+        self.engine = native.load().Knowledge(indexed=self.indexed, threads=self._threads, generation=self.generation)
         self._frequencies: dict = {}
         self._expected = (None, 0, 0, 0)
         self._arrived: dict = {}
@@ -219,9 +219,13 @@ _FIELDS = {"_id": 0, "name": 1, "pattern_data": 1, "frequency": 1, "emotives": 1
 
 
 class Residents:
-    """The residents of this process: one a knowledge base, alive as long as a searcher of the host uses it."""
+    """The residents of this process: one a knowledge base, alive as long as a searcher of the host uses it.
+
+    generation: of the host, see ``kato_fast.profiles``.
+    """
 
     def __init__(self) -> None:
+        self.generation = "2025-09"
         self._of_searcher: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
         self._of_name: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
         self._lock = threading.Lock()
@@ -235,7 +239,9 @@ class Residents:
             indexed = bool(searcher.use_indexing and searcher.index_manager)
             found = self._of_name.get(searcher.kb_id)
             if found is None or found.indexed != indexed:
-                found = Resident(searcher.knowledgebase, indexed=indexed, threads=_threads())
+                found = Resident(
+                    searcher.knowledgebase, indexed=indexed, threads=_threads(), generation=self.generation
+                )
             self._of_searcher[searcher] = self._of_name[searcher.kb_id] = found
             return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any, Callable, Optional
@@ -21,9 +22,14 @@ def in_session(module: Any) -> Iterator[Place]:
     return _routes(module, "get_session_predictions")
 
 
-def _routes(module: Any, name: str) -> Iterator[Place]:
+def in_session_by_router(module: Any) -> Iterator[Place]:
+    """In KATO 2.1 the application has copies of its routers' routes."""
+    return _routes(module, "get_session_predictions", sys.modules["kato.api.endpoints.sessions"])
+
+
+def _routes(module: Any, name: str, endpoints: Any = None) -> Iterator[Place]:
     """The routes' ASGI applications: the endpoint itself was captured by its decorator."""
-    endpoint = vars(module)[name]
+    endpoint = vars(endpoints or module)[name]
     for route in module.app.router.routes:
         if getattr(route, "endpoint", None) is endpoint:
             yield Place(route, "app", route.app, endpoint, Routed(route.app, module, name))
@@ -86,7 +92,8 @@ async def _in_session(module: Any, scope: dict, receive: Any) -> Any:
     session = await state.session_manager.get_session(session_id)
     if not session:
         raise Declined("no_session")
-    processor = await state.processor_manager.get_processor(session.user_id, session.session_config)
+    owner = session.node_id if hasattr(session, "node_id") else session.user_id
+    processor = await state.processor_manager.get_processor(owner, session.session_config)
     lock = await state.session_manager.get_session_lock(session_id)
     if lock is None:
         raise Declined("no_session")

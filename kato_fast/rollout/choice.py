@@ -34,8 +34,9 @@ class Choice:
             ``unplanned_writes``.
         writes: how to see what the original writes and what the candidate would write. Under shadow, and where the
             original answers under canary, both are compared within the budget.
-        beside: only the candidate merely computes. Under shadow, and where the original answers under canary, it is
-            called after it in the same thread, within the budget, and compared with the answer that was given.
+        beside: only the candidate merely computes, and without awaiting. Under shadow, and where the original answers
+            under canary, it is called after it in the same thread, within the budget, and compared with the answer that
+            was given.
         record, players: what a replay needs, from the arguments; and two functions at module level that make both
             answers from that. Without them the arguments themselves are kept.
         rules: what may differ; nothing by default.
@@ -73,7 +74,7 @@ class Choice:
         self.parking = Parking()
         self.is_async = inspect.iscoroutinefunction(original)
         self.pure = pure and not self.is_async
-        self.beside = beside and not self.is_async
+        self.beside = beside and not inspect.iscoroutinefunction(candidate)
         self.writes = None if self.is_async else writes
         self.by_session = not self.pure and not self.beside
         self.record, self.players = record, players
@@ -219,5 +220,8 @@ class Choice:
                 return answer
         start = perf_counter_ns()
         answer = await self.original(*args, **kwargs)
-        self._original_took(perf_counter_ns() - start)
+        took = perf_counter_ns() - start
+        self._original_took(took)
+        if self.beside and mode.kind in ("shadow", "canary"):
+            pairs.beside(self, args, kwargs, answer, took)
         return answer

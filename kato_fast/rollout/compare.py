@@ -78,20 +78,31 @@ def _compare_lists(a: Sequence, b: Sequence, rules: Rules, place: str, name: str
         return
     left, right = list(a), list(b)
     if rules.ties is not None and all(isinstance(item, Mapping) and rules.ties in item for item in left + right):
-        left, right = _in_one_order(left, rules.ties), _in_one_order(right, rules.ties)
+        left, right = _in_one_order(left, rules), _in_one_order(right, rules)
     for i, (one, other) in enumerate(zip(left, right)):
         _compare(one, other, rules, f"{place}[{i}]", name, found)
 
 
-def _in_one_order(items: list, ties: str) -> list:
+def _in_one_order(items: list, rules: Rules) -> list:
     """Groups of equal rank stay where they are; inside of each, one order for both sides."""
     ordered: list = []
     start = 0
     for i in range(1, len(items) + 1):
-        if i == len(items) or items[i][ties] != items[start][ties]:
-            ordered += sorted(items[start:i], key=lambda item: json.dumps(encoded(item), sort_keys=True))
+        if i == len(items) or not _tied(items[i - 1][rules.ties], items[i][rules.ties], rules):
+            ordered += sorted(items[start:i], key=_place)
             start = i
     return ordered
+
+
+def _tied(a: Any, b: Any, rules: Rules) -> bool:
+    if isinstance(a, float) and isinstance(b, float):
+        return math.isclose(a, b, rel_tol=rules.tolerance.get(rules.ties or "", 0.0))
+    return a == b
+
+
+def _place(item: Mapping) -> tuple:
+    """By name where it has one: last digits that may differ are not to decide."""
+    return str(item.get("name", "")), json.dumps(encoded(item), sort_keys=True)
 
 
 def _short(value: Any) -> str:

@@ -18,7 +18,7 @@ from collections import deque
 from typing import Any
 
 from kato_fast import native
-from kato_fast.hosts.kato_v21 import RULES
+from kato_fast.hosts.awaited import RULES
 from kato_fast.rollout.compare import Rules, differences
 from tests.hosts.services import host_dir
 from tests.parity import generate

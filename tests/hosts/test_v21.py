@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kato_fast import flags
-from kato_fast.hosts import generations, kato_m, kato_v21
+from kato_fast.hosts import awaited, generations, kato_m, kato_v21
 
 
 class Processor:
@@ -59,9 +59,11 @@ class Repaired(Processor):
 
 @pytest.fixture(autouse=True)
 def on():
+    flags.set_mode("native_matching", "off", by="test")
     flags.set_mode("host_repairs", "on", by="test")
     yield
     flags.set_mode("host_repairs", None, by="test")
+    flags.set_mode("native_matching", None, by="test")
 
 
 async def session(processor: Processor, name: str, observations: int) -> tuple[list, list]:
@@ -124,7 +126,7 @@ class Searcher:
 
 def test_all_patterns_are_loaded() -> None:
     searcher = Searcher(0)
-    load = kato_v21.load_all(Searcher.getPatternsAsync)
+    load = awaited.load_all(Searcher.getPatternsAsync)
     asyncio.run(load(searcher))
     asyncio.run(load(searcher, limit=7))
     assert searcher.asked == [0, 7]

@@ -1,0 +1,344 @@
+"""The stand-in for KATO 2.1 with the replacements in it: the same answers and documents, every way out, and back."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import itertools
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from kato_fast import flags, hosts, observe, rollout
+from kato_fast.hosts import kato_v21, seams, shared
+from tests.hosts.conftest import STANDIN
+from tests.hosts.cycles import changed, shape
+from tests.hosts.differential import differences
+from tests.hosts.test_attached import Client, forget_host, strip
+
+HERE = STANDIN.with_name("standin_v21")
+
+
+def fingerprints() -> dict:
+    found = {}
+    for name in {name for seam in kato_v21.SEAMS for name in (seam.name, *seam.relies)}:
+        importlib.import_module(name.partition(":")[0])
+        what = seams.found_at(name)
+        if name == f"{kato_v21.SERVICE}:get_session_predictions":
+            what = sys.modules["kato.api.endpoints.sessions"].get_session_predictions
+        found[name] = None if what is None else seams.fingerprint(what)
+    return {name: value for name, value in found.items() if value}
+
+
+@pytest.fixture(scope="module")
+def service(mongo_url, redis_url, tmp_path_factory) -> Iterator[ModuleType]:
+    known = tmp_path_factory.mktemp("prints") / "known.json"
+    variables = {"MONGO_BASE_URL": mongo_url, "REDIS_URL": redis_url, "KATO_FAST_FINGERPRINTS": str(known)}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        forget_host()
+        for folder in (STANDIN, HERE):
+            patch.syspath_prepend(str(folder))
+        import kato.services.kato_fastapi as module
+        import kato.storage.connection_manager as connections
+
+        known.write_text(json.dumps(fingerprints()))
+        yield module
+        hosts.uninstall()
+        connections.close()
+        forget_host()
+
+
+@pytest.fixture(scope="module")
+def client(service) -> Iterator[Client]:
+    client = Client(service.app)
+    yield client
+    client.run(service.app_state.session_manager.shutdown())
+    client.close()
+
+
+@pytest.fixture(autouse=True)
+def detached(service) -> Iterator[None]:
+    yield
+    hosts.uninstall()
+    for flag in flags.FLAGS:
+        flags.set_mode(flag, None, by="test")
+
+
+nodes = itertools.count()
+
+
+class Node:
+    """One node, new for each test, and a session of it."""
+
+    def __init__(self, client: Client, service: ModuleType) -> None:
+        self.client, self.service, self.name = client, service, f"node{next(nodes)}"
+        self.session = self.new_session()
+
+    def new_session(self) -> str:
+        return self.call("POST", "/sessions", {"node_id": self.name})["session_id"]
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        answer = self.client.request(method, path, json=body, headers={"x-node-id": self.name})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def here(self, method: str, path: str, body: Any = None) -> Any:
+        return self.call(method, f"/sessions/{self.session}/{path}", body)
+
+    def learn(self, *events: str, metadata: Any = None, **emotives: float) -> str:
+        self.here("POST", "clear-stm")
+        for event in events:
+            self.here("POST", "observe", {"strings": list(event), "emotives": emotives, "metadata": metadata})
+        return self.here("POST", "learn")["pattern_name"]
+
+    def predict(self, *events: str) -> dict:
+        self.here("POST", "clear-stm")
+        for event in events:
+            self.here("POST", "observe", {"strings": list(event)})
+        return self.here("GET", "predictions")
+
+    @property
+    def processor(self) -> Any:
+        return self.service.app_state.processor_manager.processors[f"{self.name}_kato"]["processor"]
+
+    def documents(self) -> dict:
+        database = self.processor.pattern_processor.superkb.knowledge
+        shared.WRITER.flush()
+        names = ("patterns_kb", "symbols_kb", "metadata")
+        found = {name: sorted(database[name].find({}, {"_id": 0}), key=str) for name in names}
+        found["stored"] = [{"predictions": i["predictions"]} for i in database.predictions_kb.find({}).sort("_id")]
+        return found
+
+
+@pytest.fixture
+def node(client, service) -> Node:
+    return Node(client, service)
+
+
+def scenario(node: Node) -> list:
+    """All kinds of requests; what they answered and left."""
+    seen: list = [node.learn("ab", "c", "d"), node.learn("ab", "c", "e", metadata={"book": "one"})]
+    seen += [node.learn("ab", "c", "e", metadata={"book": "two"}), node.learn("xy", "z", joy=0.5)]
+    seen += [node.learn("xy", "z", joy=1.0), node.learn("xy", "z"), node.learn("aa", "b")]
+    seen += [node.predict("ab"), node.predict("a", "cn"), node.predict("q", "r"), node.predict("x", "z", "y")]
+    seen.append(node.call("GET", "/cognition-data"))
+    node.session = node.new_session()
+    seen += [node.predict("ab", "c"), node.documents()]
+    node.here("POST", "clear-all")
+    seen += [node.predict("ab"), node.learn("k", "l"), node.predict("k", "l"), node.documents()]
+    return seen
+
+
+@pytest.fixture(scope="module")
+def expected(client, service) -> list:
+    """What the host itself does."""
+    hosts.uninstall()
+    return scenario(Node(client, service))
+
+
+def check(node: Node, expected: list) -> None:
+    wrong = differences([strip(item) for item in expected], [strip(item) for item in scenario(node)])
+    assert not wrong, "\n".join(wrong[:5])
+
+
+ALL = dict.fromkeys(flags.FLAGS, "on")
+
+
+@pytest.mark.parametrize("mode", ["on", "shadow", "canary:50", "off"])
+def test_every_flag_together(node, expected, mode) -> None:
+    hosts.install(**dict.fromkeys(flags.FLAGS, mode))
+    check(node, expected)
+    assert not [item for item in hosts.explain() if item["reason"] in ("error", "fingerprint", "missing")]
+
+
+@pytest.mark.parametrize("flag", ["native_matching", "native_store", "native_responses", "host_repairs"])
+def test_one_flag_alone(node, expected, flag) -> None:
+    hosts.install(**{**dict.fromkeys(flags.FLAGS, "off"), flag: "on"})
+    check(node, expected)
+
+
+def test_matching_alone_with_the_hosts_metrics(node, expected) -> None:
+    hosts.install(**{**ALL, "incremental_metrics": "off"})
+    check(node, expected)
+
+
+def compared(result: str) -> int:
+    series = observe.snapshot()["metrics"]["kato_fast_shadow_total"]["series"]
+    return sum(one["value"] for one in series if one["labels"] == {"flag": "native_matching", "result": result})
+
+
+def test_shadow_compares_an_awaited_prediction(node) -> None:
+    hosts.install(**dict.fromkeys(flags.FLAGS, "shadow"))
+    same, different = compared("same"), compared("different")
+    node.learn("ab", "c")
+    node.learn("ab", "d")
+    node.predict("ab", "n")
+    assert compared("same") > same and compared("different") == different
+
+
+def test_an_awaited_difference_is_seen(node, monkeypatch) -> None:
+    hosts.install(**dict.fromkeys(flags.FLAGS, "shadow"))
+    node.learn("ab", "c")
+    before = compared("different")
+    real = kato_v21.awaited.predicting.predicted
+    wrong = lambda engine, state, threshold, most: real(engine, state, 1.0, most)  # noqa: E731
+    monkeypatch.setattr("kato_fast.hosts.predicting.predicted", wrong)
+    assert len(node.predict("ab")["predictions"]) == 1
+    assert compared("different") > before
+
+
+def test_every_attribute_is_back_by_identity(node, service) -> None:
+    node.predict("ab")
+    before = shape(service)
+    hosts.install(**ALL)
+    assert changed(before, shape(service))
+    assert hosts.status()["host"] == "KATO 2.1" and not hosts.status()["left_alone"]
+    node.learn("ab", "c")
+    predictions = node.predict("ab")["predictions"]
+    assert hosts.uninstall() == {"lost": []}
+    assert not changed(before, shape(service))
+    superkb = node.processor.pattern_processor.superkb
+    bound = vars(superkb.patterns_kb)["learnPattern"]
+    assert bound.__func__ is type(superkb).__dict__["learnPattern"]
+    assert type(node.processor.predictions) is list and node.processor.predictions == predictions
+
+
+def test_on_and_off_under_traffic(client, service) -> None:
+    """Each session has a node of its own: the host alone stops where two observe at once."""
+    several = [Node(client, service) for _ in range(3)]
+    for node in several:
+        node.learn("ab", "c")
+
+    async def work(session: str) -> int:
+        for _ in range(12):
+            for event in ("ab", "n"):
+                await client._client.post(f"/sessions/{session}/observe", json={"strings": list(event)})
+            found = (await client._client.get(f"/sessions/{session}/predictions")).json()
+            assert {tuple(item["matches"]) for item in found["predictions"]} == {("a", "b")}, found
+            await client._client.post(f"/sessions/{session}/clear-stm")
+        return 1
+
+    hosts.install(**ALL)
+    works = [work(node.new_session()) for node in several]
+    running = asyncio.run_coroutine_threadsafe(gathered(works), client.loop)
+    while not running.done():
+        hosts.uninstall()
+        hosts.install(**ALL)
+    assert running.result() == [1, 1, 1]
+
+
+async def gathered(works: list) -> list:
+    return await asyncio.gather(*works)
+
+
+# every way out
+
+
+def reasons() -> Counter:
+    found: Counter = Counter()
+    for item in rollout.explain():
+        if item["flag"] == "native_matching":
+            found[item["name"], item["reason"]] += item["count"]
+    return found
+
+
+@pytest.fixture
+def learned(node) -> Node:
+    hosts.install(**ALL)
+    node.learn("ab", "c")
+    node.learn("ab", "d")
+    return node
+
+
+def answered(node: Node, names: int) -> None:
+    assert len(node.predict("ab")["predictions"]) == names
+
+
+def test_characters_are_the_hosts_to_compare(learned) -> None:
+    learned.processor.pattern_processor.patterns_searcher.use_token_matching = False
+    answered(learned, 2)
+    assert reasons()["predictPattern", "rapidfuzz"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        ("pattern_processor", "target_class_candidates", ["x"]),
+        ("pattern_processor", "cached_calculator", object()),
+        ("patterns_searcher", "use_fast_matching", False),
+    ],
+)
+def test_what_the_engine_does_not_do(learned, part, name, value) -> None:
+    before = reasons()["predictPattern", "unsupported"]
+    processor = learned.processor.pattern_processor
+    setattr(processor if part == "pattern_processor" else processor.patterns_searcher, name, value)
+    answered(learned, 2)
+    assert reasons()["predictPattern", "unsupported"] > before
+
+
+def test_two_symbols_that_the_hosts_library_takes_for_one(learned) -> None:
+    before = reasons()["predictPattern", "unsupported"]
+    learned.here("POST", "clear-stm")
+    for symbol in ("", "x"):
+        learned.here("POST", "observe", {"strings": [symbol]})
+    assert reasons()["predictPattern", "unsupported"] == before
+    learned.here("POST", "observe", {"strings": ["\0"]})
+    assert reasons()["predictPattern", "unsupported"] > before
+
+
+def test_counters_that_disagree_leave_the_metrics_to_the_host(learned) -> None:
+    learned.processor.pattern_processor.delete_pattern(learned.learn("ab", "e")[5:])
+    answered(learned, 2)
+    assert reasons()["predictPattern", "counters_disagree"] >= 1
+
+
+def test_an_engine_that_fails_is_replaced_by_the_host(learned, monkeypatch) -> None:
+    def broken(*arguments: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("kato_fast.hosts.predicting.predicted", broken)
+    answered(learned, 2)
+    assert reasons()["predictPattern", "out_of_memory"] >= 1
+
+
+def test_an_error_of_learning_is_the_hosts_own(learned) -> None:
+    before = learned.documents()
+    learned.here("POST", "clear-stm")
+    for event in ("ab", "c"):
+        learned.here("POST", "observe", {"strings": list(event), "emotives": {"joy": 1.0}})
+    answer = learned.client.request("POST", f"/sessions/{learned.session}/learn")
+    assert answer.status_code == 500 and "Exception in learnPattern" in answer.text
+    after = learned.documents()
+    assert all(after[name] == before[name] for name in ("patterns_kb", "symbols_kb", "metadata"))
+
+
+def test_a_restart_forgets_nothing(learned, service) -> None:
+    """A processor that is made again learns first, and still predicts with what is in the database."""
+    del service.app_state.processor_manager.processors[f"{learned.name}_kato"]
+    learned.learn("ab", "e")
+    answered(learned, 3)
+    searcher = learned.processor.pattern_processor.patterns_searcher
+    assert searcher.patterns_count == len(searcher.patterns_cache) == 3
+
+
+def test_observations_of_one_node_at_once(client, service) -> None:
+    """The host stops here for ever: each waits for a lock that another holds while it awaits."""
+    hosts.install(**ALL)
+    node = Node(client, service)
+    node.learn("ab", "c")
+    sessions = [node.new_session() for _ in range(6)]
+
+    async def work(session: str) -> list:
+        for event in ("a", "b", session[-1]):
+            answer = await client._client.post(f"/sessions/{session}/observe", json={"strings": [event]})
+        return answer.json()["stm"]
+
+    found = client.run(gathered([work(one) for one in sessions]))
+    assert found == [[["a"], ["b"], [one[-1]]] for one in sessions]
