@@ -169,6 +169,20 @@ class Knowledge:
     def totals(self) -> dict[str, int]:
         """``total_pattern_frequencies``, ``total_symbol_frequencies``, ``total_symbols_in_patterns_frequencies``."""
 
+    def count_as(self, members: dict[str, int], symbols: int, learns: int, memberships: int, /) -> None:
+        """Answer as a part of a larger whole, which is counted elsewhere; nothing may be learned, put or forgotten
+        afterwards.
+
+        Args:
+            members: per symbol its pattern_member_frequency; a symbol that is missing has none.
+            symbols: distinct ones of the whole.
+            learns: total_pattern_frequencies.
+            memberships: total_symbols_in_patterns_frequencies.
+
+        Raises:
+            TypeError, ValueError: no such counters; nothing was changed.
+        """
+
     def memory(self) -> int:
         """Bytes held for patterns, symbols and indexes."""
 

@@ -47,7 +47,9 @@ def matching_patterns(state: Sequence, min_similarity: float = 0.1, limit: Optio
 
     Raises: TypeError, ValueError naming the argument and the rule.
     """
-    symbols = _flat(state)
+    symbols = flat(state)
+    if not symbols:
+        raise ValueError("state must not be empty")
     threshold = _threshold(min_similarity)
     stages: list[dict] = [{"$match": _first_look(symbols, threshold)}]
     if threshold > 0:
@@ -57,6 +59,12 @@ def matching_patterns(state: Sequence, min_similarity: float = 0.1, limit: Optio
         order: dict = {"kato_fast_bound": -1, "_id": 1} if threshold > 0 else {"_id": 1}
         stages += [{"$sort": order}, {"$limit": _limit(limit)}]
     return Pipeline([*stages, {"$project": dict(FIELDS)}])
+
+
+def in_learning_order(pipeline: Pipeline) -> list[dict]:
+    """Its stages, with candidates as an engine must learn them: equally good predictions come in that order."""
+    *stages, project = pipeline.to_list()
+    return [*stages, {"$sort": {"_id": 1}}, project]
 
 
 def _first_look(symbols: list[str], threshold: float) -> dict:
@@ -89,12 +97,11 @@ def _over_events(count: dict) -> dict:
     return {"$reduce": {"input": "$pattern_data", "initialValue": 0, "in": {"$add": ["$$value", count]}}}
 
 
-def _flat(state: Any) -> list[str]:
+def flat(state: Any) -> list[str]:
+    """The symbols of a state, checked."""
     if not isinstance(state, (list, tuple)):
         raise TypeError(f"state must be a list of symbols or of events, not {type(state).__name__}")
     symbols = list(_symbols(state))
-    if not symbols:
-        raise ValueError("state must not be empty")
     if len(symbols) > MAX_SYMBOLS:
         raise ValueError(f"state must have at most {MAX_SYMBOLS} symbols, not {len(symbols)}")
     return symbols

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Optional, Union
 
 from kato_fast import emotives as _emotives
 from kato_fast import native
-from kato_fast.profiles import PROFILES, profile_named
+from kato_fast.profiles import PROFILES, Profile, profile_named
 from kato_fast.stores import Change, Cleared, Feed, Forgotten, Learned, Put, Store, open_store
 from kato_fast.stores.snapshot import SnapshotStore
 
@@ -50,6 +50,8 @@ class KnowledgeBase:
         threads: how many one search may use, 1 to 64; None takes the CPUs this process may run on. Answers are equal
             for any number, and small searches use one.
         implementation: ``"c"``, ``"python"`` or None (C where it was built).
+        residency: ``"memory"``, or ``"server"``: patterns stay in MongoDB, which sends the candidates of each question.
+            Answers are equal; a question costs four round trips. Only for ``kato-2025-09``.
 
     Every method may be called from many threads. Use as a context manager, or call close().
     """
@@ -62,15 +64,20 @@ class KnowledgeBase:
         persistence: int = 5,
         threads: Optional[int] = None,
         implementation: Optional[str] = None,
+        residency: str = "memory",
     ) -> None:
         self.profile = profile_named(profile)
+        self.residency = _residency(residency, self.profile)
         self.persistence = _whole("persistence", persistence, 1, 100)
         self.threads = _thread_count(threads)
         self._native = native.load(implementation)
-        self._engine = self._new_engine()
         self._lock = threading.RLock()
         self._closed = False
         self._store = open_store(store)
+        if residency == "server" and not hasattr(self._store, "engine"):
+            self._store.close()
+            raise ValueError("residency must be 'memory' for a store that is not MongoDB")
+        self._engine = self._new_engine()
         self._lasting = getattr(self._store, "lasting", True)
         try:
             self._current()
@@ -239,7 +246,7 @@ class KnowledgeBase:
         )
 
     def _is_quick(self, state) -> bool:
-        if not self._native.__name__.endswith("_core"):
+        if self.residency != "memory" or not self._native.__name__.endswith("_core"):
             return False
         key = _state_key(state)
         symbols = 0 if key is None else sum(1 if isinstance(item, str) else len(item) for item in key)
@@ -286,7 +293,7 @@ class KnowledgeBase:
 
     def held(self) -> int:
         """Patterns in memory, without looking for what others wrote; costs nothing, for those who watch."""
-        return len(self._engine)
+        return len(self._engine) if self.residency == "memory" else 0
 
     def __len__(self) -> int:
         return len(self._current())
@@ -310,6 +317,8 @@ class KnowledgeBase:
             raise ValueError("the knowledge base is closed")
 
     def _new_engine(self):
+        if self.residency == "server":
+            return self._store.engine(lambda: self._native.Knowledge(threads=self.threads))
         profile = self.profile
         return self._native.Knowledge(indexed=profile.indexed, threads=self.threads, generation=profile.generation)
 
@@ -419,6 +428,14 @@ def _check_text(what: str, value) -> None:
         raise ValueError(f"{what} must be valid Unicode: lone surrogate at index {error.start}") from None
     if size > MAX_NOTE_BYTES:
         raise ValueError(f"{what} must have at most {MAX_NOTE_BYTES} bytes as UTF-8, not {size}")
+
+
+def _residency(value: str, profile: Profile) -> str:
+    if value not in ("memory", "server"):
+        raise ValueError(f"residency must be 'memory' or 'server', not {value!r}")
+    if value == "server" and profile.name != "kato-2025-09":
+        raise ValueError(f"residency must be 'memory' for the profile {profile.name}")
+    return value
 
 
 def _thread_count(threads: Optional[int]) -> int:

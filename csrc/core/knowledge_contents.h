@@ -41,7 +41,7 @@ struct kf_knowledge {
     bool indexed;
     kf_generation generation;
     unsigned unicode;
-    bool read_only; /* its contents are mapped, for good */
+    bool read_only; /* for good: mapped, or counted as a part of a whole */
     kf_workers *workers;
     kf_spares spares;        /* working memory of searches */
     pthread_mutex_t writing; /* one writer at a time */

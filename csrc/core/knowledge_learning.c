@@ -376,3 +376,53 @@ kf_knowledge_forget(kf_knowledge *knowledge, const uint8_t name[KF_NAME_SIZE],
     *found = row != KF_NO_ROW;
     return KF_OK;
 }
+
+/* --- a part of a whole --- */
+
+static kf_status
+check_whole(const kf_whole *whole, kf_error *err)
+{
+    uint64_t most =
+        whole->learns > whole->members ? whole->learns : whole->members;
+    for (size_t i = 0; i < whole->count; i++) {
+        uint64_t members = whole->symbols[i].members;
+        most = members > most ? members : most;
+    }
+    return most > KF_COUNTER_MAX
+               ? kf_fail(err, KF_INVALID, "counters must be at most %llu",
+                         (unsigned long long)KF_COUNTER_MAX)
+               : KF_OK;
+}
+
+kf_status
+kf_knowledge_count_as(kf_knowledge *knowledge, const kf_whole *whole,
+                      kf_error *err)
+{
+    kf_contents *now = &knowledge->now;
+    kf_counters *counters = &now->counters;
+    kf_status status = kf_knowledge_check_writable(knowledge, err);
+    if (status == KF_OK) {
+        status = check_whole(whole, err);
+    }
+    if (status != KF_OK) {
+        return status;
+    }
+    pthread_rwlock_wrlock(&knowledge->lock);
+    for (size_t id = 0; id < counters->capacity; id++) {
+        counters->members[id] = 0;
+    }
+    for (size_t i = 0; i < whole->count; i++) {
+        uint32_t id =
+            kf_symbols_find(now->root->symbols, whole->symbols[i].text);
+        if (id < counters->capacity) { /* KF_SYMBOL_NONE is not */
+            counters->members[id] = whole->symbols[i].members;
+        }
+    }
+    counters->n_symbols = whole->n_symbols;
+    counters->totals.patterns = whole->learns;
+    counters->totals.symbols_in_patterns = whole->members;
+    knowledge->read_only = true;
+    knowledge->writes++;
+    pthread_rwlock_unlock(&knowledge->lock);
+    return KF_OK;
+}

@@ -561,6 +561,8 @@ Knowledge_generation(PyObject *self, void *ignored)
 
 static PyMethodDef Knowledge_methods[] = {
     {"clear", Knowledge_clear, METH_NOARGS, Knowledge_clear_doc},
+    {"count_as", kfpy_knowledge_count_as, METH_VARARGS,
+     kfpy_knowledge_count_as_doc},
     {"forget", Knowledge_forget, METH_O, Knowledge_forget_doc},
     {"learn", FAST(Knowledge_learn), METH_FASTCALL | METH_KEYWORDS,
      Knowledge_learn_doc},

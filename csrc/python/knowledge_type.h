@@ -1,6 +1,6 @@
 /* The Python type Knowledge: the engine. Its methods are in knowledge_type.c
- * (learning), knowledge_asking.c, knowledge_looking.c and
- * knowledge_files.c. */
+ * (learning), knowledge_asking.c, knowledge_looking.c, knowledge_files.c and
+ * knowledge_whole.c. */
 #ifndef KFPY_KNOWLEDGE_TYPE_H
 #define KFPY_KNOWLEDGE_TYPE_H
 
@@ -64,6 +64,10 @@ extern const char kfpy_knowledge_pattern_doc[];
 extern const char kfpy_knowledge_names_doc[];
 extern const char kfpy_knowledge_symbols_doc[];
 extern const char kfpy_knowledge_totals_doc[];
+
+/* METH_VARARGS */
+PyObject *kfpy_knowledge_count_as(PyObject *self, PyObject *args);
+extern const char kfpy_knowledge_count_as_doc[];
 
 /* METH_O; METH_CLASS with arguments and keywords */
 PyObject *kfpy_knowledge_save(PyObject *self, PyObject *path);

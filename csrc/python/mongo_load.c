@@ -200,12 +200,12 @@ end(loading *loading)
 }
 
 const char kfpy_mongo_load_doc[] =
-    "load($self, /, engine, filter, options)\n--\n\n"
+    "load($self, /, engine, filter, options, aggregates=False)\n--\n\n"
     "Put every pattern of patterns_kb that the filter finds into an engine,\n"
     "from the bytes of the answer and without the GIL.\n\n"
     "Args:\n"
     "    engine: a _core.Knowledge, or None to walk over the bytes only.\n"
-    "    filter, options: as those of find.\n\n"
+    "    filter, options, aggregates: as those of find.\n\n"
     "Returns:\n"
     "    (patterns, sum of their frequencies, documents left out: frequency\n"
     "    0 or fewer than two symbols).\n\n"
@@ -236,7 +236,7 @@ load_all(kfpy_mongo *self, const kfpy_mongo_state *state,
 PyObject *
 kfpy_mongo_load(PyObject *self, PyObject *args, PyObject *keywords)
 {
-    static char *names[] = {"engine", "filter", "options", NULL};
+    static char *names[] = {"engine", "filter", "options", "aggregates", NULL};
     const kfpy_mongo_state *state = PyType_GetModuleState(Py_TYPE(self));
     kf_mongo_query query = {.database = ((kfpy_mongo *)self)->name,
                             .collection = "patterns_kb"};
@@ -247,8 +247,10 @@ kfpy_mongo_load(PyObject *self, PyObject *args, PyObject *keywords)
     kf_buffer filters;
     kf_buffer choices;
     loading loading;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOO:load", names,
-                                     &engine, &filter, &options)) {
+    int aggregates = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOO|p:load", names,
+                                     &engine, &filter, &options,
+                                     &aggregates)) {
         return NULL;
     }
     kf_buffer_init(&filters, &kfpy_mongo_alloc);
@@ -260,6 +262,7 @@ kfpy_mongo_load(PyObject *self, PyObject *args, PyObject *keywords)
         query.filter_size = filters.size;
         query.options = (const uint8_t *)choices.data;
         query.options_size = choices.size;
+        query.aggregates = aggregates != 0;
         result = load_all((kfpy_mongo *)self, state, &query, &loading);
     }
     end(&loading);

@@ -117,6 +117,16 @@ class Knowledge:
             self._candidates.clear()
             self._counters.clear()
 
+    def count_as(self, members, symbols, learns, memberships, /) -> None:
+        """Answer as a part of a larger whole, which is counted elsewhere; nothing may be learned, put or forgotten
+        afterwards. members: pattern_member_frequency by symbol; symbols: distinct ones; the others: totals.
+        """
+        validate.whole(members, symbols, learns, memberships)
+        self._check_writable()
+        with self._lock:
+            self._counters.count_as(members, symbols, learns, memberships)
+            self._read_only = True
+
     # asking
 
     def predict(self, state, recall_threshold, max_predictions) -> prediction.Predictions:

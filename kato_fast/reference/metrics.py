@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Optional, Protocol
 
 from kato_fast.reference.pattern import Pattern
 
@@ -33,6 +33,12 @@ class Counters:
         self.total_patterns = 0
         self.total_symbols = 0
         self.total_members = 0
+        self._symbols: Optional[int] = None
+
+    def count_as(self, members: dict[str, int], symbols: int, learns: int, memberships: int) -> None:
+        """Those of a larger whole from now on."""
+        self.members = dict(members)
+        self._symbols, self.total_patterns, self.total_members = symbols, learns, memberships
 
     def add(self, pattern: Pattern, times: int) -> None:
         """Count the pattern so many times more, or fewer where negative; a symbol in no pattern any more is gone."""
@@ -67,7 +73,7 @@ class Counters:
 
     def known(self) -> int:
         """How many symbols there are."""
-        return len(self.members)
+        return len(self.members) if self._symbols is None else self._symbols
 
     def probability(self, symbol: str) -> float:
         """Share of the symbol in all memberships."""

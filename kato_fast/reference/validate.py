@@ -167,6 +167,22 @@ def _symbol(value: Any, place: str, index: int) -> str:
     return value if type(value) is str else str.__str__(value)
 
 
+def whole(members: Any, symbols: Any, learns: Any, memberships: Any) -> None:
+    """Counters of a larger whole."""
+    pairs = members.items() if isinstance(members, dict) else [(members, None)]
+    if not all(type(key) is str and type(item) is int for key, item in pairs):
+        raise TypeError("members must be a dict of str to int")
+    for value, place in ((symbols, "symbols"), (learns, "learns"), (memberships, "memberships")):
+        _check_int(value, place)
+    if not 0 <= symbols < 2**32 or learns < 0 or memberships < 0:
+        raise ValueError("symbols must be from 0 to 2**32-1, learns and memberships not negative")
+    least, most = min(members.values(), default=0), max([learns, memberships, *members.values()])
+    if least < 0:
+        raise ValueError(f"members must not be negative, not {least}")
+    if most > 2**53 - 1:
+        raise ValueError(f"counters must be at most {2**53 - 1}")
+
+
 def _check_count(count: int, place: str) -> None:
     if count > MAX_SYMBOLS:
         raise ValueError(f"{place} must have at most {MAX_SYMBOLS} symbols, not {count}")

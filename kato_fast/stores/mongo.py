@@ -24,6 +24,7 @@ from kato_fast.emotives import EmotivesConflict
 from kato_fast.stores import NO_NOTES, Apply, Change, Cleared, Feed, Forgotten, Learned, Put, no_token
 from kato_fast.stores import mongo_writes as writes
 from kato_fast.stores.mongo_driver import Refused, Unreachable, open_database, raised
+from kato_fast.stores.mongo_engine import MongoEngine
 from kato_fast.stores.mongo_watch import Watch, quick
 
 log = logging.getLogger("kato_fast")
@@ -74,6 +75,12 @@ class MongoStore:
         self._owed: list[dict] = []  # journal entries whose counters got no answer
         self._asked = self._reloaded = float("-inf")
         self.trouble: Optional[Unreachable] = None
+        self._resident = True
+
+    def engine(self, new: Callable[[], Any]) -> MongoEngine:
+        """What answers from the server; changes() yields no pattern from then on."""
+        self._resident = False
+        return MongoEngine(self.database, new)
 
     def __repr__(self) -> str:
         return f"<MongoStore {self.where} over {self.database.kind}>"
@@ -158,7 +165,8 @@ class MongoStore:
     def _all(self) -> Iterator[Change]:
         """Every pattern, in order of _id."""
         self._reloaded = time.monotonic()
-        yield Feed(self._feed, self._puts)
+        if self._resident:
+            yield Feed(self._feed, self._puts)
 
     def _feed(self, engine: Any) -> bool:
         """From the bytes, where the driver and the engine are both in C."""
@@ -200,7 +208,7 @@ class MongoStore:
         return entry["o"] in self._own
 
     def _named(self, names: list[str]) -> Iterator[Change]:
-        if not names:
+        if not names or not self._resident:
             return
         found = self.database.find("patterns_kb", {"name": {"$in": names}})
         by_name = {document["name"]: document for document in found if document.get("frequency", 0) >= 1}

@@ -134,6 +134,11 @@ class WireDatabase:
         with self._translated():
             return self._database.load(engine, filter or {}, options)
 
+    def load_from(self, engine: Any, pipeline: list) -> tuple[int, int, int]:
+        """Put the patterns that a pipeline gives into a C engine, in its order."""
+        with self._translated():
+            return self._database.load(engine, {"pipeline": pipeline}, {"batchSize": BATCH}, True)
+
     def takes(self, engine: Any) -> bool:
         """Whether load() can feed that engine."""
         return type(engine).__module__ == "kato_fast._core"

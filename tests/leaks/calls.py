@@ -111,6 +111,7 @@ WORKING: dict[str, Callable[[Subject], Any]] = {
     "symbols": lambda s: sorted(s.knowledge.symbols()),
     "totals": lambda s: list(s.knowledge.totals()),
     "memory": lambda s: s.knowledge.memory() > 0,
+    "count_as": lambda s: core.Knowledge().count_as({"a": 3, "\u00e9": 1}, 9, 5, 20),
     "Predictions, list": lambda s: s.predictions.to_list(),
     "Predictions, item": lambda s: (s.predictions[0], s.predictions[-1], s.predictions[::-1]),
     "Predictions, iteration": lambda s: (list(s.predictions), list(reversed(s.predictions))),

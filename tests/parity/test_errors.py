@@ -260,3 +260,44 @@ def test_totals_stay_exact_as_doubles(engine: ModuleType) -> None:
 
 def test_forced_implementation_that_is_unknown() -> None:
     check(ValueError, "implementation must be one of c, python, not 'rust'", native.load, "rust")
+
+
+class TestCountAs:
+    """A part answers as the whole does."""
+
+    def test_the_whole_answers(self, engine: ModuleType) -> None:
+        whole, part = engine.Knowledge(), engine.Knowledge()
+        for events in ([["a", "b"], ["c"]], [["a", "d"]], [["x"], ["y", "z"]], [["a", "b"], ["c"]]):
+            whole.learn(events)
+        part.put([["a", "b"], ["c"]], 2)
+        part.put([["a", "d"]], 1)
+        members = {name: item["pattern_member_frequency"] for name, item in whole.symbols().items()}
+        totals = list(whole.totals().values())
+        part.count_as(members, len(members), totals[0], totals[2])
+        assert part.predict(["a", "b"], 0.1, 9).to_json() == whole.predict(["a", "b"], 0.1, 9).to_json()
+        with pytest.raises(ValueError, match="read-only"):
+            part.learn([["a", "b"]])
+        with pytest.raises(ValueError, match="read-only"):
+            part.count_as({}, 0, 0, 0)
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            ([], 1, 1, 1),
+            ({1: 1}, 1, 1, 1),
+            ({"a": 1.0}, 1, 1, 1),
+            ({"a": -1}, 1, 1, 1),
+            ({"a": 2**53}, 1, 1, 1),
+            ({}, -1, 1, 1),
+            ({}, 2**32, 1, 1),
+            ({}, 1, -1, 1),
+            ({}, 1, 1, 2**53),
+            ({}, 1.5, 1, 1),
+        ],
+        ids=str,
+    )
+    def test_bad_counters(self, engine: ModuleType, wrong: tuple) -> None:
+        knowledge = engine.Knowledge()
+        with pytest.raises((TypeError, ValueError)):
+            knowledge.count_as(*wrong)
+        knowledge.learn([["a", "b"]])

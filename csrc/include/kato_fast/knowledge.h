@@ -83,6 +83,28 @@ KF_MUST_USE kf_status kf_knowledge_forget(kf_knowledge *knowledge,
 KF_MUST_USE kf_status kf_knowledge_clear(kf_knowledge *knowledge,
                                          kf_error *err);
 
+/* A symbol of the whole, and its members there. */
+typedef struct {
+    kf_text text;
+    uint64_t members;
+} kf_counted;
+
+/* Of a larger whole that is counted elsewhere. */
+typedef struct {
+    const kf_counted *symbols; /* borrowed; those that are here are enough */
+    size_t count;
+    uint32_t n_symbols; /* in all of it */
+    uint64_t learns;
+    uint64_t members; /* of all symbols together */
+} kf_whole;
+
+/* Let answers be those of the whole, of which the patterns here are a part;
+ * from then on nothing may be written. Before others see the knowledge
+ * base. */
+KF_MUST_USE kf_status kf_knowledge_count_as(kf_knowledge *knowledge,
+                                            const kf_whole *whole,
+                                            kf_error *err);
+
 /* Patterns; a moment's truth, takes no lock. */
 size_t kf_knowledge_count(const kf_knowledge *knowledge);
 
