@@ -80,7 +80,7 @@ class MongoStore:
     def engine(self, new: Callable[[], Any]) -> MongoEngine:
         """What answers from the server; changes() yields no pattern from then on."""
         self._resident = False
-        return MongoEngine(self.database, new)
+        return MongoEngine(self._patient, new, self._check_there, self._watch.lost)
 
     def __repr__(self) -> str:
         return f"<MongoStore {self.where} over {self.database.kind}>"

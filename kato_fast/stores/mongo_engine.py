@@ -12,7 +12,7 @@ from typing import Any, Optional
 
 from kato_fast import aggregation
 from kato_fast.stores import mongo_writes as writes
-from kato_fast.stores.mongo_driver import PATTERN_FIELDS
+from kato_fast.stores.mongo_driver import PATTERN_FIELDS, Unreachable
 
 #: A question is asked so often while others learn; then the last answer stands.
 TRIES = 5
@@ -26,15 +26,17 @@ MEMBER = {"pattern_member_frequency": {"$gt": 0}}
 class MongoEngine:
     """What KnowledgeBase asks of an engine, without patterns of its own. What the store has written, it knows.
 
-    new: makes an engine of the kind that answers.
+    new: makes an engine of the kind that answers. there: raises Unreachable where the server is known to be away. lost:
+    is told of a server that did not answer.
     """
 
-    #: No question is short: each asks the server.
-    resident = False
-
-    def __init__(self, database: Any, new: Callable[[], Any]) -> None:
+    def __init__(
+        self, database: Any, new: Callable[[], Any], there: Callable[[], None], lost: Callable[[Unreachable], None]
+    ) -> None:
         self._database = database
         self._new = new
+        self._there = there
+        self._lost = lost
         self._checks = new()  # what is wrong with arguments, it says
         self._symbols: Optional[tuple[Any, int]] = None  # how many, as of a journal
         self.asked_again = 0
@@ -85,6 +87,14 @@ class MongoEngine:
         if len(symbols) < 2:
             return None
         pipeline = aggregation.in_learning_order(aggregation.matching_patterns(symbols, float(threshold)))
+        self._there()
+        try:
+            return self._asked(pipeline, counted)
+        except Unreachable as error:
+            self._lost(error)
+            raise
+
+    def _asked(self, pipeline: list, counted: bool) -> Any:
         for attempt in range(TRIES):
             before, _ = self._moment()
             engine = self._new()

@@ -163,6 +163,7 @@ def test_no_server_is_an_error(server: MongoServer) -> None:
     kb = KnowledgeBase(f"{own.url}/kb?serverSelectionTimeoutMS=300", residency="server")
     kb.learn([["a", "b"]])
     own.stop()
-    with pytest.raises(Unreachable):
-        kb.predict(["a", "b"])
+    for _ in range(2):  # the second one does not wait for it
+        with pytest.raises(Unreachable):
+            kb.predict(["a", "b"])
     kb.close()
