@@ -28,7 +28,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
 
 def program(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "kato_fast", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=ROOT)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
 
 
 def test_two_side_by_side_agree(both: tuple[str, str], tmp_path: Path) -> None:
@@ -89,10 +89,25 @@ def test_batch(both: tuple[str, str]) -> None:
     assert "match rate 100.00%" in done.stdout and "10 requests" in done.stdout
 
 
+def test_each_flag_off_against_on(tmp_path: Path) -> None:
+    """Services of its own, their answers equal, and a report; only on folders, without a server to count bytes of."""
+    report = tmp_path / "flags.html"
+    asked = ("--count", "1", "--pattern-db-size", "3", "--only", "native_matching")
+    done = program("bench", "flags", *asked, "--html", str(report), "--json")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    (row,) = said["rows"]
+    assert said["equal"] and row["equal"] and row["without_effect"] is None
+    assert row["off"]["requests"] == row["on"]["requests"] == 18
+    assert row["off"]["bytes_moved_per_request"] is None
+    drawing = xml.fromstring("<svg" + report.read_text().partition("<svg")[2].partition("</svg>")[0] + "</svg>")
+    assert len(drawing.findall("rect")) == 1
+
+
 @pytest.mark.parametrize(
     "arguments, code, word",
     [
-        (("bench", "nothing"), 2, "observe, batch, stress"),
+        (("bench", "nothing"), 2, "observe, batch, stress, flags"),
         (("bench", "observe", "--count", "0"), 2, "count"),
         (("bench", "observe", "--url", "ftp://x"), 2, "http://"),
         (("bench", "observe", "--url", "http://127.0.0.1:9"), 3, "cannot be measured"),

@@ -24,14 +24,15 @@ OFF = {"status": "disabled", "reason": "Cache manager not available"}
 Limit = Annotated[int, Query(ge=1, le=10_000)]
 
 
-def _is_off() -> bool:
-    return flags.mode("pattern_cache").kind == "off"
+def _is_off(service: Service) -> bool:
+    """Without Redis KATO has no cache; the one of this process alone never gives out what is old."""
+    return service.clients is None or flags.mode("pattern_cache").kind == "off"
 
 
 @router.get("/cache/stats", responses=answers(models.CacheStats))
 async def cache_stats(request: Request) -> Response:
     """Hits and misses of the pattern cache, and what it holds; ``states`` are the predictions that are kept."""
-    if _is_off():
+    if _is_off(service_of(request)):
         return reply(dumps({"cache_performance": OFF, "cache_health": {"status": "disabled"}, "timestamp": _now()}))
     caches = service_of(request).processors.caches
     memory = await asyncio.to_thread(caches.redis_memory)
@@ -47,9 +48,9 @@ async def cache_stats(request: Request) -> Response:
 @router.post("/cache/invalidate", responses=answers(models.CacheInvalidated, 500))
 async def cache_invalidate(request: Request, session_id: Optional[str] = None) -> Response:
     """Forget what is cached of every processor in memory, or of one session's; a session that is not there has none."""
-    if _is_off():
-        return reply(dumps({**OFF, "timestamp": _now()}))
     service = service_of(request)
+    if _is_off(service):
+        return reply(dumps({**OFF, "timestamp": _now()}))
     kept = await _kept(service, session_id)
     try:
         patterns, symbols = await asyncio.to_thread(service.processors.caches.invalidate, kept)
@@ -92,21 +93,20 @@ async def _of_user(request: Request, ask: Any, *args: Any) -> Any:
 async def distributed_stm_stats(request: Request) -> Response:
     """Whether short-term memories are in Redis, and what is known of them."""
     service = service_of(request)
-    running = service.processors.stats()["total_processors"]
     sessions = await service.desk.stats()
     if sessions.get("backend") != "redis":
         answer: dict = {
             "status": "disabled",
             "distributed_stm_enabled": False,
             "reason": "No processors with distributed STM available",
-            "processor_info": {"total_active_processors": running},
+            "processor_info": {"total_active_processors": 0},
         }
     else:
         answer = {
             "status": "active",
             "distributed_stm_enabled": True,
             "performance_stats": {"sessions": sessions["total_sessions"], **_asked(service)},
-            "processor_info": {"total_active_processors": running},
+            "processor_info": {"total_active_processors": service.processors.stats()["total_processors"]},
         }
     return reply(dumps({**answer, "timestamp": _now()}))
 
