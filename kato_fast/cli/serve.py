@@ -156,6 +156,7 @@ def _learn_demo(settings: "Settings") -> bool:
 def _announce(settings: "Settings", demo: bool, as_json: bool) -> None:
     from kato_fast.cli.demo import examples
     from kato_fast.cli.output import print_json
+    from kato_fast.service.servers import missing_now
 
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{host}:{settings.port}"
@@ -167,4 +168,6 @@ def _announce(settings: "Settings", demo: bool, as_json: bool) -> None:
     if settings.mongo is not None:
         kept = "knowledge in MongoDB"
     print(f"kato-fast serves on {address} (API: {address}/docs; {kept}; Ctrl-C ends it)")
+    for why in missing_now(settings):
+        print(f"kato-fast serve: {why}; what needs it is answered with 503 until it is there", file=sys.stderr)
     print("Try:", *curls, sep="\n  ", flush=True)

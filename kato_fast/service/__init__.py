@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import tempfile
 from typing import Optional
 
 from kato_fast.service.settings import Settings, SettingsError
@@ -30,6 +32,13 @@ def create_app(settings: Optional[Settings] = None):
 def run(settings: Optional[Settings] = None) -> None:
     """Serve until interrupted. settings: None reads the environment."""
     settings = settings if settings is not None else Settings.from_env()
+    with tempfile.TemporaryDirectory(prefix="kato-fast-metrics-") as folder:
+        if settings.workers > 1 and settings.data_dir is None and settings.metrics_dir is None:
+            settings = dataclasses.replace(settings, metrics_dir=folder)  # where workers add up their figures
+        _serve(settings)
+
+
+def _serve(settings: Settings) -> None:
     app = create_app(settings)
     try:
         import uvicorn

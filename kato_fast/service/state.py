@@ -24,6 +24,7 @@ from kato_fast.service.paths import DEFAULTS, starting
 from kato_fast.service.paths.effects import without_effect
 from kato_fast.service.paths.keeping import Caches
 from kato_fast.service.processors import Processors, open_data_dir
+from kato_fast.service.servers import Servers
 from kato_fast.service.sessions import Session, TooManySessions
 from kato_fast.service.settings import Settings
 from kato_fast.service.shared import Unavailable
@@ -87,6 +88,7 @@ class Service:
         rollout.process.PARTS["without_effect"] = lambda: dict(self.without_effect)
         rollout.start("service", DEFAULTS, self.settings.redis)
         self.clients = None if self.settings.redis is None else starting.POOLS(self.settings)
+        self.servers = self._servers()
         self.desk = starting.desk(self.settings, self.clients)
         self.feed = self._feed()
         self.processors = Processors(self.settings, self._caches(), self.feed)
@@ -99,6 +101,16 @@ class Service:
         if settings.metrics_dir is not None or settings.workers == 1 or settings.data_dir is None:
             return settings.metrics_dir
         return os.path.join(settings.data_dir, "metrics")
+
+    def _servers(self) -> Servers:
+        client = None
+        if self.clients is not None:
+            client = self.clients.of("sessions", starting.KATOS_SESSIONS)
+        servers = Servers(client, self.settings.mongo)
+        if self.clients is not None:
+            self.clients.missing = servers.missing
+        servers.start()
+        return servers
 
     def _feed(self) -> Optional[RedisFeed]:
         """Where patterns are in MongoDB: what other processes write there."""
@@ -121,6 +133,7 @@ class Service:
         self._sweeper.cancel()
         await self.processors.close()
         await self.desk.close()
+        await self.servers.stop()
         if self.feed is not None:
             await asyncio.to_thread(self.feed.close)
         if self.clients is not None:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import os
 import random
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,9 +21,9 @@ from pathlib import Path
 import pytest
 
 from kato_fast import KnowledgeBase
-from tests.http.conftest import Server
+from tests.http.conftest import ROOT, Server
 from tests.servers.proxy import BLACK_HOLE, DOWN, Fault, FaultProxy
-from tests.servers.redis import MISSING, PROGRAM, RedisServer
+from tests.servers.redis import MISSING, PROGRAM, RedisServer, free_port
 from tests.servers.scripted import ScriptedServer
 
 httpx = pytest.importorskip("httpx", reason="the HTTP tests need httpx")
@@ -83,8 +86,42 @@ def test_absent_at_the_start(proxy, tmp_path) -> None:
         assert time.monotonic() - began < DEADLINE
         for path in ("/health", "/status", "/sessions/count", "/docs"):
             assert client.get(path).status_code == 200
+        assert says_missing(client, f"Redis at redis://127.0.0.1:{proxy.port}/0 cannot be reached", "redis")
         proxy.heal()
         assert recovery(client) <= RECOVERY
+        assert says_nothing_missing(client)
+
+
+def says_missing(client, why: str, name: str) -> bool:
+    """That is asked once a second."""
+    until(lambda: client.get("/health").json()["status"] == "degraded")
+    assert any(why in issue for issue in client.get("/health").json()["issues"])
+    status = client.get("/status").json()
+    return status["status"] == "degraded" and why in status["missing"][name]
+
+
+def says_nothing_missing(client) -> bool:
+    until(lambda: "missing" not in client.get("/status").json())
+    return not any("127.0.0.1" in issue for issue in client.get("/health").json()["issues"])
+
+
+def until(holds) -> None:
+    began = time.monotonic()
+    while not holds():
+        assert time.monotonic() - began < 10
+        time.sleep(0.05)
+
+
+def test_serve_says_what_is_missing(tmp_path) -> None:
+    url = f"redis://:sesame@127.0.0.1:{free_port()}/0"
+    options = ["--data", str(tmp_path), "--port", "0", "--redis", url]
+    program = [sys.executable, "-m", "kato_fast", "serve", *options]
+    with subprocess.Popen(program, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        said = [process.stdout.readline() for _ in range(2)]
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    (line,) = [line for line in said if "cannot be reached" in line]
+    assert "Redis at redis://127.0.0.1" in line and "503 until it is there" in line and "sesame" not in line
 
 
 @pytest.mark.parametrize("fault", [DOWN, BLACK_HOLE], ids=["down", "black hole"])

@@ -71,15 +71,28 @@ def test_away_at_the_start_and_back_later(tmp_path: Path) -> None:
         assert httpx.get(server.url + "/health").status_code == 200
         away = post(server, "/observe", {"strings": ["a"]})
         assert away.status_code == 503 and "does not answer" in away.json()["detail"]
+        with server.client() as client:
+            until(lambda: "missing" in client.get("/status").json())
+            assert "does not answer" in client.get("/status").json()["missing"]["mongodb"]
+            assert any("MongoDB at 127.0.0.1" in issue for issue in client.get("/health").json()["issues"])
         mongo.start()
         deadline = time.monotonic() + 5
         while (last := learn(server, "a", "b")).status_code == 503:
             assert time.monotonic() < deadline
             time.sleep(0.1)
         assert last.status_code == 200
+        with server.client() as client:
+            until(lambda: "missing" not in client.get("/status").json())
     finally:
         server.stop()
         mongo.stop()
+
+
+def until(holds) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_away_for_a_while(tmp_path: Path, mongo: MongoServer) -> None:

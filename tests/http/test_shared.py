@@ -272,7 +272,8 @@ def test_mixed_requests_then_every_worker_equals_a_recount(store: str, shared, m
     assert total > 0
 
 
-def test_serve_with_workers(tmp_path) -> None:
+@pytest.mark.parametrize("store", ["file", "mongo"])
+def test_serve_with_workers(store: str, redis, mongo, tmp_path) -> None:
     """The command itself: two processes behind one port."""
     import signal
     import subprocess
@@ -281,22 +282,13 @@ def test_serve_with_workers(tmp_path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "kato_fast",
-        "serve",
-        "--data",
-        str(tmp_path),
-        "--port",
-        str(port),
-        "--workers",
-        "2",
-    ]
+    servers = ["--mongo", mongo.url, "--redis", f"{redis.url[:-1]}{next(DATABASES)}"]
+    where = servers if store == "mongo" else ["--data", str(tmp_path)]
+    command = [sys.executable, "-m", "kato_fast", "serve", *where, "--port", str(port), "--workers", "2"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         url = f"http://127.0.0.1:{port}"
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120  # two processes on a busy machine
         while True:
             try:
                 httpx.get(f"{url}/health", timeout=5, trust_env=False)

@@ -67,6 +67,8 @@ def issues(service: Service) -> tuple[str, list[str]]:
     history, found, status = service.watch.history, [], "healthy"
     if (history.last("machine_cpu") or 0) > service.settings.busy_cpu:
         status, found = "degraded", [*found, "High CPU usage"]
+    if service.servers.missing:
+        status, found = "degraded", [*found, *service.servers.missing.values()]
     if (history.last("memory_percent") or 0) > FULL_MEMORY:
         status, found = "unhealthy", [*found, "High memory usage"]
     return status, found  # KATO's third, its error rate, is never reached there; /alerts has one

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import TYPE_CHECKING, Any
 
 from kato_fast.observe.servers import MeasuredRedis
@@ -25,6 +26,8 @@ class Clients:
     def __init__(self, url: str, pool: int, shared: bool) -> None:
         self._url, self._pool, self.shared = url, pool, shared
         self._open: dict[str, Any] = {}
+        #: Servers that are known to be away.
+        self.missing: Container[str] = ()
 
     def of(self, module: str, size: int) -> Any:
         """The module's."""
@@ -84,7 +87,13 @@ def desk_in_streams(settings: Settings, clients: Any) -> Desk:
     from kato_fast.service.shared.redis_desk import RedisDesk
 
     client = clients.of("sessions", KATOS_SESSIONS)
-    return RedisDesk(client, name=settings.service_name, limit=settings.max_sessions, threads=settings.redis_pool)
+    return RedisDesk(
+        client,
+        name=settings.service_name,
+        limit=settings.max_sessions,
+        threads=settings.redis_pool,
+        missing=clients.missing,
+    )
 
 
 DESK = Choice("stream_memory", "desk", desk_here, desk_in_streams)

@@ -55,12 +55,13 @@ async def status(request: Request) -> Response:
     return reply(
         dumps(
             {
-                "status": "healthy",
+                "status": "degraded" if service.servers.missing else "healthy",
                 "base_processor_id": service.settings.service_name,
                 "uptime_seconds": time.time() - service.started,
                 "sessions": await service.desk.stats(),
                 "processors": service.processors.stats(),
                 "version": VERSION,
+                **({"missing": dict(service.servers.missing)} if service.servers.missing else {}),
             }
         )
     )
