@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import sys
@@ -13,7 +14,7 @@ from types import ModuleType
 from typing import Any, Optional
 
 import kato_fast_door
-from kato_fast import flags, rollout
+from kato_fast import flags, otel, rollout
 from kato_fast.flags import redis_key
 from kato_fast.hosts.seams import Attachment
 from kato_fast.profiles import profile_named
@@ -173,6 +174,16 @@ def _complete(generation: ModuleType, modules: list) -> None:
             _State.told = True
             _banner(generation)
             rollout.start("KATO", redis_url=_redis_url())
+            _start_telemetry()
+
+
+def _start_telemetry() -> None:
+    """Where the OTEL_ variables ask for it. They are the host's too: what we cannot read stops no host."""
+    try:
+        if otel.start_if_asked():
+            atexit.register(otel.stop)
+    except ValueError as error:
+        log.warning("no traces and metrics of kato_fast: %s", error)
 
 
 def _redis_url() -> Optional[str]:

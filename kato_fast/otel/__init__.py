@@ -49,7 +49,8 @@ def start(tracer_provider: Any = None, meter_provider: Any = None) -> None:
     """Trace and measure from now on; a second start does nothing.
 
     Args:
-        tracer_provider, meter_provider: of the application, which also ends them. None makes what the environment says.
+        tracer_provider, meter_provider: of the application, which also ends them. None takes what is
+            set for all, else makes what the environment says.
 
     Raises: ModuleNotFoundError without the extra, ValueError for a variable that cannot be read.
     """

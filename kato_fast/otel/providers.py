@@ -7,6 +7,7 @@ import socket
 from importlib.metadata import entry_points
 from typing import Any, Optional
 
+from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import ConsoleMetricExporter, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
@@ -30,6 +31,15 @@ def resource() -> Resource:
     told = Resource.create().attributes
     named = {name for name in told if not str(told[name]).startswith("unknown_service")}
     return Resource.create({name: value for name, value in said.items() if name not in named})
+
+
+def global_ones() -> tuple[Optional[TracerProvider], Optional[MeterProvider]]:
+    """What the application, or ``opentelemetry-instrument`` around it, has set."""
+    tracers, meters = trace.get_tracer_provider(), metrics.get_meter_provider()
+    return (
+        tracers if isinstance(tracers, TracerProvider) else None,
+        meters if isinstance(meters, MeterProvider) else None,
+    )
 
 
 def tracer_provider(resource: Resource) -> Optional[TracerProvider]:

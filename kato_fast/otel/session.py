@@ -33,10 +33,13 @@ class Running:
         self._calls = Calls(self._tracer, meter)
 
     def _made(self) -> tuple:
+        """Those that the application has set for all are taken as they are."""
+        found = providers.global_ones()
         resource = providers.resource()
-        made = providers.tracer_provider(resource), providers.meter_provider(resource)
-        self._own = [one for one in made if one is not None]
-        return made
+        tracers = found[0] or providers.tracer_provider(resource)
+        meters = found[1] or providers.meter_provider(resource)
+        self._own = [one for one in (tracers, meters) if one is not None and one not in found]
+        return tracers, meters
 
     def around(self, app: Any) -> Any:
         """The application with its requests traced."""

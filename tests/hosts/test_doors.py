@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from kato_fast import hosts
 from kato_fast.hosts import launch
 from tests.hosts.conftest import host_environment
 
@@ -144,3 +145,18 @@ def test_help_is_no_error(capsys) -> None:
 def test_the_line_of_the_pth_file_is_one_line() -> None:
     text = (Path(__file__).parents[2] / "kato_fast_door.pth").read_text()
     assert text.count("\n") == 1 and text.startswith("import ")
+
+
+def test_an_attached_host_tells_its_figures_to_opentelemetry(environment) -> None:
+    pytest.importorskip("opentelemetry.sdk", reason="needs the extra: kato_fast[otel]")
+    asked = {"KATO_FAST": "1", "OTEL_METRICS_EXPORTER": "console", "OTEL_TRACES_EXPORTER": "none"}
+    done = python({**environment, **asked}, "-c", "import kato.services.kato_fastapi")
+    assert done.returncode == 0, done.stderr
+    assert '"name": "kato_fast_' in done.stdout, done.stderr
+
+
+def test_what_is_not_ours_to_read_stops_no_host(monkeypatch, caplog) -> None:
+    pytest.importorskip("opentelemetry.sdk", reason="needs the extra: kato_fast[otel]")
+    monkeypatch.setenv("OTEL_METRICS_EXPORTER", "nonsense")
+    hosts._start_telemetry()
+    assert "no traces and metrics of kato_fast: OTEL_METRICS_EXPORTER must list some of" in caplog.text

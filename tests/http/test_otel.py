@@ -307,14 +307,37 @@ for more in ({}, {"OTEL_SDK_DISABLED": "true", "OTEL_TRACES_EXPORTER": "otlp"}, 
 def test_without_the_extra_the_message_names_it() -> None:
     program = (
         "import sys; sys.modules['opentelemetry.sdk'] = None\n"
-        "from kato_fast.service import Settings, create_app; create_app(Settings())\n"
-        "from kato_fast import otel; otel.start()\n"
+        "from kato_fast import otel; assert not otel.start_if_asked(); otel.start()\n"
     )
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OTEL_TRACES_EXPORTER": "otlp"}
     done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True)
     first, *_, last = done.stderr.splitlines()
     assert first.startswith("the OTEL_ variables ask for traces or metrics, but OpenTelemetry needs the extra")
     assert last == "ModuleNotFoundError: OpenTelemetry needs the extra: pip install 'kato_fast[otel]'"
+
+
+def test_the_providers_of_the_application_are_taken_where_it_set_some() -> None:
+    program = """
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+exporter = InMemorySpanExporter()
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(exporter))
+trace.set_tracer_provider(provider)
+from kato_fast import KnowledgeBase, otel
+assert otel.start_if_asked()
+kb = KnowledgeBase()
+kb.learn([["a"], ["b"]])
+otel.stop()
+kb.learn([["a"], ["c"]])
+assert [span.name for span in exporter.get_finished_spans()] == ["kato_fast.learn"]
+with provider.get_tracer("x").start_as_current_span("still open"): pass
+assert len(exporter.get_finished_spans()) == 2
+"""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OTEL_TRACES_EXPORTER": "otlp", "OTEL_METRICS_EXPORTER": "none"}
+    subprocess.run([sys.executable, "-c", program], env=env, check=True)
 
 
 @pytest.mark.parametrize(

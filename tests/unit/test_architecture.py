@@ -24,9 +24,9 @@ LAYERS = (
     {"native"},
     {"stores", "redis_client", "cbor", "memory", "caches", "aggregation", "openfeature"},
     {"knowledge"},
-    {"rollout"},
+    {"rollout", "otel"},
     {"hosts"},
-    {"kato_fast", "plan", "otel"},  # the public names
+    {"kato_fast", "plan"},  # the public names
     {"service"},
     {"cli", "__main__"},
 )
