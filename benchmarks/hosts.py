@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import sys
 import threading
@@ -60,6 +61,24 @@ class Client:
         return self.call("POST", "/observe-sequence", {"observations": observations})
 
 
+class SessionClient(Client):
+    """The same of KATO 2.1, which knows sessions alone."""
+
+    def __init__(self, service: Service, size: int, seed: int = 7) -> None:
+        super().__init__(service, size, seed)
+        _, text = self.connection.send("POST", "/sessions", {"node_id": f"bench{size}"})
+        self.session = json.loads(text)["session_id"]
+
+    def call(self, method: str, path: str, body: Any = None) -> float:
+        return super().call(method, f"/sessions/{self.session}{path}", body)
+
+
+def client_of(service: Service, size: int, seed: int = 7) -> Client:
+    """Of the KATO that the checkout holds."""
+    by_session = (host_dir() / "kato" / "api" / "endpoints" / "sessions.py").exists()
+    return (SessionClient if by_session else Client)(service, size, seed)
+
+
 CALLS: dict[str, Callable[[Client], float]] = {
     "observe": Client.observe,
     "GET predictions": Client.get,
@@ -85,13 +104,20 @@ def compare(clients: dict[str, Client], call: Callable, rounds: int, seconds: fl
     return took
 
 
+def cpu_seconds(service: Service) -> float:
+    """User and system time of the service's process: what a loaded machine does not stretch."""
+    with open(f"/proc/{service.process.pid}/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def eight(service: Service, size: int, seconds: float) -> float:
     """Observations per second of eight clients at once."""
     done: list[int] = []
     until = time.monotonic() + seconds
 
     def work(seed: int) -> None:
-        client, count = Client(service, size, seed), 0
+        client, count = client_of(service, size, seed), 0
         while time.monotonic() < until:
             client.call("POST", "/observe", {"strings": client.symbols(10)})
             client.call("POST", "/clear-stm")
@@ -112,18 +138,23 @@ def measure(services: dict[str, Service], mongo: Any, size: int, options: argpar
     clients = {}
     for name, service in services.items():
         knowledge.fill(mongo[f"bench{size}_{service.name}"], learned)
-        clients[name] = Client(service, size)
+        clients[name] = client_of(service, size)
         clients[name].observe()
     rows = []
     for operation in options.operations:
+        before = {name: cpu_seconds(service) for name, service in services.items()}
         took = compare(clients, CALLS[operation], options.rounds, options.seconds)
         row: dict = {"patterns": size, "operation": operation, "rounds": len(took["plain"])}
         for name, values in took.items():
             row[name] = {f"p{q}": 1e3 * quantile(values, q / 100) for q in (50, 95, 99)}
             row[name]["per_second"] = len(values) / sum(values)
+            row[name]["cpu_ms"] = 1e3 * (cpu_seconds(services[name]) - before[name]) / len(values)
         row["times"] = row["plain"]["p50"] / row["fast"]["p50"]
         rows.append(row)
         print(shown(row), flush=True)
+        if options.cpu:
+            used = ", ".join(f"{name} {row[name]['cpu_ms']:.1f}" for name in services)
+            print(f"CPU ms a call of the service's process, with what its preparation asks: {used}", flush=True)
     return rows
 
 
@@ -150,6 +181,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0, help="most per operation and size")
     parser.add_argument("--operations", nargs="+", choices=CALLS, default=list(CALLS))
     parser.add_argument("--clients", action="store_true", help="also eight clients at once")
+    parser.add_argument("--cpu", action="store_true", help="also the CPU time of the services")
     parser.add_argument("--json", help="file for the figures")
     options = parser.parse_args()
     if host_dir() is None:
