@@ -1,15 +1,17 @@
 """How much less CPU does loading patterns from MongoDB take than pymongo's ``find`` into the same engine?
 
-One server on loopback; both sides fill an engine of their own with every pattern. The walk compares the bytes alone,
-without server and engine: one pass of the walker against pymongo's ``decode_all`` and a flat list of each pattern's
-symbols.
+One server on loopback; both sides fill an engine of their own with every pattern. How near that comes to the rate of
+the server is told by a reader that throws the bytes away. A question to patterns that stay on the server stands against
+``find`` of all of them, an engine, and the same question to it. The walk compares the bytes alone, without server and
+engine: one pass of the walker against pymongo's ``decode_all`` and a flat list of each pattern's symbols.
 """
 
 from __future__ import annotations
 
 import random
+from statistics import median
 
-from benchmarks.measure import Result, Row, interleave
+from benchmarks.measure import Figure, Result, Row, interleave
 
 EXAMPLE = "python -m benchmarks mongo --patterns 100000 --rounds 5"
 OPTIONS = {
@@ -35,7 +37,10 @@ def run(*, patterns: int = 100_000, vocabulary: int = 5_000, rounds: int = 5) ->
             client.kb.patterns_kb.insert_many(documents[start : start + 5_000])
         data = {"patterns": patterns, "vocabulary": vocabulary, "pymongo": pymongo.version, "C": pymongo.has_c()}
         result = Result("mongo", data, "patterns, symbols and totals of both engines; number of flat lists")
-        result.rows.append(_loaded(server.url, client, patterns, rounds))
+        row, share = _loaded(server.url, client, patterns, rounds)
+        result.rows.append(row)
+        result.figures.append(Figure("rate of loading, by that at which the server sends", share, "of the wall time"))
+        result.rows.append(_asked(server.url, client, documents[patterns // 2]["pattern_data"], rounds))
         result.rows.append(_walked(b"".join(map(bson.encode, documents)), patterns, rounds))
         return result
 
@@ -57,7 +62,7 @@ def _documents(count: int, vocabulary: int):
         }
 
 
-def _loaded(url: str, client, patterns: int, rounds: int) -> Row:
+def _loaded(url: str, client, patterns: int, rounds: int) -> tuple[Row, float]:
     from kato_fast import native
     from kato_fast.stores.mongo_driver import open_database
 
@@ -75,15 +80,45 @@ def _loaded(url: str, client, patterns: int, rounds: int) -> Row:
             into.put(item["pattern_data"], item["frequency"], item["emotives"] or None)
         return into
 
+    def thrown_away(number: int) -> None:
+        for _ in client.kb.patterns_kb.find_raw_batches({}, FIELDS, sort=[("_id", 1)], batch_size=10_000):
+            pass
+
     try:
         first, second = ours(0), peer(0)
         assert len(first) == len(second) == patterns
         assert first.symbols() == second.symbols() and first.totals() == second.totals()
         del first, second
-        times = interleave({"ours": ours, "peer": peer}, rounds, units=patterns)
+        times = interleave({"ours": ours, "peer": peer, "reader": thrown_away}, rounds, units=patterns)
     finally:
         database.close()
-    return Row(f"load {patterns:,}", "MongoStore", times["ours"], "pymongo", times["peer"], "pattern", LOAD_GOAL)
+    share = median(times["reader"].wall) / median(times["ours"].wall)
+    row = Row(f"load {patterns:,}", "MongoStore", times["ours"], "pymongo", times["peer"], "pattern", LOAD_GOAL)
+    return row, share
+
+
+def _asked(url: str, client, events: list, rounds: int) -> Row:
+    """The state is most of one pattern, so that few are candidates."""
+    from kato_fast import KnowledgeBase, native
+
+    engine = native.load("c").Knowledge
+    state = [symbol for event in events for symbol in event][1:]
+
+    def peer(number: int):
+        into = engine()
+        for item in client.kb.patterns_kb.find({}, FIELDS, sort=[("_id", 1)], batch_size=10_000):
+            into.put(item["pattern_data"], item["frequency"], item["emotives"] or None)
+        return into.predict(state, 0.5, 100).to_json()
+
+    with KnowledgeBase(f"{url}/kb", residency="server") as kb:
+        kb._store.verify(repair=True)  # symbols and totals, which the patterns came without
+
+        def ours(number: int):
+            return kb.predict(state, recall_threshold=0.5).to_json()
+
+        assert ours(0) == peer(0) != b"[]"
+        times = interleave({"ours": ours, "peer": peer}, rounds)
+    return Row("one question", "server's candidates", times["ours"], "find and filter", times["peer"], "question")
 
 
 def _walked(raw: bytes, patterns: int, rounds: int) -> Row:
