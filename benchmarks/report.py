@@ -13,6 +13,7 @@ from typing import Optional
 
 from benchmarks import QUESTIONS
 from benchmarks.compare import report as compared
+from benchmarks.hosts import tables as hosts
 from benchmarks.measure import duration, shown
 
 ROOT = Path(__file__).parents[1]
@@ -45,6 +46,11 @@ def pages() -> dict[Path, str]:
     sections = "\n\n".join(map(section, results))
     made[performance] = _filled(performance, made[performance], FIGURES, sections)
     made[performance] = _filled(performance, made[performance], COMPARISON, compared.text(RESULTS))
+    for name, parts in hosts.pages(RESULTS).items():
+        path = ROOT / "docs" / name
+        made[path] = path.read_text(encoding="utf-8")
+        for part, text in parts.items():
+            made[path] = _filled(path, made[path], part, text)
     return made | {ROOT / compared.FIGURES / name: text for name, text in compared.plots(RESULTS).items()}
 
 

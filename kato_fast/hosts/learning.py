@@ -11,7 +11,7 @@ from typing import Any, Callable, NamedTuple, Optional
 from kato_fast.hosts import write_sets
 from kato_fast.hosts.predicting import engine_of
 from kato_fast.hosts.shared import BATCH, NESTED, RESIDENTS, WRITER, is_off
-from kato_fast.rollout import Choice, Declined, Raised, Writes, result_of
+from kato_fast.rollout import Choice, Declined, Raised, Writes, result_of, waiting
 
 
 def key_of(superkb: Any, *args: Any) -> Optional[str]:
@@ -160,8 +160,9 @@ def in_two_trips(superkb: Any, pattern_object: Any, emotives: Any, metadata: Any
         superkb.emotives_available.update(emotives.keys())
     plan = planned(superkb, pattern_object, emotives, metadata)
     try:
-        result = superkb.patterns_kb.update_one({"name": plan.name}, plan.pattern, upsert=True)
-        _count(superkb, plan)
+        with waiting():
+            result = superkb.patterns_kb.update_one({"name": plan.name}, plan.pattern, upsert=True)
+            _count(superkb, plan)
     except Exception as error:
         return Raised(Exception(f"\nException in learnPattern: {pattern_object.name}, \n{error}"))
     return not result.matched_count

@@ -8,6 +8,7 @@ documents come in one query, and the host's own Prediction objects are returned.
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Mapping
 from itertools import chain
 from typing import Any, Callable, NamedTuple, Optional
@@ -15,7 +16,10 @@ from typing import Any, Callable, NamedTuple, Optional
 from kato_fast.hosts import played
 from kato_fast.hosts.answers import Answer, Futures
 from kato_fast.hosts.shared import BATCH, GATE, NESTED, RESIDENTS, WRITER, is_off
-from kato_fast.rollout import Choice, Declined
+from kato_fast.rollout import Choice, Declined, waiting
+
+#: 0: documents of predictions_kb are written before the response, as the host does.
+WRITE_BEHIND = "KATO_FAST_WRITE_BEHIND"
 
 
 class Computed(NamedTuple):
@@ -135,7 +139,7 @@ def take_arrived(searcher: Any, arrived: Mapping[str, list]) -> None:
                 searcher.index_manager.add_pattern(name, flat)
 
 
-def keeping() -> Choice:
+def keeping() -> Callable:
     """How the document of an observation is kept: at once, or behind the response."""
 
     def insert(processor: Any, unique_id: str, predictions: Any) -> None:
@@ -144,8 +148,11 @@ def keeping() -> Choice:
     def insert_behind(processor: Any, unique_id: str, predictions: Any) -> None:
         if not isinstance(predictions, Answer):
             return insert(processor, unique_id, predictions)  # endpoints change this very list
-        WRITER.put(Insert(processor.predictions_kb, unique_id, predictions))
+        with waiting():  # for room in the queue
+            WRITER.put(Insert(processor.predictions_kb, unique_id, predictions))
 
+    if os.environ.get(WRITE_BEHIND, "1") in ("", "0"):
+        return insert
     return Choice("native_store", "predictions_kb", insert, insert_behind, key=key_of)
 
 
@@ -155,12 +162,12 @@ def process_events(original: Callable) -> Callable:
 
     @functools.wraps(original)
     def processEvents(self: Any, current_unique_id: str) -> Any:
-        if PREDICTING.choice is None or (is_off("native_matching") and is_off("native_store")):
+        batch = BATCH.get()
+        if PREDICTING.choice is None or (batch is None and is_off("native_matching") and is_off("native_store")):
             return original(self, current_unique_id)
         state = list(chain(*self.STM))
         if not (len(state) >= 2 and self.predict and self.trigger_predictions):
             return []
-        batch = BATCH.get()
         if batch is not None and batch.may_pass():
             batch.pass_over(self, state)
             return []

@@ -19,7 +19,7 @@ from itertools import chain
 from typing import Any, Optional
 
 from kato_fast import native, observe
-from kato_fast.rollout import Declined
+from kato_fast.rollout import Declined, waiting
 
 log = logging.getLogger("kato_fast")
 
@@ -71,7 +71,8 @@ class Resident:
         counters: also the symbols' and the totals' figures must be the database's.
         """
         with self._lock:
-            self._keep_up()
+            with waiting():
+                self._keep_up()
             if self.foreign:
                 raise Declined("document_shape")
             if counters and self.disagrees:
@@ -90,7 +91,8 @@ class Resident:
         found: dict = {}
         for start in range(0, len(names), CHUNK):
             query = {"name": {"$in": names[start : start + CHUNK]}}
-            found.update((document["name"], document) for document in self._patterns.find(query, {"_id": 0}))
+            with waiting():
+                found.update((document["name"], document) for document in self._patterns.find(query, {"_id": 0}))
         return found
 
     # changing

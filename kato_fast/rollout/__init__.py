@@ -9,6 +9,7 @@ from kato_fast.rollout.choice import Choice
 from kato_fast.rollout.compare import Rules
 from kato_fast.rollout.fallbacks import explain
 from kato_fast.rollout.latch import clear, latches, roll_back
+from kato_fast.rollout.pairs import waiting
 from kato_fast.rollout.process import processes, start, stop
 from kato_fast.rollout.raised import Raised, result_of
 from kato_fast.rollout.reasons import REASONS, Declined, FallbackForbidden
@@ -30,4 +31,5 @@ __all__ = [
     "roll_back",
     "start",
     "stop",
+    "waiting",
 ]

@@ -232,12 +232,30 @@ def test_require_answers_the_same(user, expected) -> None:
     check(user, expected)
 
 
-def test_batches_leave_out_only_documents_that_nobody_reads(user, expected) -> None:
-    hosts.install(**ALL)
+@pytest.mark.parametrize("others", ["on", "off"])
+def test_batches_leave_out_only_documents_that_nobody_reads(user, expected, others) -> None:
+    hosts.install(**{**dict.fromkeys(flags.FLAGS, others), "batch": "on"})
     left_out = ("processor_id", "stored")
     expected, found = ([strip(item, left_out) for item in items] for items in (expected, scenario(user)))
     wrong = differences(expected, found)
     assert not wrong, "\n".join(wrong[:5])
+
+
+def test_a_batch_alone_lets_the_host_predict_once(user, monkeypatch) -> None:
+    hosts.install(**{**dict.fromkeys(flags.FLAGS, "off"), "batch": "on"})
+    user.learn("ab", "c")
+    kind, searched = type(user.processor.pattern_processor.patterns_searcher), []
+    search = kind.causalBelief
+    monkeypatch.setattr(kind, "causalBelief", lambda self, *args: searched.append(args) or search(self, *args))
+    user.call("POST", "/observe-sequence", {"observations": [{"strings": list("ab")} for _ in range(5)]})
+    assert len(searched) == 1
+
+
+def test_predictions_can_be_written_before_the_response(user, expected, monkeypatch) -> None:
+    monkeypatch.setenv(predicting.WRITE_BEHIND, "0")
+    monkeypatch.setattr(shared.WRITER, "put", lambda job: pytest.fail("written behind the response"))
+    hosts.install(**{**ALL, "batch": "off"})
+    check(user, expected)
 
 
 def test_turning_a_flag_on_and_off_while_it_learns(user) -> None:

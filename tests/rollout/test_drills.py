@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -184,6 +185,29 @@ def test_a_rollback_of_each_flag_reaches_the_other_workers(folder: Path) -> None
                 assert float(moment) - began[flag] <= 1 + 2
         finally:
             follower.kill()
+
+
+@pytest.mark.parametrize("how, found", [("working", "hang"), ("waiting", "")])
+def test_a_hang_of_a_flag_that_is_on(monkeypatch, how: str, found: str) -> None:
+    """Loading much from a database that is slow is none."""
+    monkeypatch.setattr(pairs, "HANG_SECONDS_ON", 0.1)
+    inside, release = threading.Event(), threading.Event()
+
+    def candidate(value):
+        with rollout.waiting() if how == "waiting" else nullcontext():
+            inside.set()
+            release.wait(30)
+        return value + 1
+
+    flags.set_mode("batch", "on", by="test")
+    thread = threading.Thread(target=Choice("batch", "drill", original, candidate), args=(1,))
+    thread.start()
+    assert inside.wait(30)
+    time.sleep(0.2)
+    pairs.look_for_hangs()
+    release.set()
+    thread.join()
+    assert metric("batch") == found and not pairs.under_way
 
 
 def test_a_real_leak() -> None:

@@ -1,6 +1,6 @@
-"""A real KATO service against itself with kato_fast attached: same servers, interleaved, over HTTP.
+"""A real KATO, 2.1 too, against itself with kato_fast attached: same servers, interleaved, over HTTP.
 
-    KATO_HOST_DIR=../kato KATO_HOST_PYTHON=../kato-env/bin/python python -m benchmarks.hosts --sizes 100 1000 10000
+    KATO_HOST_DIR=../kato KATO_HOST_PYTHON=../kato-env/bin/python python -m benchmarks.hosts.turns --sizes 1000
 
 Each operation is sent to the plain and to the accelerated service in turn, so that whatever else the machine does meets
 both. Knowledge is shaped like that of the host's own benchmarks/baseline.py and is in the database before the first
