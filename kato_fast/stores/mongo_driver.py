@@ -276,7 +276,7 @@ def _pymongo() -> Any:
     except ImportError:
         reason = native.libraries()["mongo"]["reason"]
         raise ImportError(f"MongoDB needs libmongoc ({reason}) or pymongo: pip install kato_fast[mongo]") from None
-    if not PymongoDatabase._told:
+    if not PymongoDatabase._told and native.wire("mongo") is None:  # else somebody chose it
         PymongoDatabase._told = True
         log.warning("MongoDB is reached through pymongo: %s", native.libraries()["mongo"]["reason"])
     return pymongo
