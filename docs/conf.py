@@ -54,8 +54,25 @@ def reasons() -> str:
     )
 
 
+def options() -> str:
+    """Each command's arguments and options."""
+    from typer.main import get_command
+
+    from kato_fast.cli.app import app
+
+    lines = []
+    for name, command in get_command(app).commands.items():
+        lines += ["", f"### `{name}`", "", "| argument | meaning |", "| --- | --- |"]
+        for one in command.params:
+            words = ", ".join(one.opts) if one.opts[0].startswith("-") else one.metavar or one.name.upper()
+            taken = f" {one.metavar}" if one.metavar and words != one.metavar else ""
+            meaning = (one.help or "").replace("|", "\\|").replace("\n", " ")
+            lines.append(f"| `{words}{taken}` | {meaning} |")
+    return "\n".join(lines)
+
+
 #: A comment `<!-- table: name -->` on a page becomes what the function of that name says.
-TABLES = {"endpoints": endpoints, "settings": settings, "reasons": reasons}
+TABLES = {"endpoints": endpoints, "settings": settings, "reasons": reasons, "options": options}
 
 
 def fill_tables(app, page, source) -> None:

@@ -59,7 +59,8 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.add_middleware(SessionMiddleware, service=service)
     app.add_middleware(CborMiddleware)
-    app.add_middleware(RequestMiddleware, requests=service.requests)
+    if settings.monitoring:
+        app.add_middleware(RequestMiddleware, requests=service.requests)
     if settings.log_format == "json":
         app.add_middleware(RequestLog)
     if traced:

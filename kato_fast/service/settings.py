@@ -190,11 +190,20 @@ class Settings:
     log_format: str = _setting(
         "text", "KATO_FAST_LOG_FORMAT", Choice(("text", "json")), "json: lines of JSON, one for each request too"
     )
+    monitoring: bool = _setting(
+        True,
+        "KATO_FAST_MONITORING",
+        Switch(),
+        "measure requests and sample; off: figures, curves and alerts stand still",
+    )
     busy_cpu: float = _setting(
         80.0, "KATO_FAST_BUSY_CPU", Number(1, 100), "percent of the machine's CPUs above which /health is degraded"
     )
     slow_seconds: float = _setting(
-        1.0, "KATO_FAST_SLOW_SECONDS", Number(0.001, 3600), "99th percentile of a minute above which /alerts says slow"
+        1.0,
+        "KATO_FAST_SLOW_SECONDS",
+        Number(0.001, 3600),
+        "99th percentile of the last seconds above which /alerts says slow",
     )
     metrics_dir: Optional[str] = _setting(
         None,

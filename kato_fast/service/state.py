@@ -94,7 +94,8 @@ class Service:
         self.processors = Processors(self.settings, self._caches(), self.feed)
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
         self.exchange.open()
-        self.watch.start()
+        if self.settings.monitoring:
+            self.watch.start()
 
     def _metrics_dir(self) -> Optional[str]:
         settings = self.settings

@@ -45,7 +45,7 @@ class _Watched:
         from kato_fast.service.monitor.history import History
 
         self.watch, self.changes = self, Changes()
-        self.history, self.snapshot = History(60), observe.snapshot()
+        self.history = History(60)
 
 
 def test_a_regression_is_an_alert() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import pytest
 from playwright.sync_api import expect
@@ -237,6 +239,46 @@ def test_kill_and_release_by_keyboard(opened: Opened) -> None:
     page.keyboard.press("Enter")
     expect(page.locator("#is-on .answer")).to_have_text("Yes")
     expect(page.get_by_role("button", name="Kill switch …", exact=True)).to_be_visible()
+
+
+# ---- alerts, rollouts ----
+
+
+def test_alerts_that_are_fine_take_one_line(opened: Opened) -> None:
+    page = opened.go()
+    expect(page.locator("#alerts-fine")).to_contain_text("server errors")
+    page.get_by_role("button", name="Kill switch").click()
+    page.get_by_label(re.compile("Type kill")).fill("kill")
+    page.get_by_role("button", name="Confirm").click()
+    expect(page.locator("#alerts li").first).to_contain_text("firing kill switch")
+    page.get_by_role("button", name="Release the kill switch").click()
+    page.get_by_label(re.compile("Type release")).fill("release")
+    page.get_by_role("button", name="Confirm").click()
+    expect(page.locator("#alerts-fine")).to_contain_text("kill switch")
+
+
+def test_a_rollout_with_interval_and_verdict(opened: Opened, server) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "kato_fast",
+        "canary",
+        "native_matching",
+        "--runtime",
+        str(server.log.parent / "run"),
+    ]
+    subprocess.run([*command, "--start", "--least-pairs", "100000"], check=True, capture_output=True)
+    try:
+        page = opened.go()
+        row = page.locator("#flags tr", has=page.get_by_role("rowheader", name="native_matching"))
+        expect(row).to_contain_text("running at shadow")
+        headers = {"x-user-id": "rollout"}
+        for number in range(60):
+            page.request.post(f"{opened.url}/observe", headers=headers, data={"strings": [str(number % 7)]})
+            page.request.post(f"{opened.url}/learn", headers=headers) if number == 20 else None
+        expect(row).to_contain_text(re.compile(r"x the time \(\d+\.\d\d to \d+\.\d\d\): (not slower|not enough|\w+)"))
+    finally:
+        subprocess.run([*command, "--stop"], check=True, capture_output=True)
 
 
 # ---- shadow ----

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Callable, Optional
 from kato_fast import flags, observe
 from kato_fast.rollout import pairs
 from kato_fast.service.monitor import pools
-from kato_fast.service.monitor.figures import DIFFERENT, by_label, shadowed
+from kato_fast.service.monitor.figures import by_label
 
 if TYPE_CHECKING:
     from kato_fast.service.state import Service
@@ -23,9 +23,6 @@ OK, PENDING, FIRING = "ok", "pending", "firing"
 #: Seconds that are looked at; requests below which a share says nothing.
 LOOK, ENOUGH = 60, 20
 ERROR_SHARE, LATE_SECONDS, MEMORY_PERCENT = 0.05, 0.1, 90
-
-#: Window of the latency that a threshold is for, in seconds.
-MINUTE = 60
 
 _firing = observe.gauge("kato_fast_alert_firing", "Workers in which the alert is firing.", ("alert",))
 
@@ -102,7 +99,7 @@ def _killed(service: Service) -> Optional[str]:
 
 
 def _differences(service: Service) -> Optional[str]:
-    wrong = sum(shadowed(service.watch.snapshot, DIFFERENT).values())
+    wrong = service.watch.differences()
     return f"{wrong:,} compared calls differed" if wrong else None
 
 
@@ -117,14 +114,10 @@ def _redis(service: Service) -> Optional[str]:
 
 
 def _slow(service: Service) -> Optional[str]:
-    whole = observe.Sketch()
-    metric = observe.find("kato_fast_request_seconds")
-    for _, series in metric.items() if metric is not None else ():
-        whole.merge(series.window(MINUTE))
-    late, limit = whole.quantile(0.99), service.settings.slow_seconds
-    if whole.count < ENOUGH or late is None or late <= limit:
+    late, limit = service.watch.history.last("latency/all/p99"), service.settings.slow_seconds
+    if late is None or late <= limit or (_mean(service, "requests") or 0) * LOOK < ENOUGH:
         return None
-    return f"1 % of the last minute's requests took more than {late:.3g} s; {limit:g} s are the limit"
+    return f"1 % of the last seconds' requests took more than {late:.3g} s; {limit:g} s are the limit"
 
 
 def _slower(service: Service) -> Optional[str]:

@@ -63,7 +63,6 @@ async def everything(service: Service, start: float, end: float, points: int, qu
 WORDS = {
     "differences": "None was found.",
     "fallbacks": "None.",
-    "alerts": "No alert is in use.",
     "pools": "Not in use: no MongoDB, no Redis, no cache.",
     "kill": "It reaches every process of the runtime directory within a second.",
 }

@@ -7,7 +7,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Optional
 
 from kato_fast import flags, native, observe
@@ -17,7 +17,7 @@ from kato_fast.observe.servers import FAILED
 from kato_fast.observe.servers import SECONDS as SERVER_SECONDS
 from kato_fast.service.monitor.alerts import Alerts
 from kato_fast.service.monitor.change import Changes
-from kato_fast.service.monitor.figures import Figure, total
+from kato_fast.service.monitor.figures import DIFFERENT, SHADOW, Figure
 from kato_fast.service.monitor.history import History
 from kato_fast.service.monitor.process import (
     Processor,
@@ -67,7 +67,6 @@ class Watch:
         self._task: Optional[asyncio.Task] = None
         self.changes = Changes()
         self.alerts = Alerts(service)
-        self.snapshot = observe.snapshot()  # of this process, at the last sample
 
     def start(self) -> None:
         """Begin to sample; a start is a deploy."""
@@ -98,6 +97,8 @@ class Watch:
             due = max(due, loop.time() - EVERY)  # after a long stop, not one sample per missed second
             try:
                 self.sample(late)
+                await asyncio.sleep(0)  # requests first
+                self.judge()
                 if self._service.exchange.folder is not None:
                     await loop.run_in_executor(None, self._service.exchange.write)
             except Exception:
@@ -120,12 +121,18 @@ class Watch:
             **self._machine(),
         }
         values.update(latencies())
-        self.snapshot = observe.snapshot()
-        fallbacks = total(self.snapshot, "kato_fast_fallback_total")
+        fallbacks = sum_of("kato_fast_fallback_total")
         values["fallbacks"], self._fallbacks = fallbacks - self._fallbacks, fallbacks
         self.history.add(time.time(), values)
         self._set_gauges(values)
-        self.changes.look(durations(), values["requests"], values["server_errors"])
+
+    def differences(self) -> Figure:
+        """Compared calls of this process whose answers differ."""
+        return sum_of(SHADOW, result=DIFFERENT)
+
+    def judge(self) -> None:
+        """Look at the last sample: what has become worse, and what needs attention."""
+        self.changes.look(durations(), self.history.last("requests") or 0, self.history.last("server_errors") or 0)
         self.alerts.look()
 
     def _set_gauges(self, values: dict) -> None:
@@ -208,6 +215,17 @@ def latencies() -> Iterator[tuple[str, Optional[float]]]:
         yield from _quantiles(f"{path} path", sketch)
     for (server, operation), sketch in windows("kato_fast_server_call_seconds"):
         yield from _quantiles(f"{server} {operation}", sketch)
+
+
+def sum_of(name: str, **labels: Collection[str]) -> Figure:
+    """Of a counter of this process, over the series whose labels are among those that are named."""
+    metric = observe.find(name)
+    found: Figure = 0
+    for values, series in metric.items() if metric is not None else ():
+        said = dict(zip(metric.label_names, values))
+        if all(said[label] in wanted for label, wanted in labels.items()):
+            found += series.value
+    return found
 
 
 def windows(name: str) -> Iterator[tuple[tuple[str, ...], observe.Sketch]]:

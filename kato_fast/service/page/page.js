@@ -53,7 +53,7 @@ function seconds(s) {
   if (s < 1e-3) return (s * 1e6).toFixed(s < 1e-5 ? 1 : 0) + " µs";
   return s < 1 ? (s * 1e3).toFixed(s < 1e-2 ? 2 : 1) + " ms" : s.toFixed(2) + " s";
 }
-function bytes(n) { return n >= 2 ** 30 ? (n / 2 ** 30).toFixed(2) + " GiB" : (n / 2 ** 20).toFixed(1) + " MiB"; }
+function bytes(n) { return n >= 2 ** 30 ? (n / 2 ** 30).toFixed(2) + " GiB" : n >= 2 ** 20 || !n ? (n / 2 ** 20).toFixed(1) + " MiB" : (n / 1024).toFixed(1) + " KiB"; }
 const UNITS = {
   seconds, bytes, percent: (n) => n.toFixed(1) + " %",
   "": (n) => Math.abs(n) >= 1000 ? whole(n) : String(Math.round(n * 100) / 100),
@@ -242,16 +242,17 @@ function draw(data) {
 const cell = (value, kind) => el("td", kind ? { class: kind } : {}, value == null ? "–" : String(value));
 function tables(data) {
   fill($("flags"), data.flags, (row) => row.flag, (row) => el("tr", {}, el("th", { scope: "row" }, row.flag),
-    cell(row.mode), cell(row.origin), cell(whole(row.calls)), cell(whole(row.fallbacks), row.fallbacks ? "warn-text" : ""),
-    cell(whole(row.compared)), cell(whole(row.differences), row.differences ? "bad-text" : ""), cell(row.canary)));
+    cell(row.mode), cell(row.origin, "wraps"), cell(whole(row.calls)), cell(whole(row.fallbacks), row.fallbacks ? "warn-text" : ""),
+    cell(whole(row.compared)), cell(whole(row.differences), row.differences ? "bad-text" : ""), cell(row.canary, "wraps")));
   none("flags", data.flags, "Not in use: this service runs its own engine on every path.");
   fill($("differences"), data.differences, (row) => row.id, (row) => el("li", {}, `${moment(row.time)} ${row.flag}: ${row.text} `,
     row.replay ? el("a", { href: row.replay, download: true }, "replay file " + row.id) : null));
   none("differences", data.differences, data.words.differences);
   fill($("fallbacks"), data.fallbacks, (row) => row.flag + row.reason, (row) => el("li", {}, `${row.flag}: ${row.reason}, ${whole(row.count)} times` + (row.where ? `, ${row.where}` : "")));
   none("fallbacks", data.fallbacks, data.words.fallbacks);
-  fill($("alerts"), data.alerts, (row) => row.name, (row) => el("li", {}, el("b", { class: row.state === "firing" ? "bad-text" : row.state === "ok" ? "good-text" : "warn-text" }, row.state), ` ${row.name}: ${row.text}`));
-  none("alerts", data.alerts, data.words.alerts);
+  const bad = data.alerts.filter((row) => row.state !== "ok"), fine = data.alerts.filter((row) => row.state === "ok");
+  fill($("alerts"), bad, (row) => row.name, (row) => el("li", {}, el("b", { class: row.state === "firing" ? "bad-text" : "warn-text" }, row.state), ` ${row.name}: ${row.text}`));
+  text($("alerts-fine"), fine.length ? `Fine: ${fine.map((row) => row.name).join(", ")}.` : "");
   fill($("pools"), data.pools, (row) => row.name, (row) => el("li", {}, el("b", {}, row.name), `: ${row.text}`));
   none("pools", data.pools, data.words.pools);
   fill($("endpoints"), data.endpoints, (row) => row.name, (row) => el("tr", {}, el("th", { scope: "row" }, row.name), cell(whole(row.calls)),
