@@ -367,7 +367,7 @@ finish(kf_search *found, const kf_question *question, size_t max_predictions,
     assembly s = {.found = found};
     const kf_asked *asked = question->state;
     kf_ranked *ranked = NULL;
-    size_t count;
+    size_t count = 0;
     kf_status status =
         kf_score_ensemble(found->alloc, &found->matches, &out->futures, err);
     if (status == KF_OK) {

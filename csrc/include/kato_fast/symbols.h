@@ -105,8 +105,8 @@ kf_symbols_entry(kf_symbols_reader reader, uint32_t id)
 {
     uint32_t from_first = id + KF_SYMBOLS_FIRST;
     unsigned top = 31 - (unsigned)__builtin_clz(from_first);
-    return &reader.chunks[top - KF_SYMBOLS_FIRST_BITS]
-                         [from_first ^ (uint32_t)1 << top];
+    kf_symbol_entry *chunk = reader.chunks[top - KF_SYMBOLS_FIRST_BITS];
+    return chunk + (from_first ^ (uint32_t)1 << top);
 }
 
 kf_text kf_symbols_text(const kf_symbols *symbols, uint32_t id);
