@@ -80,7 +80,7 @@ def test_response(service):
     bounds = {
         "predictions over HTTP": 9,
         "predictions over HTTP, against pydantic's JSON": 4,
-        "predictions over HTTP, against finished bytes": 0.3,
+        "predictions over HTTP, against finished bytes": 0.2,
     }
     check(response.run(rounds=5, seconds=0.3), bounds)
 
