@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import random
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable
 from typing import Optional
@@ -29,7 +30,7 @@ YOUNG, PAST, ENOUGH = 60, 3600, 60
 RECOVERED, ACCEPTED = math.log(20), 3600
 
 
-class _Past:
+class _Past(ABC):
     """Values of earlier seconds. What was found to be worse does not join them until it is accepted."""
 
     def __init__(self, seed: Optional[int] = None) -> None:
@@ -66,12 +67,13 @@ class _Past:
         elif self._better.evidence() < 0:
             self._better = Bets()
 
+    @abstractmethod
     def _found(self, before: float, now: float) -> Optional[str]:
         """One more pair, before with the tolerance; in words what is wrong, if the judge says so."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _restart(self) -> None:
-        raise NotImplementedError
+        """Begin with a new judge."""
 
 
 class Slower(_Past):

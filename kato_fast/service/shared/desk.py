@@ -14,6 +14,7 @@ import hashlib
 import json
 import secrets
 import time
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -99,7 +100,7 @@ class Written:
         return self.parts is None and not self.fresh and not self.keep_from
 
 
-class SharedDesk:
+class SharedDesk(ABC):
     """The protocol of ``kato_fast.service.desk.Desk``; subclasses keep the things."""
 
     def __init__(self, limit: int) -> None:
@@ -109,36 +110,41 @@ class SharedDesk:
 
     # what subclasses do
 
+    @abstractmethod
     async def _look(self, session_id: str, known: tuple[int, int]) -> Optional[Row]:
-        raise NotImplementedError
+        """The session as it is kept; None where there is none. known: what this process has of it."""
 
+    @abstractmethod
     async def _look_user(self, user_id: str, guess: str, known: tuple[int, int]) -> Optional[Row]:
-        raise NotImplementedError
+        """The session of a user, which may be the guess."""
 
+    @abstractmethod
     async def _create(self, row: Row, guess: str, known: tuple[int, int]) -> Row:
         """The user's session if there is one by now, else that row. Raises TooManySessions."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _begin(self, token: str, processor_id: str, version: str, session: SharedSession) -> Begun:
         """Take the lock and look; waits for it. Raises Unavailable where that takes too long."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _peek(self, processor_id: str, version: str) -> tuple[str, Optional[tuple[bytes, bytes, bytes]]]:
-        raise NotImplementedError
+        """The version of what the processor has, and that where it is another one."""
 
+    @abstractmethod
     async def _write(self, written: Written) -> tuple[int, int]:
         """Write and give the lock back: last, dropped. Raises Unavailable where it did not happen."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _release(self, token: str, processor_id: str) -> None:
-        raise NotImplementedError
+        """Give the lock back without a write."""
 
+    @abstractmethod
     async def _set_field(self, session: SharedSession, name: str, value: Any) -> None:
         """name: config or expires."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _remove(self, session: SharedSession) -> None:
-        raise NotImplementedError
+        """Delete it."""
 
     # finding
 
