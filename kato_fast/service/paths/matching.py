@@ -15,12 +15,10 @@ from typing import TYPE_CHECKING, Any, Optional
 from kato_fast import native
 from kato_fast.flags import current
 from kato_fast.rollout import Choice, Raised, result_of
+from kato_fast.rollout.kept import patterns_of, predictions_of
 
 if TYPE_CHECKING:
     from kato_fast.service.paths.counting import Counts
-
-#: A file of a difference with more patterns than that would be too large to keep; it then holds the state alone.
-MOST_PATTERNS = 2000
 
 #: Patterns times symbols of the state from which a prediction is looked up before it is made: about 10 ms in C.
 WORTH_KEEPING = 2_000_000
@@ -195,14 +193,11 @@ def _shown_matches(found: list) -> list:
 
 def _record(pair: Pair, state: Any, threshold: Any, most: Any = 0) -> dict:
     """The call, without the service around it."""
-    core, kept = pair.core, None
-    if len(core) <= MOST_PATTERNS:
-        found = (core.pattern(name) for name in core.names())
-        kept = [[one["pattern_data"], one["frequency"], one["emotives"]] for one in found if one is not None]
+    core = pair.core
     return {
         "indexed": core.indexed,
         "generation": core.generation,
-        "patterns": kept,
+        "patterns": patterns_of(core),
         "state": state,
         "recall_threshold": threshold,
         "max_predictions": most,
@@ -211,21 +206,12 @@ def _record(pair: Pair, state: Any, threshold: Any, most: Any = 0) -> dict:
 
 def played_by_twin(call: dict) -> Any:
     """The answer of the twin, from what a difference left behind."""
-    return _played(call, "python")
+    return shown(predictions_of(call, "python"))
 
 
 def played_by_core(call: dict) -> Any:
     """That of the engine in C."""
-    return _played(call, "c")
-
-
-def _played(call: dict, implementation: str) -> Any:
-    if call["patterns"] is None:
-        raise ValueError(f"the knowledge base had more than {MOST_PATTERNS} patterns, which were not kept")
-    engine = native.load(implementation).Knowledge(indexed=call["indexed"], generation=call["generation"])
-    for events, frequency, emotives in call["patterns"]:
-        engine.put(events, frequency, None if emotives == {} else emotives)
-    return shown(engine.predict(call["state"], call["recall_threshold"], call["max_predictions"]))
+    return shown(predictions_of(call, "c"))
 
 
 def _key(pair: Pair, *args: Any) -> Optional[str]:
