@@ -66,11 +66,10 @@ class Follower:
                 self._stop.wait(SECONDS)
 
     def _read(self, connection: socket.socket, answers) -> None:
-        kill = ask(connection, answers, "GET", KILL_KEY)
-        values = ask(connection, answers, "HGETALL", FLAGS_KEY)
-        audit.followed("redis", state.put_kill("redis", None if kill is None else str(kill)[:200]))
+        kill, values = read_keys(connection, answers)
+        audit.followed("redis", state.put_kill("redis", None if kill is None else kill[:200]))
         try:
-            modes = read_modes(dict(zip(values[::2], values[1::2])), FLAGS_KEY)
+            modes = read_modes(values, FLAGS_KEY)
         except FlagError as error:
             self._tell(str(error))
             return
@@ -135,6 +134,17 @@ def ask(connection: socket.socket, answers, *words: str):
     lines = [b"*%d\r\n" % len(parts)] + [b"$%d\r\n%b\r\n" % (len(part), part) for part in parts]
     connection.sendall(b"".join(lines))
     return _reply(answers)
+
+
+def read_keys(connection: socket.socket, answers) -> tuple[Optional[str], dict[str, str]]:
+    """Who killed, and the flags. Raises OSError, RedisError: who says OK to everything must not be taken for a kill."""
+    kill = ask(connection, answers, "MGET", KILL_KEY)
+    values = ask(connection, answers, "HGETALL", FLAGS_KEY)
+    if not isinstance(kill, list) or len(kill) != 1:
+        raise RedisError(f"an unexpected reply to MGET: {str(kill)[:40]!r}")
+    if not isinstance(values, list) or len(values) % 2:
+        raise RedisError(f"an unexpected reply to HGETALL: {str(values)[:40]!r}")
+    return kill[0], dict(zip(values[::2], values[1::2]))
 
 
 def _reply(answers, nested: bool = False):

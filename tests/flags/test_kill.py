@@ -138,6 +138,17 @@ def test_strange_replies_are_refused(reply: bytes) -> None:
             redis_key.ask(ours, answers, "GET", "x")
 
 
+@pytest.mark.parametrize(
+    "replies", [b"+OK\r\n+OK\r\n", b":1\r\n*0\r\n", b"*0\r\n*0\r\n", b"*1\r\n$-1\r\n*1\r\n$1\r\nx\r\n"]
+)
+def test_nonsense_is_no_kill(replies: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, ours.makefile("rb") as answers:
+        theirs.sendall(replies)
+        with pytest.raises(redis_key.RedisError, match="unexpected reply to"):
+            redis_key.read_keys(ours, answers)
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1", "redis://127.0.0.1/x", "nonsense"])
 def test_bad_urls(url: str) -> None:
     with pytest.raises(ValueError, match="URL of Redis"):

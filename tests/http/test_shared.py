@@ -271,7 +271,10 @@ def test_mixed_requests_then_every_worker_equals_a_recount(store: str, shared, m
             fresh = counted.predict([["s1", "s2", "t"]])
             listed = [{**item, "pattern_name": f"PTRN|{item['name']}"} for item in fresh.to_list()]
             total += len(counted)
-        assert all(answer == (listed, fresh.future_potentials) for answer in answers), user
+        for worker, answer in enumerate(answers):
+            assert answer[0] == listed, (user, worker)
+            # Without a prediction they stay those of an earlier state, as KATO's do, the same at every worker.
+            assert answer[1] == (fresh.future_potentials if listed else answers[0][1]), (user, worker)
     assert total > 0
 
 
