@@ -13,14 +13,14 @@
  * noise. Nanoseconds of processor time for a pair; best and median of the
  * rounds, in which the sides take turns; all give the same. "sparse" aligns
  * one pattern of 300, anywhere in 2^20. */
+#define PROGRAM "align"
+#include "timing.h"
+
 #include "kato_fast/align.h"
 #include "kato_fast/align_local.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define PATTERNS 65536u
 #define SEGMENTS 16u
@@ -48,31 +48,6 @@ static uint16_t every[PATTERNS];
 static kf_alignment expected[PATTERNS];
 static kf_alignment out[PATTERNS];
 static kf_align_local *locals[KF_CPU_LEVELS];
-
-static double
-now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-static void
-demand(bool good, const char *what)
-{
-    if (!good) {
-        fprintf(stderr, "align: %s\n", what);
-        exit(1);
-    }
-}
-
-static int
-compare_times(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 static uint32_t
 random_below(uint32_t limit)

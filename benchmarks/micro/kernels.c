@@ -16,6 +16,9 @@
  * KATO_FAST_CPU picks the variant. Prints processor time for a pair (for
  * postings: a stored pattern), median of the rounds, and a sum of the
  * answers, equal for all variants. */
+#define PROGRAM "kernels"
+#include "timing.h"
+
 #include "segments.h"
 
 #include "kato_fast/align.h"
@@ -23,8 +26,6 @@
 #include "kato_fast/cpu.h"
 #include "kato_fast/postings.h"
 
-#include <stdio.h>
-#include <time.h>
 
 #define STATES 8
 #define ROUNDS 5
@@ -44,31 +45,6 @@ static kf_align_local *local;
 static kf_align_state *align_states[STATES];
 static kf_align_scratch *scratches[STATES];
 static kf_postings_scratch *postings_scratch;
-
-static void
-demand(bool good, const char *what)
-{
-    if (!good) {
-        fprintf(stderr, "kernels: %s\n", what);
-        exit(1);
-    }
-}
-
-static double
-now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-static int
-compare_times(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 /* --- data --- */
 
@@ -342,9 +318,8 @@ main(int argc, char **argv)
         sum = chosen->run(ids);
         times[round] = (now() - start) / n_patterns / STATES;
     }
-    qsort(times, ROUNDS, sizeof *times, compare_times);
     printf("%s %s %.2f %llu\n", kf_cpu_level_name(kf_cpu_choose()),
-           chosen->name, times[ROUNDS / 2], (unsigned long long)sum);
+           chosen->name, median(times, ROUNDS), (unsigned long long)sum);
     free_workers();
     free(ids);
     return 0;

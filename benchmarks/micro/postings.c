@@ -10,13 +10,14 @@
  *
  * Processor time of this thread, best and median of the rounds; both sides
  * take turns and must give the same. 16 segments are 2^20 patterns. */
+#define PROGRAM "postings"
+#include "timing.h"
+
 #include "segments.h"
 
 #include "kato_fast/cpu.h"
 #include "kato_fast/postings.h"
 
-#include <stdio.h>
-#include <time.h>
 
 #define ROUNDS 15
 #define SEGMENTS_MAX 256
@@ -28,38 +29,6 @@ static uint32_t need[KF_SYMBOLS_MAX + 1];
 static uint16_t out[KF_SEGMENT_ROWS];
 static uint16_t expected[KF_SEGMENT_ROWS];
 static kf_postings_scratch *scratch;
-
-static double
-now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static void
-demand(bool good, const char *what)
-{
-    if (!good) {
-        fprintf(stderr, "postings: %s\n", what);
-        exit(1);
-    }
-}
-
-static int
-compare_times(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double
-median(double *times, int n)
-{
-    qsort(times, (size_t)n, sizeof *times, compare_times);
-    return times[n / 2];
-}
 
 static kf_segment *
 build(const segments_patterns *patterns)
@@ -219,11 +188,10 @@ bench_density(double density)
         printf("density %5.1f %%: plain %6.3f, ours %6.3f ns per posting, "
                "%5.1fx (best %6.3f, %6.3f); %4.1f %% pass, %5.1f us a "
                "segment\n",
-               density * 100, theirs / postings * 1e9, mine / postings * 1e9,
-               theirs / mine, plain[0] / postings * 1e9,
-               ours[0] / postings * 1e9,
+               density * 100, theirs / postings, mine / postings,
+               theirs / mine, plain[0] / postings, ours[0] / postings,
                passed / n_segments / KF_SEGMENT_ROWS * 100,
-               mine / n_segments * 1e6);
+               mine / n_segments / 1e3);
     }
     for (int s = 0; s < n_segments; s++) {
         for (int i = 0; i < M; i++) {
@@ -314,8 +282,8 @@ bench_filter(uint32_t vocabulary, double exponent)
         middle = median(times, STATES);
         printf("V %6u, Zipf %g, threshold %.1f: %7.3f ns per stored "
                "pattern, %7.2f us a segment (worst %7.2f), %.4f %% pass\n",
-               vocabulary, exponent, threshold, middle / patterns * 1e9,
-               middle / n_segments * 1e6, times[STATES - 1] / n_segments * 1e6,
+               vocabulary, exponent, threshold, middle / patterns,
+               middle / n_segments / 1e3, times[STATES - 1] / n_segments / 1e3,
                passed / STATES / patterns * 100);
     }
     printf("    %.1f bytes per pattern\n",
@@ -351,8 +319,8 @@ bench_build(uint32_t vocabulary, double exponent)
         kf_segment_release(segment);
     }
     printf("V %6u, Zipf %g: build %6.2f ms, open %5.2f ms\n", vocabulary,
-           exponent, median(builds, ROUNDS) * 1e3,
-           median(opens, ROUNDS) * 1e3);
+           exponent, median(builds, ROUNDS) / 1e6,
+           median(opens, ROUNDS) / 1e6);
     segments_patterns_free(&patterns);
     free(zipf.sums);
 }

@@ -11,14 +11,15 @@
  * that are hard for a recursion over runs and climbs by changes of a symbol,
  * a slice, a copy or a swap. KATO_FAST_CPU picks the variant. Prints
  * processor time of a pair in batches and alone, and the worst pair. */
+#define PROGRAM "worst"
+#include "timing.h"
+
 #include "segments.h"
 
 #include "kato_fast/align.h"
 #include "kato_fast/align_local.h"
 #include "kato_fast/cpu.h"
 
-#include <stdio.h>
-#include <time.h>
 
 #define COPIES 64u
 #define TYPICAL 4096u
@@ -42,23 +43,6 @@ static uint32_t wide[TYPICAL * MOST];
 static uint16_t every[TYPICAL];
 static kf_alignment out[TYPICAL];
 static uint32_t need[MOST + 1];
-
-static void
-demand(bool good, const char *what)
-{
-    if (!good) {
-        fprintf(stderr, "worst: %s\n", what);
-        exit(1);
-    }
-}
-
-static double
-now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
 
 static uint32_t
 below(uint32_t limit)

@@ -3,11 +3,12 @@
  * RELEASE_KEYS on go through the filter without it. */
 #include "bloom_type.h"
 
+#include "objects.h"
+
 #include "kato_fast/bloom.h"
 
 #include <pthread.h>
 #include <stdbool.h>
-#include <string.h>
 
 /* From here on, letting the GIL go and taking it back is lost in the noise:
  * 4,096 keys take 46 us either way, the bytes about as long. */
@@ -111,15 +112,6 @@ leave_released(BloomFilter *self, bool writing, PyThreadState *thread)
     pthread_rwlock_unlock(&self->lock);
 }
 
-/* type(value).__name__, borrowed from the type. */
-static const char *
-type_name(PyObject *value)
-{
-    const char *name = Py_TYPE(value)->tp_name;
-    const char *dot = strrchr(name, '.');
-    return dot != NULL ? dot + 1 : name;
-}
-
 /* -- keys -- */
 
 /* Names key, or keys[index] where index is not negative, in what it raises.
@@ -135,7 +127,7 @@ raise_bad_key(PyObject *key, Py_ssize_t index)
     }
     if (!PyUnicode_Check(key)) {
         PyErr_Format(PyExc_TypeError, "%s must be a str or bytes, not %.200s",
-                     place, type_name(key));
+                     place, kfpy_type_name(key));
         return;
     }
     if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
@@ -203,7 +195,7 @@ keys_sequence(PyObject *keys)
     }
     PyErr_Format(PyExc_TypeError,
                  "keys must be an iterable of str or bytes, not %.200s",
-                 type_name(keys));
+                 kfpy_type_name(keys));
     return NULL;
 }
 
@@ -353,7 +345,7 @@ read_capacity(PyObject *value, uint64_t *capacity)
     int overflow;
     if (!PyLong_Check(value) || PyBool_Check(value)) {
         PyErr_Format(PyExc_TypeError, "capacity must be an int, not %.200s",
-                     type_name(value));
+                     kfpy_type_name(value));
         return -1;
     }
     signed_value = PyLong_AsLongLongAndOverflow(value, &overflow);
@@ -380,7 +372,7 @@ read_double(PyObject *value)
     if (!PyFloat_Check(value) && !PyLong_Check(value)) {
         PyErr_Format(PyExc_TypeError,
                      "error_rate must be a number, not %.200s",
-                     type_name(value));
+                     kfpy_type_name(value));
         return -1.0;
     }
     number = PyFloat_AsDouble(value);
@@ -498,7 +490,7 @@ read_buffer(PyObject *data, Py_buffer *view)
     if (!PyObject_CheckBuffer(data)) {
         PyErr_Format(PyExc_TypeError,
                      "data must be a bytes-like object, not %.200s",
-                     type_name(data));
+                     kfpy_type_name(data));
         return -1;
     }
     return PyObject_GetBuffer(data, view, PyBUF_SIMPLE);

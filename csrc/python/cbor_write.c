@@ -2,9 +2,9 @@
  * code until something is refused, so containers stay as they are. */
 #include "cbor_objects.h"
 
-#include "kato_fast/cbor.h"
+#include "objects.h"
 
-#include <string.h>
+#include "kato_fast/cbor.h"
 
 /* Where a value stands, from the inside out, for the message. */
 typedef struct place {
@@ -31,21 +31,13 @@ place_text(const place *at)
     return text;
 }
 
-static const char *
-type_name(PyObject *value)
-{
-    const char *name = Py_TYPE(value)->tp_name;
-    const char *dot = strrchr(name, '.');
-    return dot != NULL ? dot + 1 : name;
-}
-
 static int
 refuse_type(PyObject *value, const place *at, const char *rule)
 {
     PyObject *where = place_text(at);
     if (where != NULL) {
         PyErr_Format(PyExc_TypeError, "%U %s, not %.200s", where, rule,
-                     type_name(value));
+                     kfpy_type_name(value));
         Py_DECREF(where);
     }
     return -1;

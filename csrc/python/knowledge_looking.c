@@ -3,6 +3,7 @@
 #include "knowledge_type.h"
 
 #include "convert.h"
+#include "objects.h"
 #include "predictions_type.h"
 
 #include "kato_fast/prediction.h"
@@ -65,19 +66,6 @@ hold_row(kf_knowledge *knowledge, const uint8_t name[KF_NAME_SIZE],
     return status;
 }
 
-/* Set dict[key] to value, which is taken and may be NULL (an error). */
-static int
-put_item(PyObject *dict, PyObject *key, PyObject *value)
-{
-    int result;
-    if (value == NULL) {
-        return -1;
-    }
-    result = PyDict_SetItem(dict, key, value);
-    Py_DECREF(value);
-    return result;
-}
-
 /* The stored list, or {} where the pattern was first learned without. */
 static PyObject *
 stored_emotives(const kf_emotives *emotives)
@@ -106,15 +94,15 @@ row_dict(const kfpy_state *state, const held_row *held)
     const kf_pattern *pattern = held->pattern;
     PyObject *dict = PyDict_New();
     if (dict != NULL &&
-        (put_item(dict, state->keys.name, kfpy_name_str(pattern->name)) < 0 ||
-         put_item(dict, state->keys.frequency,
+        (kfpy_put(dict, state->keys.name, kfpy_name_str(pattern->name)) < 0 ||
+         kfpy_put(dict, state->keys.frequency,
                   PyLong_FromUnsignedLongLong(held->frequency)) < 0 ||
-         put_item(dict, state->keys.length,
+         kfpy_put(dict, state->keys.length,
                   PyLong_FromUnsignedLong(pattern->n)) < 0 ||
-         put_item(dict, state->keys.pattern_data,
+         kfpy_put(dict, state->keys.pattern_data,
                   kfpy_events_list(held->root->symbols, pattern, 0,
                                    pattern->n_events)) < 0 ||
-         put_item(dict, state->keys.emotives,
+         kfpy_put(dict, state->keys.emotives,
                   stored_emotives(held->emotives)) < 0)) {
         Py_CLEAR(dict);
     }
@@ -242,9 +230,9 @@ put_symbol(const kfpy_state *state, const held_counters *held, uint32_t id,
     PyObject *counts = PyDict_New();
     int result = -1;
     if (symbol != NULL && counts != NULL &&
-        put_item(counts, state->keys.frequency,
+        kfpy_put(counts, state->keys.frequency,
                  PyLong_FromUnsignedLongLong(held->frequency[id])) == 0 &&
-        put_item(counts, state->keys.pattern_member_frequency,
+        kfpy_put(counts, state->keys.pattern_member_frequency,
                  PyLong_FromUnsignedLongLong(held->members[id])) == 0) {
         result = PyDict_SetItem(all, symbol, counts);
     }
@@ -299,11 +287,11 @@ kfpy_knowledge_totals(PyObject *self, PyObject *ignored)
     kf_knowledge_unlock_shared(knowledge);
     dict = PyDict_New();
     if (dict != NULL &&
-        (put_item(dict, state->keys.total_pattern_frequencies,
+        (kfpy_put(dict, state->keys.total_pattern_frequencies,
                   PyLong_FromUnsignedLongLong(totals.patterns)) < 0 ||
-         put_item(dict, state->keys.total_symbol_frequencies,
+         kfpy_put(dict, state->keys.total_symbol_frequencies,
                   PyLong_FromUnsignedLongLong(totals.symbols)) < 0 ||
-         put_item(dict, state->keys.total_symbols_in_patterns_frequencies,
+         kfpy_put(dict, state->keys.total_symbols_in_patterns_frequencies,
                   PyLong_FromUnsignedLongLong(totals.symbols_in_patterns)) <
              0)) {
         Py_CLEAR(dict);

@@ -4,6 +4,7 @@
 #include "predictions_type.h"
 
 #include "convert.h"
+#include "objects.h"
 
 #include "kato_fast/writer.h"
 
@@ -45,19 +46,6 @@ Predictions_dealloc(PyObject *self)
 }
 
 /* --- building dicts --- */
-
-/* Set dict[key] to value, which is taken and may be NULL (an error). */
-static int
-put(PyObject *dict, PyObject *key, PyObject *value)
-{
-    int result;
-    if (value == NULL) {
-        return -1;
-    }
-    result = PyDict_SetItem(dict, key, value);
-    Py_DECREF(value);
-    return result;
-}
 
 static PyObject *
 pattern_symbol(const kf_predictions *result, const kf_pattern *pattern,
@@ -211,7 +199,7 @@ events_of(const kf_predictions *result, const kf_pattern *pattern,
     return kfpy_events_list(result->state->symbols, pattern, first, end);
 }
 
-#define PUT(key, value) (put(dict, state->keys.key, (value)) < 0)
+#define PUT(key, value) (kfpy_put(dict, state->keys.key, (value)) < 0)
 #define PUT_DOUBLE(key) PUT(key, PyFloat_FromDouble(p->key))
 
 /* A sum of nothing is an int. */

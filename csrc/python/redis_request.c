@@ -2,6 +2,8 @@
  * stay as long as they were counted. */
 #include "redis_client.h"
 
+#include "objects.h"
+
 #include <string.h>
 
 #define MAX_REQUEST_BYTES ((size_t)512 << 20)
@@ -18,14 +20,6 @@ say_place(char place[64], Py_ssize_t index, Py_ssize_t i)
     }
 }
 
-static const char *
-type_name(PyObject *value)
-{
-    const char *name = Py_TYPE(value)->tp_name;
-    const char *dot = strrchr(name, '.');
-    return dot != NULL ? dot + 1 : name;
-}
-
 static int
 refuse_type(PyObject *value, Py_ssize_t index, Py_ssize_t i)
 {
@@ -33,7 +27,7 @@ refuse_type(PyObject *value, Py_ssize_t index, Py_ssize_t i)
     say_place(place, index, i);
     PyErr_Format(PyExc_TypeError,
                  "%s must be a str, bytes, int or float, not %.200s", place,
-                 type_name(value));
+                 kfpy_type_name(value));
     return -1;
 }
 
