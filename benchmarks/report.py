@@ -69,8 +69,8 @@ def _filled(path: Path, text: str, what: str, table: str) -> str:
 
 
 def summary(results: list[dict]) -> str:
-    """Every row that has a goal, in short."""
-    lines = ["| question | figure | command |", "| --- | --- | --- |"]
+    """The headlines of the comparison, and every row that has a goal, in short."""
+    lines = ["| question | figure | command |", "| --- | --- | --- |", *compared.headlines(RESULTS)]
     for result in results:
         command = f"`{result['run']['command']}`"
         for row in result["rows"]:

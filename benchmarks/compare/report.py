@@ -9,6 +9,10 @@ from benchmarks.compare import GROUPS, LONG, figures
 from benchmarks.compare.record import TIMES, figure
 
 FIGURES = "docs/figures"
+#: Rows of the table that stand in the README too.
+HEADLINES = (3, 4, 5, 6, 10)
+#: Peers that a reader does not know by their name in the table.
+KNOWN_AS = {"cdist": "RapidFuzz's cdist", "twin": "the twin in Python"}
 
 
 def stored(results: Path) -> list[dict]:
@@ -27,6 +31,17 @@ def text(results: Path) -> str:
     for group in found:
         lines += ["", *_conditions(group)]
     return "\n".join(lines)
+
+
+def headlines(results: Path) -> list[str]:
+    """Lines of a table: question, figure, command."""
+    return [
+        f"| {entry['what']}, against {KNOWN_AS.get(entry['peer'], entry['peer'])}"
+        f" | {figure(entry['value'], entry['unit'])} | `{group['run']['command']}` |"
+        for group in stored(results)
+        for entry in group["entries"]
+        if entry["row"] in HEADLINES and entry["unit"] == TIMES
+    ]
 
 
 def _row(entry: dict) -> str:
