@@ -65,6 +65,11 @@ def lines(url: str, found: dict[str, Any]) -> list[str]:
     text += [f"{name:<10} {answers[key]['answer']}: {answers[key]['why']}" for key, name in names.items()]
     moved = [row for row in found["flags"] if row["mode"] != "off" or row["calls"]]
     text += ["", "flags: " + (", ".join(f"{row['flag']} {row['mode']}" for row in moved) or "all off")]
+    used = [
+        f"{row['worker']}: {row['cpu_percent']:.0f} %, {row['resident_bytes'] / 2**20:.0f} MiB"
+        for row in _sampled(found)
+    ]
+    text += ["workers: " + ("; ".join(used) or "no sample yet")]
     bad = [row for row in found["alerts"] if row["state"] != "ok"]
     text += ["alerts: " + ("; ".join(f"{row['name']} {row['state']}: {row['text']}" for row in bad) or "none")]
     text += ["", "{:<40}{:>10}{:>8}{:>10}{:>10}{:>10}{:>10}".format(*_HEADS)]
@@ -76,6 +81,10 @@ def lines(url: str, found: dict[str, Any]) -> list[str]:
             )
         )
     return text
+
+
+def _sampled(found: dict[str, Any]) -> list[dict[str, Any]]:
+    return [row for row in found["processes"] if "cpu_percent" in row and "resident_bytes" in row]
 
 
 def _milliseconds(seconds: Any) -> str:

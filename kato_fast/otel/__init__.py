@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Optional
 if TYPE_CHECKING:
     from kato_fast.otel.session import Running
 
-__all__ = ["configured", "middleware", "running", "start", "stop"]
+__all__ = ["configured", "ids", "middleware", "running", "start", "stop"]
 
 log = logging.getLogger("kato_fast")
 
@@ -80,6 +80,11 @@ def stop() -> None:
     ended, _running = _running, None
     if ended is not None:
         ended.end()
+
+
+def ids() -> dict[str, str]:
+    """``trace_id`` and ``span_id`` of the span that is current, as logs have them; empty without one."""
+    return {} if _running is None else _running.ids()
 
 
 def middleware(app: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from opentelemetry.metrics import NoOpMeterProvider
-from opentelemetry.trace import NoOpTracerProvider
+from opentelemetry.trace import NoOpTracerProvider, format_span_id, format_trace_id, get_current_span
 
 from kato_fast._version import __version__
 from kato_fast.otel import providers
@@ -44,6 +44,13 @@ class Running:
     def around(self, app: Any) -> Any:
         """The application with its requests traced."""
         return self._requests.around(app)
+
+    def ids(self) -> dict[str, str]:
+        """Of the current span, in hexadecimal digits; empty where there is none."""
+        context = get_current_span().get_span_context()
+        if not context.is_valid:
+            return {}
+        return {"trace_id": format_trace_id(context.trace_id), "span_id": format_span_id(context.span_id)}
 
     def end(self) -> None:
         """Send the last figures, then back to where it was."""

@@ -32,10 +32,11 @@ def create_app(settings: Optional[Settings] = None):
 def run(settings: Optional[Settings] = None) -> None:
     """Serve until interrupted. settings: None reads the environment."""
     settings = settings if settings is not None else Settings.from_env()
-    with tempfile.TemporaryDirectory(prefix="kato-fast-metrics-") as folder:
-        if settings.workers > 1 and settings.data_dir is None and settings.metrics_dir is None:
-            settings = dataclasses.replace(settings, metrics_dir=folder)  # where workers add up their figures
+    if settings.workers == 1 or settings.data_dir is not None or settings.metrics_dir is not None:
         _serve(settings)
+        return
+    with tempfile.TemporaryDirectory(prefix="kato-fast-metrics-") as folder:  # where workers add up their figures
+        _serve(dataclasses.replace(settings, metrics_dir=folder))
 
 
 def _serve(settings: Settings) -> None:

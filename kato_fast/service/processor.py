@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Callable, Optional
 
-from kato_fast import pattern_name
+from kato_fast import observe, pattern_name
 from kato_fast.emotives import EmotivesConflict, average
 from kato_fast.service.errors import HostError, learning_error, observation_error, vector_error
 from kato_fast.service.paths import answering
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from kato_fast.service.settings import Settings
 
 log = logging.getLogger("kato_fast.service")
+
+OBSERVATIONS = observe.counter("kato_fast_observations_total", "Observations, those of sequences too.").labels()
+PREDICTIONS = observe.counter("kato_fast_predictions_total", "Times that predictions were made.").labels()
 
 #: Begins the key of a session's note that says which of its turns has learned last, and how often.
 LEARNED = "learned-by"
@@ -222,6 +225,7 @@ class Processor:
             "metadata": {},
         }
         self.time += 1
+        OBSERVATIONS.inc()
         event = self._event(observation)
         if observation.emotives:
             self.emotives.append(observation.emotives)
@@ -286,6 +290,7 @@ class Processor:
         if len(stm) == 1 and len(stm[0]) < 2:
             return None
         genes = self.genes
+        PREDICTIONS.inc()
         predictions = await self.kb.predict_async(
             stm,
             recall_threshold=genes["recall_threshold"],

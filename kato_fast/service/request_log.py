@@ -15,6 +15,7 @@ import time
 from datetime import datetime, timezone
 from typing import Any, TextIO
 
+from kato_fast import otel
 from kato_fast.service.monitor.requests import OTHER, name_of
 
 HEADER = b"x-request-id"
@@ -26,7 +27,7 @@ _id: contextvars.ContextVar[str] = contextvars.ContextVar("kato_fast_request_id"
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one line: time, level, logger, message, and the request's id where there is one."""
+    """A record as one line: time, level, logger, message, the request's id where there is one, and the trace's."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
@@ -39,6 +40,7 @@ class JsonFormatter(logging.Formatter):
         }
         if _id.get():
             line["request_id"] = _id.get()
+        line.update(otel.ids())
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=True)

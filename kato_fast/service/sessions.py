@@ -15,6 +15,11 @@ from datetime import datetime, timedelta, timezone
 from operator import is_
 from typing import Optional
 
+from kato_fast import observe
+
+_events = observe.counter("kato_fast_sessions_total", "Sessions, by what became of them.", ("event",))
+CREATED, DELETED, EXPIRED = map(_events.labels, ("created", "deleted", "expired"))
+
 #: KATO cuts a saved short-term memory to its latest events.
 MAX_EVENTS = 1000
 DEFAULT_TTL = 3600
@@ -175,11 +180,12 @@ class Sessions:
         self._db.execute("UPDATE sessions SET expires = ? WHERE key = ?", (text_of(expires), session.key))
         session.expire_at(expires)
 
-    def delete(self, session: Session) -> None:
-        """Remove the session and its short-term memory."""
+    def delete(self, session: Session, why: observe.Counter = DELETED) -> None:
+        """Remove the session and its short-term memory. why: what counts it."""
         with _Transaction(self._db):
             self._db.execute("DELETE FROM events WHERE session = ?", (session.key,))
             self._db.execute("DELETE FROM sessions WHERE key = ?", (session.key,))
+        why.inc()
         session.gone = True
         self._drop(session)
         self._count = self.count()
@@ -191,7 +197,7 @@ class Sessions:
             self._db.execute(
                 "DELETE FROM events WHERE session IN (SELECT key FROM sessions WHERE expires <= ?)", (now,)
             )
-            self._db.execute("DELETE FROM sessions WHERE expires <= ?", (now,))
+            EXPIRED.inc(self._db.execute("DELETE FROM sessions WHERE expires <= ?", (now,)).rowcount)
         old = time.monotonic() - self.FORGET_AFTER
         for session in list(self._by_id.values()):
             session.gone = session.ends <= time.time()
@@ -205,7 +211,7 @@ class Sessions:
         if session is None:
             return None
         if session.ends < time.time():
-            self.delete(session)
+            self.delete(session, EXPIRED)
             return None
         session.seen = time.monotonic()
         return session
@@ -223,6 +229,7 @@ class Sessions:
             "INSERT INTO sessions (id, user_id, created, expires, metadata, config) VALUES (?, ?, ?, ?, ?, ?)", row
         )
         self._count += 1
+        CREATED.inc()
         return self._hold(Session(cursor.lastrowid, session_id, user_id, now, expires, dict(metadata), {}))
 
     def _load(self, where: str, *values: str) -> Optional[Session]:

@@ -55,12 +55,36 @@ def test_json_has_real_values(client: httpx.Client) -> None:
     assert stats["time_series"]["requests_total"] and stats["time_series"]["cpu_percent"]
 
 
+def test_sessions_observations_and_predictions(client: httpx.Client) -> None:
+    """KATO registers them and never feeds them."""
+    before = client.get("/metrics").json()["sessions"]
+    user = {"user_id": "counted"}
+    made = client.post("/sessions", json=user).json()["session_id"]
+    assert client.post("/sessions", json=user).json()["session_id"] == made
+    time.sleep(1.1)
+    for _ in range(20):
+        client.post(f"/sessions/{made}/observe", json={"strings": ["a", "b"]}).raise_for_status()
+    client.delete(f"/sessions/{made}").raise_for_status()
+    time.sleep(1.3)
+    after = client.get("/metrics").json()["sessions"]
+    assert [after[name] - before[name] for name in ("total_created", "total_deleted")] == [1, 1]
+    assert after["operations_total"] - before["operations_total"] >= 23
+    for name in ("observations", "predictions"):
+        said = client.get(f"/metrics/kato_{name}_per_second?minutes=60").json()["statistics"]
+        assert 3 <= said["max"] <= 40, name
+    series = client.get("/stats?minutes=5").json()["time_series"]
+    assert series["sessions_created"][-1]["value"] >= 1 and series["sessions_deleted"][-1]["value"] >= 1
+    (total,) = scrape(client)["kato_fast_observations_total"]
+    assert total.value >= 20
+
+
 def test_one_metric(client: httpx.Client) -> None:
     time.sleep(1.3)
     said = client.get("/metrics/kato_requests_total?minutes=60").json()
     assert said["statistics"]["count"] == len(said["data_points"]) >= 1
     assert said["statistics"]["min"] <= said["statistics"]["avg"] <= said["statistics"]["max"]
-    fed = [name for name, own in NAMES.items() if own and name != "kato_request_duration_seconds"]
+    seldom = ("kato_request_duration_seconds", "kato_redis_connections")  # without a request, without Redis
+    fed = [name for name, own in NAMES.items() if own and name not in seldom]
     for name in fed:
         assert client.get(f"/metrics/{name}?minutes=600").status_code == 200, name
 
@@ -150,6 +174,7 @@ def test_other_servers_by_operation(tmp_path: Path) -> None:
                 assert {one["server"] for one in labels} == {"mongodb", "redis"}
                 assert {"server": "mongodb", "operation": "other"} not in labels
                 assert {"server": "redis", "operation": "other"} not in labels
+                assert client.get("/metrics/kato_redis_connections?minutes=60").json()["statistics"]["max"] >= 1
                 pools = client.get("/connection-pools").json()
                 assert pools["health"]["mongodb"]["healthy"] and pools["health"]["redis"]["response_time_ms"] > 0
                 shown = client.get("/ui/data").json()
@@ -181,10 +206,11 @@ def test_time_without_the_gil(tmp_path: Path) -> None:
 class Workers:
     """``kato-fast serve --workers N``. own(): each worker's figures, by its process id, as it last wrote them."""
 
-    def __init__(self, folder: Path, count: int) -> None:
+    def __init__(self, folder: Path, count: int, *where: str) -> None:
         self.folder, self.count = folder, count
-        command = [sys.executable, "-m", "kato_fast", "serve", "--data", str(folder), "--port", "0", "--json"]
-        env = {**os.environ, "KATO_FAST_RUNTIME_DIR": str(folder / "run")}
+        command = [sys.executable, "-m", "kato_fast", "serve", *(where or ("--data", str(folder)))]
+        command += ["--port", "0", "--json"]
+        env = {**os.environ, "KATO_FAST_RUNTIME_DIR": str(folder / "run"), "TMPDIR": str(folder)}
         with (folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 [*command, "--workers", str(count)], cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=log
@@ -198,7 +224,7 @@ class Workers:
         return self
 
     def own(self) -> dict[int, dict]:
-        files = (self.folder / "metrics").glob("[0-9]*.json")
+        files = self.folder.glob("*metrics*/[0-9]*.json")
         return {int(path.stem): json.loads(path.read_text()) for path in files if _alive(int(path.stem))}
 
     def wait(self, true) -> None:
@@ -230,10 +256,20 @@ def counted(snapshot: dict, endpoint: str) -> int:
     return sum(one["sketch"]["count"] for one in series if one["labels"]["endpoint"] == endpoint)
 
 
-def test_eight_workers_are_their_sum(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["folder", "servers"])
+def test_eight_workers_are_their_sum(place: str, tmp_path: Path) -> None:
     """The command itself: whichever worker is asked tells what all have done, also when one is killed and replaced."""
+    if place == "folder":
+        sums_of_eight(tmp_path)
+        return
+    with MongoServer() as mongo, RedisServer() as redis:
+        sums_of_eight(tmp_path, "--mongo", mongo.url, "--redis", redis.url)
+    assert not list(tmp_path.glob("*metrics*")), "the folder of the workers' figures goes with them"
+
+
+def sums_of_eight(folder: Path, *where: str) -> None:
     asked = "GET /test/{test_id}"
-    with Workers(tmp_path, 8) as workers:
+    with Workers(folder, 8, *where) as workers:
         for _ in range(60):
             assert workers.get("/test/x").status_code == 200
         workers.wait(lambda: sum(counted(own, asked) for own in workers.own().values()) == 60)

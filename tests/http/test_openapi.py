@@ -114,15 +114,15 @@ def test_requests_have_examples(document: dict) -> None:
 
 
 def test_errors_have_examples(document: dict) -> None:
-    """Of each error what it looks like; every operation says that what it needs may be away."""
+    """Of each error what it looks like; every operation says that what it needs may be away, or both forms refused."""
     wanting = []
     for name, operation in operations(document):
         for status, answer in operation["responses"].items():
             body = answer["content"].get("application/json")
             if body is not None and status != "200" and not has_example(document, body):
                 wanting.append(f"{name} {status}")
-        if "503" not in operation["responses"]:
-            wanting.append(f"{name} has no 503")
+        for status in {"406", "503"} - set(operation["responses"]):
+            wanting.append(f"{name} has no {status}")
         if "requestBody" in operation and not {"408", "413", "415", "422"} <= set(operation["responses"]):
             wanting.append(f"{name} does not say how a body may fail")
     assert not wanting, "\n".join(wanting)

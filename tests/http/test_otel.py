@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import os
 import subprocess
 import sys
@@ -32,6 +34,7 @@ from kato_fast import flags, observe, otel, redis_client
 from kato_fast.knowledge import KnowledgeBase
 from kato_fast.otel import providers
 from kato_fast.service import Settings, create_app
+from kato_fast.service.request_log import JsonFormatter
 from kato_fast.stores.mongo_driver import PymongoDatabase, Unreachable, WireDatabase, open_database
 from tests.http.conftest import Server
 from tests.servers.mongo import MongoServer, missing
@@ -143,6 +146,28 @@ def test_names_have_no_text_of_clients(seen: Seen) -> None:
         "network.protocol.version",
         "url.scheme",
     }
+
+
+def test_the_log_names_the_trace(seen: Seen) -> None:
+    """A request's line and records of its work; what belongs to no request names none."""
+    formatter, records = JsonFormatter(), []
+    handler = logging.Handler()
+    handler.emit = lambda record: records.append(json.loads(formatter.format(record)))
+    log, above = logging.getLogger("kato_fast.requests"), logging.getLogger("kato_fast")
+    before = list(above.handlers)
+    log.addHandler(handler)
+    try:
+        talk(learn_and_ask, log_format="json")
+        log.warning("between requests")
+    finally:
+        log.removeHandler(handler)
+        above.handlers, above.propagate = before, True
+    spans = {f"{span.context.span_id:016x}": span for span in seen.spans()}
+    *requests, outside = records
+    assert len(requests) == 6 and "trace_id" not in outside
+    assert sum(line["trace_id"] == TRACE for line in requests) == 1
+    for line in requests:
+        assert line["trace_id"] == f"{spans[line['span_id']].context.trace_id:032x}"
 
 
 def test_a_server_error_is_one(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:

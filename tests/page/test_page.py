@@ -22,6 +22,10 @@ def test_it_answers_in_order(opened: Opened) -> None:
     expect(page.locator("#endpoints")).to_contain_text("POST /observe")
     expect(page.locator("#chart-latency .keys")).to_contain_text("POST /observe")
     expect(page.locator("#chart-patterns .value")).to_have_text("3")
+    expect(page.locator("#chart-per-pattern .value")).to_contain_text("B")
+    expect(page.locator("#workers tr")).to_have_count(1)
+    expect(page.locator("#workers tr td").first).to_have_text(re.compile(r"^[\d.]+ %$"))
+    expect(page.locator("#engine")).to_have_text(re.compile(r"^The engines hold .+ for 3 patterns, .+ each\.$"))
 
 
 def test_nothing_comes_from_elsewhere(opened: Opened) -> None:

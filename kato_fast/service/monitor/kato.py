@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Optional
 
 from kato_fast.service.monitor.figures import by_label, sketches, total
+from kato_fast.service.sessions import CREATED, DELETED
 
 if TYPE_CHECKING:
     from kato_fast.service.monitor.history import History
@@ -17,20 +18,20 @@ if TYPE_CHECKING:
 
 #: KATO's names and the series that has them. Those without one are registered by KATO and never fed.
 NAMES: dict[str, Optional[str]] = {
-    "kato_sessions_total": None,
-    "kato_sessions_active": None,
-    "kato_sessions_expired": None,
+    "kato_sessions_total": "sessions_created",
+    "kato_sessions_active": "sessions_active",
+    "kato_sessions_expired": "sessions_expired",
     "kato_requests_total": "requests_total",
     "kato_request_duration_seconds": "duration",
     "kato_requests_failed": "errors_total",
-    "kato_observations_per_second": None,
-    "kato_predictions_per_second": None,
+    "kato_observations_per_second": "observations",
+    "kato_predictions_per_second": "predictions",
     "kato_cpu_usage_percent": "machine_cpu",
     "kato_memory_usage_bytes": "resident",
     "kato_memory_usage_percent": "memory_percent",
     "kato_mongodb_connections": None,
     "kato_qdrant_connections": None,
-    "kato_redis_connections": None,
+    "kato_redis_connections": "redis_connections",
     "kato_errors_total": "errors_total",
     "kato_circuit_breaker_opens": None,
     "kato_disk_usage_percent": "disk_percent",
@@ -47,9 +48,9 @@ STATS: dict[str, Optional[str]] = {
     "requests_total": "requests_total",
     "response_time": "duration",
     "errors_total": "errors_total",
-    "sessions_created": None,
-    "sessions_deleted": None,
-    "session_operations": None,
+    "sessions_created": "sessions_created",
+    "sessions_deleted": "sessions_deleted",
+    "session_operations": "session_operations",
     **{
         f"{server}_{what}": None if server == "qdrant" else f"{server}_{what}"
         for server in ("mongodb", "qdrant", "redis")
@@ -88,10 +89,10 @@ def metrics(service: Service, active_sessions: int) -> dict:
     return {
         "timestamp": time.time(),
         "sessions": {
-            "total_created": 0.0,
-            "total_deleted": 0.0,
+            "total_created": float(CREATED.value),
+            "total_deleted": float(DELETED.value),
             "active": float(active_sessions),
-            "operations_total": 0.0,
+            "operations_total": history.last("session_operations") or 0.0,
         },
         "performance": {
             "total_requests": float(requests.calls),
@@ -188,15 +189,6 @@ def inside(snapshot: dict, processor: Processor) -> dict:
     snapshot: of all workers. Memory is that of the user's own engine; CPU and resident sets are of each worker.
     """
     patterns, held = processor.kb.held(), processor.kb.memory()
-    figures = {
-        "cpu_seconds": "kato_fast_worker_cpu_seconds",
-        "resident_bytes": "kato_fast_worker_resident_bytes",
-        "peak_resident_bytes": "kato_fast_worker_peak_bytes",
-    }
-    workers: dict[str, dict] = {}
-    for name, metric in figures.items():
-        for worker, value in by_label(snapshot, metric, "worker").items():
-            workers.setdefault(worker, {})[name] = value
     return {
         "memory": {
             "engine_bytes": held,
@@ -204,10 +196,25 @@ def inside(snapshot: dict, processor: Processor) -> dict:
             "all_engines_bytes": total(snapshot, "kato_fast_engine_bytes"),
             "all_patterns": total(snapshot, "kato_fast_patterns"),
         },
-        "workers": workers,
+        "workers": workers(snapshot),
         "gil_free_seconds": total(snapshot, "kato_fast_gil_free_seconds_total"),
         "servers": _servers(snapshot),
     }
+
+
+def workers(snapshot: dict) -> dict[str, dict]:
+    """Processor time and resident sets by process id."""
+    figures = {
+        "cpu_seconds": "kato_fast_worker_cpu_seconds",
+        "cpu_percent": "kato_fast_worker_cpu_percent",
+        "resident_bytes": "kato_fast_worker_resident_bytes",
+        "peak_resident_bytes": "kato_fast_worker_peak_bytes",
+    }
+    found: dict[str, dict] = {}
+    for name, metric in figures.items():
+        for worker, value in by_label(snapshot, metric, "worker").items():
+            found.setdefault(worker, {})[name] = value
+    return found
 
 
 def _servers(snapshot: dict) -> dict:

@@ -427,7 +427,9 @@ class PerformanceMetrics(BaseModel):
                 "all_engines_bytes": 65_000,
                 "all_patterns": 1,
             },
-            "workers": {"4711": {"cpu_seconds": 1.5, "resident_bytes": 61e6, "peak_resident_bytes": 64e6}},
+            "workers": {
+                "4711": {"cpu_seconds": 1.5, "cpu_percent": 3.2, "resident_bytes": 61e6, "peak_resident_bytes": 64e6}
+            },
             "gil_free_seconds": 0.25,
             "servers": {
                 "redis": {"GET": {"calls": 12, "p50": 1e-4, "p95": 2e-4, "p99": 3e-4, "p99.9": 3e-4}},

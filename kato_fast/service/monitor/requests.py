@@ -26,6 +26,7 @@ class Requests:
         self.errors = 0  # answered with 400 and above, as KATO counts
         self.server_errors = 0
         self.seconds = 0.0
+        self.of_sessions = 0
         self.under_way = 0
         self._endpoints: dict[int, tuple] = {}
 
@@ -35,18 +36,19 @@ class Requests:
         self.seconds += seconds
         endpoint = self._endpoint(scope)
         endpoint[1].record(seconds)
+        self.of_sessions += endpoint[2]
         if status >= 400:
             self.errors += 1
             self.server_errors += status >= 500
             ERRORS.labels(endpoint[0], "server" if status >= 500 else "client").inc()
 
     def _endpoint(self, scope: Any) -> tuple:
-        """(name, series). Routes are few and live as long as the application."""
+        """(name, series, whether it is about a session). Routes are few and live as long as the application."""
         route = scope.get("route")
         found = self._endpoints.get(id(route))
         if found is None:
             name = OTHER if route is None else name_of(route)
-            found = self._endpoints[id(route)] = (name, SECONDS.labels(name))
+            found = self._endpoints[id(route)] = (name, SECONDS.labels(name), " /sessions" in name)
         return found
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from kato_fast import flags, native, observe
 from kato_fast._version import __version__
-from kato_fast.service.monitor import answers, differences, flagged, pools
+from kato_fast.service.monitor import answers, differences, flagged, kato, pools
 from kato_fast.service.monitor.asked import users
-from kato_fast.service.monitor.figures import by_label, sketches
+from kato_fast.service.monitor.figures import by_label, sketches, total
 from kato_fast.service.monitor.watch import QUANTILES
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ CHARTS = (
     ("throughput", "Requests per second", "", {"requests": "all", "errors": "answered with 400 and above"}),
     ("patterns", "Patterns in memory", "", {"patterns": "patterns"}),
     ("memory", "Memory", "bytes", {"resident": "resident set", "engine": "engine"}),
+    ("per-pattern", "Memory of a pattern", "bytes", {"per_pattern": "engine"}),
     (
         "cpu",
         "Processor time",
@@ -43,6 +44,11 @@ async def everything(service: Service, start: float, end: float, points: int, qu
         "time": time.time(),
         "version": __version__,
         "workers": snapshot["processes"],
+        "processes": processes(snapshot),
+        "engine": {
+            "bytes": total(snapshot, "kato_fast_engine_bytes"),
+            "patterns": total(snapshot, "kato_fast_patterns"),
+        },
         "answers": answers.all_four(snapshot, fallbacks, service.implementation),
         "window": {"from": start, "to": end, "held": len(watch.history)},
         "marks": list(watch.marks),
@@ -58,6 +64,11 @@ async def everything(service: Service, start: float, end: float, points: int, qu
         "words": WORDS,
         "about": f"Engine {service.implementation} ({native.status()['reason']}), started {_ago(service.started)} ago.",
     }
+
+
+def processes(snapshot: dict) -> list[dict]:
+    """One row for each worker: processor time, resident set and its peak."""
+    return [{"worker": int(worker), **figures} for worker, figures in sorted(kato.workers(snapshot).items())]
 
 
 WORDS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
 import time
@@ -15,6 +16,7 @@ from kato_fast._version import __version__
 from kato_fast.observe.metrics import Latency
 from kato_fast.observe.servers import FAILED
 from kato_fast.observe.servers import SECONDS as SERVER_SECONDS
+from kato_fast.service.monitor import pools
 from kato_fast.service.monitor.alerts import Alerts
 from kato_fast.service.monitor.change import Changes
 from kato_fast.service.monitor.figures import DIFFERENT, SHADOW, Figure
@@ -27,6 +29,8 @@ from kato_fast.service.monitor.process import (
     peak_resident,
     resident,
 )
+from kato_fast.service.processor import OBSERVATIONS, PREDICTIONS
+from kato_fast.service.sessions import CREATED, DELETED, EXPIRED
 
 if TYPE_CHECKING:
     from kato_fast.service.state import Service
@@ -35,6 +39,8 @@ log = logging.getLogger("kato_fast.service")
 
 #: Seconds between two samples.
 EVERY = 1.0
+#: Samples from one count of sessions to the next, as many as KATO's seconds from one sample to the next.
+COUNTED = 10
 #: Deploys and switches that are remembered.
 MARKS = 200
 #: What is drawn of a latency, and the window in seconds that each value is of: two slices, since the last is not full.
@@ -45,6 +51,9 @@ DRAWN = ("POST /observe", "POST /learn", "POST /sessions/{session_id}/observe", 
 
 RESIDENT = observe.gauge("kato_fast_worker_resident_bytes", "Resident set of a worker.", ("worker",))
 CPU = observe.gauge("kato_fast_worker_cpu_seconds", "Processor time that a worker has used.", ("worker",))
+CPU_PERCENT = observe.gauge(
+    "kato_fast_worker_cpu_percent", "Share of one CPU that a worker has used in the last second.", ("worker",)
+)
 PATTERNS = observe.gauge("kato_fast_patterns", "Patterns in the memory of all workers.")
 ENGINE = observe.gauge("kato_fast_engine_bytes", "Bytes that the engines of all workers hold.")
 PEAK = observe.gauge("kato_fast_worker_peak_bytes", "Largest resident set that a worker has had.", ("worker",))
@@ -63,8 +72,10 @@ class Watch:
         self._processor = Processor()
         self._before = (time.monotonic(), 0, 0, 0.0, 0)
         self._fallbacks: Figure = 0
+        self._made = (OBSERVATIONS.value, PREDICTIONS.value)
         self._unlocked = native.unlocked_seconds()
         self._task: Optional[asyncio.Task] = None
+        self._active: Optional[int] = None  # sessions, counted seldom: it may mean to ask a server
         self.changes = Changes()
         self.alerts = Alerts(service)
 
@@ -90,12 +101,14 @@ class Watch:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         due = loop.time()
-        while True:
+        for number in itertools.count():
             due += EVERY
             await asyncio.sleep(max(0.0, due - loop.time()))
             late = loop.time() - due
             due = max(due, loop.time() - EVERY)  # after a long stop, not one sample per missed second
             try:
+                if number % COUNTED == 0:
+                    self._active = await self._service.desk.count()
                 self.sample(late)
                 await asyncio.sleep(0)  # requests first
                 self.judge()
@@ -117,9 +130,12 @@ class Watch:
             "patterns": processors.patterns(),
             "late": late,
             **self._rates(),
+            **self._sessions(),
             **self._servers(),
             **self._machine(),
         }
+        if values["patterns"]:
+            values["per_pattern"] = values["engine"] / values["patterns"]
         values.update(latencies())
         fallbacks = sum_of("kato_fast_fallback_total")
         values["fallbacks"], self._fallbacks = fallbacks - self._fallbacks, fallbacks
@@ -141,10 +157,21 @@ class Watch:
         RESIDENT.labels(worker).set(values["resident"] or 0)
         PEAK.labels(worker).set(peak_resident())
         CPU.labels(worker).set(time.process_time())
+        CPU_PERCENT.labels(worker).set(values["cpu"])
         PATTERNS.labels().set(values["patterns"])
         ENGINE.labels().set(values["engine"])
         UNDER_WAY.labels().set(self._service.requests.under_way)
         LATE.labels().record(max(0.0, values["late"]))
+
+    def _sessions(self) -> dict[str, Figure]:
+        """Of this worker, since its start. Operations are requests that name a session in their path."""
+        return {
+            "sessions_created": CREATED.value,
+            "sessions_deleted": DELETED.value,
+            "sessions_expired": EXPIRED.value,
+            "session_operations": self._service.requests.of_sessions,
+            **({} if self._active is None else {"sessions_active": self._active}),
+        }
 
     def _servers(self) -> dict[str, float]:
         """MongoDB and Redis, where they were called: calls, errors, and the mean time since the start."""
@@ -152,6 +179,9 @@ class Watch:
         for name, (calls, seconds) in server_calls().items():
             found[f"{name}_operations"], found[f"{name}_errors"] = calls, FAILED.labels(name).value
             found[f"{name}_response_time"] = seconds / calls
+        pool = pools.redis_pool(self._service)
+        if pool is not None:
+            found["redis_connections"] = pool["busy"] + pool["idle"]
         return found
 
     def _rates(self) -> dict[str, float]:
@@ -165,6 +195,9 @@ class Watch:
         seconds, made = max(now - then, 1e-9), requests.calls - calls
         rates = {"requests": made / seconds, "errors": (requests.errors - errors) / seconds}
         rates["server_errors"] = (requests.server_errors - broken) / seconds
+        made_before, self._made = self._made, (OBSERVATIONS.value, PREDICTIONS.value)
+        for name, many, fewer in zip(("observations", "predictions"), self._made, made_before):
+            rates[name] = (many - fewer) / seconds
         rates["gil_free"] = 100 * (unlocked - free) / seconds
         rates["requests_total"], rates["errors_total"] = requests.calls, requests.errors
         if made:

@@ -53,7 +53,7 @@ function seconds(s) {
   if (s < 1e-3) return (s * 1e6).toFixed(s < 1e-5 ? 1 : 0) + " µs";
   return s < 1 ? (s * 1e3).toFixed(s < 1e-2 ? 2 : 1) + " ms" : s.toFixed(2) + " s";
 }
-function bytes(n) { return n >= 2 ** 30 ? (n / 2 ** 30).toFixed(2) + " GiB" : n >= 2 ** 20 || !n ? (n / 2 ** 20).toFixed(1) + " MiB" : (n / 1024).toFixed(1) + " KiB"; }
+function bytes(n) { return n && n < 1024 ? whole(n) + " B" : n >= 2 ** 30 ? (n / 2 ** 30).toFixed(2) + " GiB" : n >= 2 ** 20 || !n ? (n / 2 ** 20).toFixed(1) + " MiB" : (n / 1024).toFixed(1) + " KiB"; }
 const UNITS = {
   seconds, bytes, percent: (n) => n.toFixed(1) + " %",
   "": (n) => Math.abs(n) >= 1000 ? whole(n) : String(Math.round(n * 100) / 100),
@@ -258,6 +258,12 @@ function tables(data) {
   fill($("endpoints"), data.endpoints, (row) => row.name, (row) => el("tr", {}, el("th", { scope: "row" }, row.name), cell(whole(row.calls)),
     cell(whole(row.errors), row.errors ? "bad-text" : ""), cell(seconds(row.p50)), cell(seconds(row.p95)), cell(seconds(row.p99)), cell(seconds(row.p999))));
   none("endpoints", data.endpoints, "No request yet.");
+  fill($("workers"), data.processes, (row) => row.worker, (row) => el("tr", {}, el("th", { scope: "row" }, String(row.worker)),
+    cell(row.cpu_percent == null ? null : row.cpu_percent.toFixed(1) + " %"), cell(seconds(row.cpu_seconds)),
+    cell(bytes(row.resident_bytes || 0)), cell(bytes(row.peak_resident_bytes || 0))));
+  none("workers", data.processes, "No sample yet.");
+  const { bytes: held, patterns } = data.engine;
+  text($("engine"), `The engines hold ${bytes(held)} for ${whole(patterns)} patterns` + (patterns ? `, ${bytes(held / patterns)} each.` : "."));
   $("kill").hidden = !!data.killed; $("revive").hidden = !data.killed;
   text($("kill-state"), data.killed ? "The kill switch is on: " + data.killed : data.words.kill);
 }

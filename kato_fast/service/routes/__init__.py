@@ -33,7 +33,7 @@ class BareRoute(APIRoute):
 _PLAIN_500 = {"description": "As KATO", "content": {"text/plain": {"example": "Internal Server Error"}}}
 #: Of errors that many routes may have: when, and the text.
 _ERRORS = {
-    406: ("The accept header leaves nothing that can be answered", "The answer can be application/json only"),
+    406: ("The accept header refuses both forms", "The answer can be application/json or application/cbor"),
     408: ("The body came too slowly", "The body must arrive within 30 seconds"),
     413: ("The body is too large", "The body must have at most 16777216 bytes"),
     415: ("The body is CBOR of another form", "CBOR must come as application/cbor, one value"),
@@ -55,9 +55,10 @@ def answers(
 ) -> dict[int, dict[str, Any]]:
     """The ``responses=`` of a route: its model for 200, the error form for others. text: other contents of its 200.
 
-    Any path, user id or query may be one that cannot be, and what answers may be away: 422 and 503 go without saying.
+    Any path, user id or query may be one that cannot be, what answers may be away, and a client may refuse every form
+    of an answer: 406, 422 and 503 go without saying.
     """
-    described: dict = {status: _error(status) for status in (*statuses, 422, 503)}
+    described: dict = {status: _error(status) for status in (*statuses, 406, 422, 503)}
     if plain_500:
         described[500] = _PLAIN_500
     if model is not None:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Optional
 
-from kato_fast.service.sessions import MAX_EVENTS, Session, new_session_id, overlap
+from kato_fast.service.sessions import CREATED, DELETED, MAX_EVENTS, Session, new_session_id, overlap
 from kato_fast.service.shared.carried import carried, carry
 
 if TYPE_CHECKING:
@@ -165,6 +165,8 @@ class SharedDesk(ABC):
         row = Row(new_session_id(), user_id, now, expires, dict(metadata), {}, "", 0, 0, [])
         guess, memory = self._guess(user_id)
         session = self._session(await self._create(row, guess, _known(memory)), memory)
+        if session is None or session.id == row.id:
+            CREATED.inc()
         return SharedSession(row, []) if session is None else session  # expired at once
 
     def _guess(self, user_id: str) -> tuple[str, Memory]:
@@ -207,6 +209,7 @@ class SharedDesk(ABC):
         """Remove the session."""
         assert isinstance(session, SharedSession)
         await self._remove(session)
+        DELETED.inc()
         session.gone = True
         self._memories.pop(session.id, None)
 

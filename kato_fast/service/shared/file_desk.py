@@ -19,7 +19,7 @@ from datetime import datetime, timezone
 from typing import Any, Optional
 
 from kato_fast.memory import MAX_EVENTS
-from kato_fast.service.sessions import SCHEMA, TooManySessions, moment_of, text_of
+from kato_fast.service.sessions import EXPIRED, SCHEMA, TooManySessions, moment_of, text_of
 from kato_fast.service.shared import Unavailable
 from kato_fast.service.shared.desk import Begun, Row, SharedDesk, SharedSession, Written
 
@@ -168,11 +168,12 @@ class FileDesk(SharedDesk):
         with self._transaction():
             self._drop_where("id = ?", session.id)
 
-    def _drop_where(self, where: str, *values: str) -> None:
+    def _drop_where(self, where: str, *values: str) -> int:
+        """How many sessions that were."""
         chosen = f"FROM sessions WHERE {where}"
         self._db.execute(f"DELETE FROM events WHERE session IN (SELECT key {chosen})", values)
         self._db.execute(f"DELETE FROM turns WHERE session IN (SELECT id {chosen})", values)
-        self._db.execute(f"DELETE {chosen}", values)
+        return self._db.execute(f"DELETE {chosen}", values).rowcount
 
     async def count(self) -> int:
         """From the file."""
@@ -200,7 +201,7 @@ class FileDesk(SharedDesk):
     def sweep(self) -> None:
         """Remove what has expired."""
         with self._transaction():
-            self._drop_where("expires <= ?", text_of(datetime.now(timezone.utc)))
+            EXPIRED.inc(self._drop_where("expires <= ?", text_of(datetime.now(timezone.utc))))
 
     async def close(self) -> None:
         """Close both files."""
