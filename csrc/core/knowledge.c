@@ -349,6 +349,28 @@ kf_knowledge_look(kf_knowledge *knowledge)
     };
 }
 
+void
+kf_knowledge_ask_pieces(kf_knowledge *knowledge, const kf_root *root,
+                        uint32_t n_rows)
+{
+    kf_head *head = root->blocks[root->n_blocks - 1].head;
+    size_t before = (root->n_blocks - 1) * KF_SEGMENT_ROWS;
+    if (!atomic_load_explicit(&head->asked, memory_order_relaxed)) {
+        atomic_store_explicit(&head->asked, true, memory_order_relaxed);
+    }
+    if (n_rows < before ||
+        (n_rows - before) / KF_HEAD_PIECE <=
+            atomic_load_explicit(&head->n_pieces, memory_order_acquire)) {
+        return;
+    }
+    if (pthread_mutex_trylock(&knowledge->writing) == 0) {
+        if (head == knowledge->now.head) { /* not sealed meanwhile */
+            kf_head_make_pieces(head);
+        }
+        pthread_mutex_unlock(&knowledge->writing);
+    }
+}
+
 uint64_t
 kf_knowledge_frequency(const kf_knowledge *knowledge, uint32_t row)
 {

@@ -135,6 +135,9 @@ KF_MUST_USE kf_status kf_rows_seal_if_full(kf_knowledge *knowledge,
                                            kf_contents *to, bool seen,
                                            kf_error *err);
 
+/* The pieces of the head that are full, where a search wants them. */
+void kf_rows_make_pieces(kf_contents *to);
+
 /* Room to read any pattern back, also one of n symbols that is to come. */
 bool kf_rows_reserve_buffer(kf_knowledge *knowledge, uint32_t n);
 

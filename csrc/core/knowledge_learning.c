@@ -13,6 +13,9 @@ typedef struct {
     kf_emotives *emotives;
 } undo;
 
+/* Sequences that are named at a time, before they are learned. */
+#define NAMED_AHEAD ((size_t)32)
+
 /* --- learning: the writer's --- */
 
 /* A pattern in the head's arena, its symbols interned; under the exclusive
@@ -222,6 +225,36 @@ unlearn_one(kf_knowledge *knowledge, undo *back)
     pthread_rwlock_unlock(&knowledge->lock);
 }
 
+static size_t
+end_of_some(size_t first, size_t count)
+{
+    return count - first < NAMED_AHEAD ? count : first + NAMED_AHEAD;
+}
+
+static void
+name_some(const kf_knowledge *knowledge, const kf_sequence *sequences,
+          size_t first, size_t count, kf_learned *learned)
+{
+    for (size_t i = first; i < end_of_some(first, count); i++) {
+        kf_knowledge_name(knowledge, &sequences[i], learned[i].name);
+    }
+}
+
+/* Have what the next sequences need at hand: their names, and the places of
+ * those. The first were named without the writers' lock. */
+static void
+prepare_some(const kf_knowledge *knowledge, const kf_sequence *sequences,
+             size_t first, size_t count, kf_learned *learned)
+{
+    if (first != 0) {
+        name_some(knowledge, sequences, first, count, learned);
+    }
+    for (size_t i = first; i < end_of_some(first, count); i++) {
+        kf_names_prefetch(knowledge, learned[i].name);
+    }
+}
+
+/* The first of them have their names. */
 static kf_status
 learn_all(kf_knowledge *knowledge, const kf_sequence *sequences, size_t count,
           kf_met *met, kf_learned *learned, undo *log, kf_error *err)
@@ -229,6 +262,9 @@ learn_all(kf_knowledge *knowledge, const kf_sequence *sequences, size_t count,
     kf_status status = KF_OK;
     size_t done = 0;
     while (done < count && status == KF_OK) {
+        if (done % NAMED_AHEAD == 0) {
+            prepare_some(knowledge, sequences, done, count, learned);
+        }
         status = learn_one(knowledge, &sequences[done], met, &learned[done],
                            &log[done], err);
         done += status == KF_OK;
@@ -264,12 +300,10 @@ kf_knowledge_learn(kf_knowledge *knowledge, const kf_sequence *sequences,
         kf_met_free(&knowledge->alloc, &met);
         return kf_no_memory(err);
     }
-    for (size_t i = 0; i < count; i++) {
-        kf_knowledge_name(knowledge, &sequences[i], out[i].name);
-    }
+    name_some(knowledge, sequences, 0, count, out);
     pthread_mutex_lock(&knowledge->writing);
     status = learn_all(knowledge, sequences, count, &met, out, log, err);
-    kf_head_make_pieces(knowledge->now.head);
+    kf_rows_make_pieces(&knowledge->now);
     pthread_mutex_unlock(&knowledge->writing);
     kf_release(&knowledge->alloc, log);
     kf_met_free(&knowledge->alloc, &met);
@@ -346,7 +380,7 @@ kf_knowledge_put(kf_knowledge *knowledge, const kf_sequence *sequence,
     kf_knowledge_name(knowledge, sequence, name);
     pthread_mutex_lock(&knowledge->writing);
     status = put_one(knowledge, sequence, frequency, name, err);
-    kf_head_make_pieces(knowledge->now.head);
+    kf_rows_make_pieces(&knowledge->now);
     pthread_mutex_unlock(&knowledge->writing);
     return status;
 }

@@ -7,7 +7,9 @@
 
 /* Fewer symbols than this are not worth it. */
 #define BATCH_MIN 64u
-#define BATCH_BITS_MAX 17u
+#define BATCH_BITS_MAX 16u
+/* Places are anywhere in the table. */
+#define PLACES_AHEAD 8u
 
 /* 1.5 MB: of the vocabularies that are met, nearly all at once. */
 #define TEXT_BITS 16u
@@ -63,12 +65,18 @@ kf_met_free(const kf_alloc *alloc, kf_met *met)
     kf_release(alloc, met->texts);
 }
 
-static kf_status
+static inline kf_met_place *
+place_of(const kf_met *met, kf_text text)
+{
+    uint64_t mixed = (uint64_t)(uintptr_t)text.bytes * MIX_LOW;
+    return &met->places[mixed >> met->shift];
+}
+
+static inline kf_status
 by_place(kf_met *met, kf_symbols *symbols, kf_text text, uint32_t *id,
          kf_error *err)
 {
-    uint64_t mixed = (uint64_t)(uintptr_t)text.bytes * MIX_LOW;
-    kf_met_place *place = &met->places[mixed >> met->shift];
+    kf_met_place *place = place_of(met, text);
     kf_status status;
     if (place->bytes == text.bytes && place->size == text.size) {
         *id = place->id;
@@ -113,6 +121,10 @@ kf_met_intern(kf_met *met, kf_symbols *symbols, const kf_sequence *sequence,
     for (uint32_t i = 0; i < sequence->n && status == KF_OK; i++) {
         kf_text text = sequence->symbols[i];
         if (met->places != NULL) {
+            if (sequence->n - i > PLACES_AHEAD) {
+                __builtin_prefetch(
+                    place_of(met, sequence->symbols[i + PLACES_AHEAD]));
+            }
             status = by_place(met, symbols, text, &ids[i], err);
         }
         else if (met->texts != NULL) {

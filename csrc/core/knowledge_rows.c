@@ -91,6 +91,16 @@ kf_rows_seal_if_full(kf_knowledge *knowledge, kf_contents *to, bool seen,
                                              : seal(knowledge, to, seen, err);
 }
 
+/* Nobody needs pieces of what is only filled: they cost a third of learning.
+ * Who asks has the missing ones made, see kf_knowledge_ask_pieces. */
+void
+kf_rows_make_pieces(kf_contents *to)
+{
+    if (atomic_load_explicit(&to->head->asked, memory_order_relaxed)) {
+        kf_head_make_pieces(to->head);
+    }
+}
+
 /* Room to read any pattern back, also one of n symbols that is to come. */
 bool
 kf_rows_reserve_buffer(kf_knowledge *knowledge, uint32_t n)

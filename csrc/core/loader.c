@@ -45,7 +45,7 @@ kf_loader_end(kf_loader *loader)
     }
     knowledge = loader->knowledge;
     pthread_mutex_lock(&knowledge->writing);
-    kf_head_make_pieces(knowledge->now.head);
+    kf_rows_make_pieces(&knowledge->now);
     pthread_mutex_unlock(&knowledge->writing);
     kf_met_free(&knowledge->alloc, &loader->met);
     kf_release(&knowledge->alloc, loader);

@@ -82,13 +82,15 @@ kf_counters_add(kf_counters *counters, const uint32_t *ids, uint32_t n,
     uint64_t stamp = ++counters->stamps;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t id = ids[i];
+        /* Without a branch: nobody can predict which symbol is a repeated
+         * one. */
+        uint64_t is_first = counters->stamp[id] != stamp;
+        uint64_t more = times & -is_first;
+        counters->stamp[id] = stamp;
         counters->frequency[id] += times;
-        if (counters->stamp[id] != stamp) {
-            counters->stamp[id] = stamp;
-            counters->n_symbols += counters->members[id] == 0 && times > 0;
-            counters->members[id] += times;
-            distinct++;
-        }
+        counters->n_symbols += counters->members[id] == 0 && more > 0;
+        counters->members[id] += more;
+        distinct += is_first;
     }
     counters->totals.patterns += times;
     counters->totals.symbols += times * n;

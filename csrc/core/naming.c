@@ -345,30 +345,12 @@ store_short(uint8_t *out, size_t size, uint64_t low, uint64_t high)
     }
 }
 
-/* False where the symbol is long, or has something to escape. */
+/* A short symbol; false where it has something to escape. */
 static inline bool
-feed_plain(kf_naming *naming, const char *utf8, size_t size)
+load_plain(const char *utf8, size_t size, uint64_t *low, uint64_t *high)
 {
-    uint64_t low, high;
-    uint8_t *at;
-    if (size > KF_SHORT_MAX) {
-        return false;
-    }
-    kf_short_load(utf8, size, &low, &high);
-    if ((is_not_plain(low) | is_not_plain(high)) != 0) {
-        return false;
-    }
-    at = room_for(naming, KF_SHORT_MAX + 4);
-    if (!naming->first_symbol) {
-        memcpy(at, ", ", 2);
-        at += 2;
-    }
-    naming->first_symbol = false;
-    at[0] = '\'';
-    store_short(at + 1, size, low, high);
-    at[size + 1] = '\'';
-    naming->used = (size_t)(at + size + 2 - naming->buffer);
-    return true;
+    kf_short_load(utf8, size, low, high);
+    return (is_not_plain(*low) | is_not_plain(*high)) == 0;
 }
 
 static void
@@ -380,10 +362,6 @@ feed_quoted(kf_naming *naming, const char *utf8, size_t size)
         kinds |= byte_kind((uint8_t)utf8[i]);
     }
     quote = (kinds & (SINGLE | DOUBLE)) == SINGLE ? '"' : '\'';
-    if (!naming->first_symbol) {
-        feed(naming, ", ", 2);
-    }
-    naming->first_symbol = false;
     feed_byte(naming, quote);
     if ((kinds & SPECIAL) != 0 || kinds == (SINGLE | DOUBLE)) {
         feed_special(naming, utf8, size, quote);
@@ -394,25 +372,89 @@ feed_quoted(kf_naming *naming, const char *utf8, size_t size)
     feed_byte(naming, quote);
 }
 
+/* --- whole sequences --- */
+
+/* Texts lie anywhere in memory. */
+#define TEXTS_AHEAD 8u
+
+/* What stands before a symbol. */
+typedef struct {
+    char bytes[4];
+    size_t size;
+} separator;
+
+static const separator none = {"", 0}, event_first = {"[", 1},
+                       event_next = {"], [", 4}, symbol_next = {", ", 2};
+
+static inline uint8_t *
+write_separator(uint8_t *at, separator before)
+{
+    memcpy(at, before.bytes, sizeof before.bytes);
+    return at + before.size;
+}
+
+/* Where the buffer, filled up to `at`, has room for a separator and a plain
+ * symbol. */
+static inline uint8_t *
+room_at(kf_naming *naming, uint8_t *at)
+{
+    naming->used = (size_t)(at - naming->buffer);
+    return room_for(naming, KF_SHORT_MAX + 6);
+}
+
+static inline uint8_t *
+write_symbol(kf_naming *naming, uint8_t *at, separator before, kf_text symbol)
+{
+    uint64_t low, high;
+    at = write_separator(room_at(naming, at), before);
+    if (symbol.size > KF_SHORT_MAX ||
+        !load_plain(symbol.bytes, symbol.size, &low, &high)) {
+        naming->used = (size_t)(at - naming->buffer);
+        feed_quoted(naming, symbol.bytes, symbol.size);
+        return naming->buffer + naming->used;
+    }
+    at[0] = '\'';
+    store_short(at + 1, symbol.size, low, high);
+    at[symbol.size + 1] = '\'';
+    return at + symbol.size + 2;
+}
+
 void
 kf_naming_symbol(kf_naming *naming, const char *utf8, size_t size)
 {
-    if (!feed_plain(naming, utf8, size)) {
-        feed_quoted(naming, utf8, size);
-    }
+    uint8_t *at = naming->buffer + naming->used;
+    at = write_symbol(naming, at, naming->first_symbol ? none : symbol_next,
+                      (kf_text){utf8, size});
+    naming->used = (size_t)(at - naming->buffer);
+    naming->first_symbol = false;
 }
 
+/* kf_naming_event and kf_naming_symbol, with the end of what is written in a
+ * register: through the naming each symbol would wait for the one before. */
 void
 kf_naming_events(kf_naming *naming, const kf_text *symbols,
                  const uint32_t *ends, uint32_t n_events)
 {
+    uint8_t *at = naming->buffer + naming->used;
+    separator before = naming->in_event ? event_next : event_first;
+    uint32_t n = n_events > 0 ? ends[n_events - 1] : 0;
     uint32_t i = 0;
     for (uint32_t event = 0; event < n_events; event++) {
-        kf_naming_event(naming);
-        for (; i < ends[event]; i++) {
-            kf_naming_symbol(naming, symbols[i].bytes, symbols[i].size);
+        if (i == ends[event]) {
+            at = write_separator(room_at(naming, at), before);
         }
+        for (; i < ends[event]; i++) {
+            if (n - i > TEXTS_AHEAD) {
+                __builtin_prefetch(symbols[i + TEXTS_AHEAD].bytes);
+            }
+            at = write_symbol(naming, at, before, symbols[i]);
+            before = symbol_next;
+        }
+        before = event_next;
     }
+    naming->used = (size_t)(at - naming->buffer);
+    naming->in_event = naming->in_event || n_events > 0;
+    naming->first_symbol = false;
 }
 
 bool

@@ -49,6 +49,9 @@ take_view(kf_search *s, const kf_asked *asked, kf_error *err)
         s->index.any_similar = any_similar(s);
     }
     kf_knowledge_unlock_shared(s->knowledge);
+    if (status == KF_OK) {
+        kf_knowledge_ask_pieces(s->knowledge, s->root, s->view.n_rows);
+    }
     return status;
 }
 

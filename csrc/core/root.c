@@ -1,6 +1,5 @@
 #include "kato_fast/root.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 /* --- head --- */
@@ -14,6 +13,7 @@ kf_head_new(const kf_alloc *alloc, kf_head **out, kf_error *err)
     }
     head->alloc = *alloc;
     atomic_init(&head->shares, 1);
+    atomic_init(&head->asked, false);
     kf_arena_init(&head->arena, &head->alloc);
     head->patterns =
         kf_allocate(alloc, KF_SEGMENT_ROWS, sizeof *head->patterns);

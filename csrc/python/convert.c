@@ -198,10 +198,26 @@ add_symbols(kfpy_input *input, PyObject *symbols, place at)
     return 0;
 }
 
+/* Room for `more` ends. -1 with MemoryError set. */
+static int
+reserve_ends(kfpy_input *input, size_t more)
+{
+    void *ends = input->ends;
+    if (input->n_ends + more <= input->ends_capacity) {
+        return 0;
+    }
+    if (!kf_grow(&kfpy_alloc, &ends, &input->ends_capacity,
+                 input->n_ends + more, sizeof *input->ends)) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    input->ends = ends;
+    return 0;
+}
+
 static int
 add_event(kfpy_input *input, PyObject *event, place at, size_t first)
 {
-    void *ends = input->ends;
     if (!is_list(event)) {
         return wrong_type(place_str(at, -1), "a list of symbols", event);
     }
@@ -213,25 +229,92 @@ add_event(kfpy_input *input, PyObject *event, place at, size_t first)
         }
         return -1;
     }
-    if (add_symbols(input, event, at) < 0) {
+    if (add_symbols(input, event, at) < 0 || reserve_ends(input, 1) < 0) {
         return -1;
     }
-    if (input->n_ends == input->ends_capacity &&
-        !kf_grow(&kfpy_alloc, &ends, &input->ends_capacity, input->n_ends + 1,
-                 sizeof *input->ends)) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    input->ends = ends;
     input->ends[input->n_ends++] = (uint32_t)(input->n_texts - first);
     return 0;
+}
+
+/* Lists of one symbol lie anywhere in memory: ask for them, and for what is
+ * in them, before it is their turn. */
+#define EVENTS_AHEAD 8
+#define SYMBOLS_AHEAD 4
+
+static inline void
+look_ahead(PyObject *const *events, Py_ssize_t i, Py_ssize_t count)
+{
+    if (i + EVENTS_AHEAD < count) {
+        __builtin_prefetch(
+            &((PyListObject *)events[i + EVENTS_AHEAD])->ob_item);
+    }
+    if (i + SYMBOLS_AHEAD < count &&
+        PyList_CheckExact(events[i + SYMBOLS_AHEAD])) {
+        __builtin_prefetch(
+            ((PyListObject *)events[i + SYMBOLS_AHEAD])->ob_item);
+    }
+}
+
+/* The only symbol of the event, where that is all there is to it: a list or
+ * tuple of one plain string. NULL for what needs a closer look. */
+static inline PyObject *
+only_symbol(PyObject *event)
+{
+    PyObject *item;
+    if (!is_list(event) || PySequence_Fast_GET_SIZE(event) != 1) {
+        return NULL;
+    }
+    item = PySequence_Fast_GET_ITEM(event, 0);
+    return PyUnicode_CheckExact(item) && PyUnicode_IS_COMPACT_ASCII(item) &&
+                   PyUnicode_GET_LENGTH(item) <=
+                       (Py_ssize_t)KF_SYMBOL_MAX_BYTES
+               ? item
+               : NULL;
+}
+
+/* The events from the first on that have only one plain symbol. Returns the
+ * number of the first that has not, -1 with an exception set. */
+static Py_ssize_t
+add_plain_events(kfpy_input *input, PyObject *events)
+{
+    Py_ssize_t count = PySequence_Fast_GET_SIZE(events);
+    PyObject *const *items = PySequence_Fast_ITEMS(events);
+    kf_text *texts;
+    Py_ssize_t i;
+    if (count > (Py_ssize_t)KF_SYMBOLS_MAX) { /* an error, but which? */
+        return 0;
+    }
+    if (reserve_texts(input, (size_t)count) < 0 ||
+        reserve_ends(input, (size_t)count) < 0) {
+        return -1;
+    }
+    texts = input->texts + input->n_texts;
+    for (i = 0; i < count; i++) {
+        PyObject *item = only_symbol(items[i]);
+        look_ahead(items, i, count);
+        if (item == NULL) {
+            break;
+        }
+        texts[i] = (kf_text){PyUnicode_DATA(item),
+                             (size_t)PyUnicode_GET_LENGTH(item)};
+        Py_INCREF(item);
+        input->objects[input->n_texts + (size_t)i] = item;
+        input->ends[input->n_ends + (size_t)i] = (uint32_t)(i + 1);
+    }
+    input->n_texts += (size_t)i;
+    input->n_ends += (size_t)i;
+    return i;
 }
 
 static int
 add_events(kfpy_input *input, PyObject *events, const char *name)
 {
     size_t first = input->n_texts;
-    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(events); i++) {
+    Py_ssize_t i = add_plain_events(input, events);
+    if (i < 0) {
+        return -1;
+    }
+    for (; i < PySequence_Fast_GET_SIZE(events); i++) {
         if (add_event(input, PySequence_Fast_GET_ITEM(events, i),
                       (place){name, i}, first) < 0) {
             return -1;

@@ -211,6 +211,7 @@ batch_result(const batch *all, Py_ssize_t item)
 {
     const kf_learned *learned;
     PyObject *name;
+    PyObject *result;
     if (all->number[item] < 0) {
         Py_RETURN_NONE;
     }
@@ -219,7 +220,14 @@ batch_result(const batch *all, Py_ssize_t item)
     if (name == NULL) {
         return NULL;
     }
-    return Py_BuildValue("(NO)", name, learned->is_new ? Py_True : Py_False);
+    result = PyTuple_New(2);
+    if (result == NULL) {
+        Py_DECREF(name);
+        return NULL;
+    }
+    PyTuple_SET_ITEM(result, 0, name);
+    PyTuple_SET_ITEM(result, 1, PyBool_FromLong(learned->is_new));
+    return result;
 }
 
 PyDoc_STRVAR(

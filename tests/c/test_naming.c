@@ -54,6 +54,53 @@ test_known_names(void)
           "");
 }
 
+#define TEXTS 40u
+#define TEXT_MAX 600u
+
+/* Of up to 20 bytes, now and then of more than the buffer; plain or not. */
+static kf_text
+random_text(random_source *random, char out[TEXT_MAX])
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz '\"\\\n\x7f";
+    uint32_t limit = random_below(random, 3) > 0 ? 26 : sizeof letters - 1;
+    uint32_t size = random_below(random, 50) == 0 ? TEXT_MAX : 20;
+    size = random_below(random, size);
+    for (uint32_t i = 0; i < size; i++) {
+        out[i] = letters[random_below(random, limit)];
+    }
+    return (kf_text){out, size};
+}
+
+/* A sequence at once has the name that its events and symbols have. */
+static void
+test_sequences_at_once(random_source *random)
+{
+    static char bytes[TEXTS][TEXT_MAX];
+    for (int round = 0; round < 5000; round++) {
+        kf_text texts[TEXTS];
+        uint32_t ends[TEXTS];
+        uint32_t n = 1 + random_below(random, TEXTS);
+        uint32_t n_events = 0;
+        uint8_t names[2][KF_NAME_SIZE];
+        kf_naming at_once, one_by_one;
+        kf_naming_start(&at_once, 140);
+        kf_naming_start(&one_by_one, 140);
+        for (uint32_t i = 0; i < n; i++) {
+            texts[i] = random_text(random, bytes[i]);
+            if (i == 0 || random_below(random, 2) == 0) {
+                kf_naming_event(&one_by_one);
+                n_events++;
+            }
+            ends[n_events - 1] = i + 1;
+            kf_naming_symbol(&one_by_one, texts[i].bytes, texts[i].size);
+        }
+        kf_naming_events(&at_once, texts, ends, n_events);
+        kf_naming_finish(&at_once, names[0]);
+        kf_naming_finish(&one_by_one, names[1]);
+        CHECK(memcmp(names[0], names[1], KF_NAME_SIZE) == 0);
+    }
+}
+
 static bool
 shows(uint32_t code_point, unsigned since)
 {
@@ -162,8 +209,10 @@ test_kernels(void)
 int
 main(void)
 {
+    random_source random = random_start();
     test_kernels();
     test_known_names();
+    test_sequences_at_once(&random);
     test_printable();
     test_versions_outside_the_table();
     test_unicode_changes_the_name();

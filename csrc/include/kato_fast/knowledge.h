@@ -152,4 +152,12 @@ KF_MUST_USE kf_status kf_knowledge_find(const kf_knowledge *knowledge,
                                         const uint8_t name[KF_NAME_SIZE],
                                         uint32_t *row, kf_error *err);
 
+/* --- searching, without the lock --- */
+
+/* The search that took this root and number of rows is about to look at them:
+ * let the open block have its pieces, now unless a writer is at work, who
+ * makes them then. */
+void kf_knowledge_ask_pieces(kf_knowledge *knowledge, const kf_root *root,
+                             uint32_t n_rows);
+
 #endif

@@ -16,11 +16,12 @@
 #include "kato_fast/symbols.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Rows of the open block that get a segment of their own, so that a search
- * need not look at each. */
+/* Rows of the open block that get a segment of their own once searches look
+ * at the block, so that they need not look at each row. */
 #define KF_HEAD_PIECE 2048u
 #define KF_HEAD_PIECES (KF_SEGMENT_ROWS / KF_HEAD_PIECE)
 
@@ -37,6 +38,7 @@ typedef struct {
     /* By row, 1 where the pattern was forgotten: a search may skip it. The
      * pattern stays, since results may hold it. */
     _Atomic uint8_t *gone;
+    atomic_bool asked; /* a search has looked at it */
     atomic_uint n_pieces;
     kf_segment *pieces[KF_HEAD_PIECES];
 } kf_head;
