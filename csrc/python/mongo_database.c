@@ -15,8 +15,8 @@ state_of(PyObject *self)
 }
 
 /* What a refusing server answers goes along as .reply. */
-static PyObject *
-error_of(const kfpy_mongo_state *state, const kf_mongo_error *err)
+PyObject *
+kfpy_mongo_error(const kfpy_mongo_state *state, const kf_mongo_error *err)
 {
     PyObject *text = PyUnicode_DecodeUTF8(
         err->message, (Py_ssize_t)strlen(err->message), "replace");
@@ -41,7 +41,7 @@ kfpy_mongo_raise(const kfpy_mongo_state *state, const kf_mongo_error *err)
         PyErr_SetString(PyExc_ValueError, err->message);
         return NULL;
     }
-    error = error_of(state, err);
+    error = kfpy_mongo_error(state, err);
     if (error != NULL) {
         PyErr_SetObject(state->error, error);
         Py_DECREF(error);
@@ -217,8 +217,8 @@ Database_sibling(PyObject *op, PyObject *name)
 
 /* --- commands --- */
 
-static void
-free_calls(kf_mongo_call *calls, size_t count)
+void
+kfpy_mongo_calls_free(kf_mongo_call *calls, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         PyMem_RawFree((void *)calls[i].command);
@@ -226,9 +226,9 @@ free_calls(kf_mongo_call *calls, size_t count)
     }
 }
 
-static int
-prepare(const kfpy_mongo_state *state, PyObject *command, bool writes,
-        kf_mongo_call *call)
+int
+kfpy_mongo_call_make(const kfpy_mongo_state *state, PyObject *command,
+                     bool writes, kf_mongo_call *call)
 {
     kf_buffer bytes;
     kf_buffer_init(&bytes, &kfpy_mongo_alloc);
@@ -256,7 +256,7 @@ outcome(const kfpy_mongo_state *state, const kf_mongo_call *call)
         call->failed.result == KF_MONGO_INVALID) {
         return kfpy_mongo_raise(state, &call->failed);
     }
-    return error_of(state, &call->failed);
+    return kfpy_mongo_error(state, &call->failed);
 }
 
 static PyObject *
@@ -323,13 +323,14 @@ Database_run(PyObject *op, PyObject *args, PyObject *keywords)
     }
     for (; prepared < (size_t)count; prepared++) {
         PyObject *command = PyList_GET_ITEM(commands, (Py_ssize_t)prepared);
-        if (prepare(state, command, writes != 0, &calls[prepared]) < 0) {
+        if (kfpy_mongo_call_make(state, command, writes != 0,
+                                 &calls[prepared]) < 0) {
             goto done;
         }
     }
     result = run_all((kfpy_mongo *)op, state, calls, prepared);
 done:
-    free_calls(calls, prepared);
+    kfpy_mongo_calls_free(calls, prepared);
     return result;
 }
 
@@ -482,6 +483,8 @@ static PyMethodDef Database_methods[] = {
     {"sibling", Database_sibling, METH_O, Database_sibling_doc},
     {"run", WITH_KEYWORDS(Database_run), METH_VARARGS | METH_KEYWORDS,
      Database_run_doc},
+    {"transact", WITH_KEYWORDS(kfpy_mongo_transact),
+     METH_VARARGS | METH_KEYWORDS, kfpy_mongo_transact_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -39,6 +39,16 @@ void kfpy_mongo_leave(kfpy_mongo *self);
 PyObject *kfpy_mongo_raise(const kfpy_mongo_state *state,
                            const kf_mongo_error *err);
 
+/* A dict as the command of a call; kfpy_mongo_calls_free when it fails too.
+ * -1 with an exception set where there is no BSON for it. */
+int kfpy_mongo_call_make(const kfpy_mongo_state *state, PyObject *command,
+                         bool writes, kf_mongo_call *call);
+void kfpy_mongo_calls_free(kf_mongo_call *calls, size_t count);
+
+/* A new MongoError. */
+PyObject *kfpy_mongo_error(const kfpy_mongo_state *state,
+                           const kf_mongo_error *err);
+
 /* Append one document. -1 with an exception set where there is no BSON for
  * the value. place: how errors call it. */
 int kfpy_mongo_encode(const kfpy_mongo_state *state, PyObject *value,
@@ -52,6 +62,10 @@ extern const char kfpy_mongo_load_doc[];
 PyObject *kfpy_mongo_load(PyObject *self, PyObject *args, PyObject *keywords);
 extern const char kfpy_mongo_put_documents_doc[];
 PyObject *kfpy_mongo_put_documents(PyObject *module, PyObject *args);
+
+extern const char kfpy_mongo_transact_doc[];
+PyObject *kfpy_mongo_transact(PyObject *self, PyObject *args,
+                              PyObject *keywords);
 
 int kfpy_mongo_database_add(PyObject *module, kfpy_mongo_state *state);
 

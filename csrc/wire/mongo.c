@@ -1,26 +1,15 @@
-#include "wire/mongo.h"
-
-#include <bson/bson.h>
-#include <mongoc/mongoc.h>
+#include "mongo_inside.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-struct kf_mongo {
-    const kf_alloc *alloc;
-    mongoc_uri_t *uri;
-    mongoc_client_pool_t *pool; /* of process; NULL before kf_mongo_ready */
-    pid_t process;
-    char hosts[256];
-};
-
 /* --- errors --- */
 
-static kf_mongo_result
-fail(kf_mongo_error *err, kf_mongo_result result, uint32_t code,
-     const char *message)
+kf_mongo_result
+kf_mongo_fail(kf_mongo_error *err, kf_mongo_result result, uint32_t code,
+              const char *message)
 {
     err->result = result;
     err->code = code;
@@ -31,20 +20,21 @@ fail(kf_mongo_error *err, kf_mongo_result result, uint32_t code,
 static kf_mongo_result
 no_memory(kf_mongo_error *err)
 {
-    return fail(err, KF_MONGO_NO_MEMORY, 0, "out of memory");
+    return kf_mongo_fail(err, KF_MONGO_NO_MEMORY, 0, "out of memory");
 }
 
 /* What the server said is a refusal; everything else left it open whether
  * the command was carried out. */
-static kf_mongo_result
-fail_with(kf_mongo_error *err, const bson_error_t *error)
+kf_mongo_result
+kf_mongo_fail_with(kf_mongo_error *err, const bson_error_t *error)
 {
     bool refused = error->domain == MONGOC_ERROR_SERVER ||
                    error->domain == MONGOC_ERROR_WRITE_CONCERN ||
                    error->domain == MONGOC_ERROR_CLIENT ||
                    error->domain == MONGOC_ERROR_COMMAND;
-    return fail(err, refused ? KF_MONGO_REFUSED : KF_MONGO_UNREACHABLE,
-                error->code, error->message);
+    return kf_mongo_fail(err,
+                         refused ? KF_MONGO_REFUSED : KF_MONGO_UNREACHABLE,
+                         error->code, error->message);
 }
 
 /* --- the address --- */
@@ -94,9 +84,10 @@ kf_mongo_new(const kf_alloc *alloc, const char *address, kf_mongo **out,
     mongoc_uri_t *uri = mongoc_uri_new_with_error(address, &error);
     kf_mongo *mongo;
     if (uri == NULL) {
-        return fail(err, KF_MONGO_INVALID, 0,
-                    "the address must be a MongoDB connection string, with "
-                    "%-encoded user and password");
+        return kf_mongo_fail(
+            err, KF_MONGO_INVALID, 0,
+            "the address must be a MongoDB connection string, with "
+            "%-encoded user and password");
     }
     mongo = kf_allocate(alloc, 1, sizeof *mongo);
     if (mongo == NULL) {
@@ -146,21 +137,22 @@ kf_mongo_ready(kf_mongo *mongo, kf_mongo_error *err)
     }
     mongo->pool = mongoc_client_pool_new(mongo->uri);
     if (mongo->pool == NULL) {
-        return fail(err, KF_MONGO_INVALID, 0,
-                    "the address asks for what this libmongoc cannot do");
+        return kf_mongo_fail(
+            err, KF_MONGO_INVALID, 0,
+            "the address asks for what this libmongoc cannot do");
     }
     mongo->process = getpid();
     mongoc_client_pool_set_error_api(mongo->pool, MONGOC_ERROR_API_VERSION_2);
     return KF_MONGO_FINE;
 }
 
-static mongoc_client_t *
-taken(kf_mongo *mongo, kf_mongo_error *err)
+mongoc_client_t *
+kf_mongo_taken(kf_mongo *mongo, kf_mongo_error *err)
 {
     mongoc_client_t *client = mongoc_client_pool_pop(mongo->pool);
     if (client == NULL) {
-        fail(err, KF_MONGO_UNREACHABLE, 0,
-             "no connection came free within waitQueueTimeoutMS");
+        kf_mongo_fail(err, KF_MONGO_UNREACHABLE, 0,
+                      "no connection came free within waitQueueTimeoutMS");
     }
     return client;
 }
@@ -175,7 +167,8 @@ send_on(mongoc_client_t *client, const char *database, kf_mongo_call *call)
     bson_t reply;
     bool fine;
     if (!bson_init_static(&command, call->command, call->size)) {
-        fail(&call->failed, KF_MONGO_INVALID, 0, "the command is no BSON");
+        kf_mongo_fail(&call->failed, KF_MONGO_INVALID, 0,
+                      "the command is no BSON");
         return;
     }
     if (call->writes) {
@@ -189,7 +182,7 @@ send_on(mongoc_client_t *client, const char *database, kf_mongo_call *call)
     kf_buffer_append(&call->reply, bson_get_data(&reply), reply.len);
     bson_destroy(&reply);
     if (!fine) {
-        fail_with(&call->failed, &error);
+        kf_mongo_fail_with(&call->failed, &error);
     }
     else if (call->reply.failed) {
         no_memory(&call->failed);
@@ -208,7 +201,7 @@ static void *
 send_one(void *argument)
 {
     sending *job = argument;
-    mongoc_client_t *client = taken(job->mongo, &job->call->failed);
+    mongoc_client_t *client = kf_mongo_taken(job->mongo, &job->call->failed);
     if (client != NULL) {
         send_on(client, job->database, job->call);
         mongoc_client_pool_push(job->mongo->pool, client);
@@ -309,7 +302,7 @@ note_end(stream *stream)
 {
     bson_error_t error;
     if (mongoc_cursor_error(stream->cursor, &error)) {
-        fail_with(&stream->err, &error);
+        kf_mongo_fail_with(&stream->err, &error);
     }
     else if (stream->chunks[0].bytes.failed ||
              stream->chunks[1].bytes.failed) {
@@ -355,7 +348,8 @@ visit_all(stream *stream, kf_mongo_visit visit, void *context,
     bool going = true;
     pthread_t reader;
     if (pthread_create(&reader, NULL, read_ahead, stream) != 0) {
-        return fail(err, KF_MONGO_NO_MEMORY, 0, "no thread for the cursor");
+        return kf_mongo_fail(err, KF_MONGO_NO_MEMORY, 0,
+                             "no thread for the cursor");
     }
     for (size_t i = 0; going; i++) {
         chunk *next = wait_for(stream, i, true);
@@ -371,7 +365,7 @@ visit_all(stream *stream, kf_mongo_visit visit, void *context,
     }
     pthread_join(reader, NULL);
     if (!going) {
-        return fail(err, KF_MONGO_STOPPED, 0, "stopped");
+        return kf_mongo_fail(err, KF_MONGO_STOPPED, 0, "stopped");
     }
     *err = stream->err;
     return stream->err.result;
@@ -419,7 +413,7 @@ kf_mongo_result
 kf_mongo_each(kf_mongo *mongo, const kf_mongo_query *query,
               kf_mongo_visit visit, void *context, kf_mongo_error *err)
 {
-    mongoc_client_t *client = taken(mongo, err);
+    mongoc_client_t *client = kf_mongo_taken(mongo, err);
     stream stream = {.ended = false};
     kf_mongo_result result;
     if (client == NULL) {
@@ -427,7 +421,8 @@ kf_mongo_each(kf_mongo *mongo, const kf_mongo_query *query,
     }
     stream.cursor = open_cursor(client, query);
     if (stream.cursor == NULL) {
-        result = fail(err, KF_MONGO_INVALID, 0, "the query is no BSON");
+        result =
+            kf_mongo_fail(err, KF_MONGO_INVALID, 0, "the query is no BSON");
     }
     else {
         result = read_through(mongo, &stream, visit, context, err);

@@ -73,6 +73,25 @@ typedef struct {
 void kf_mongo_run(kf_mongo *mongo, const char *database, kf_mongo_call *calls,
                   size_t count);
 
+typedef enum {
+    KF_MONGO_COMMITTED = 0,
+    KF_MONGO_ABORTED,   /* nothing was done; the same may go well again */
+    KF_MONGO_STOOD_OFF, /* nothing was done, and would not be again */
+    KF_MONGO_UNKNOWN    /* the commit got no answer in time */
+} kf_mongo_end;
+
+/* Run the commands one after the other on one connection, as one
+ * transaction, and commit it. The first that fails, or whose reply has errors
+ * of single writes (writeErrors, nErrors), ends it, and nothing is done; its
+ * calls[].failed says why. A commit without an answer is asked again for
+ * commit_ms; what is wrong with it, or with beginning, is in err. *ran: how
+ * many commands have a reply. */
+KF_MUST_USE kf_mongo_end kf_mongo_transact(kf_mongo *mongo,
+                                           const char *database,
+                                           kf_mongo_call *calls, size_t count,
+                                           int64_t commit_ms, size_t *ran,
+                                           kf_mongo_error *err);
+
 /* Documents one after the other, each with its size in itself, borrowed for
  * the call. false stops. */
 typedef bool (*kf_mongo_visit)(void *context, const uint8_t *documents,

@@ -1,8 +1,9 @@
 """Patterns in one MongoDB database, in KATO's own documents: plain KATO reads ours, and we read plain KATO's.
 
-A learn is two round trips: the patterns; then, at the same time, the symbols, the totals with our journal, and the end
-of the mark (see mongo_writes). The pattern's document is what counts: symbols and totals are sums over it, and a
-recount mends them where a server went away between the two.
+A learn is one transaction where the server has them (see mongo_transactions), else two round trips: the patterns; then,
+at the same time, the symbols, the totals with our journal, and the end of the mark (see mongo_writes). The pattern's
+document is what counts: symbols and totals are sums over it, and a recount mends them where a server without
+transactions went away between the two.
 
 The journal, one document in ``metadata``, has a generation and the names of the last learns. A reader asks for it at
 most every 20 ms and fetches the patterns that it names. What plain KATO writes shows in its totals.
@@ -25,6 +26,7 @@ from kato_fast.stores import NO_NOTES, Apply, Change, Cleared, Feed, Forgotten, 
 from kato_fast.stores import mongo_writes as writes
 from kato_fast.stores.mongo_driver import Refused, Unreachable, open_database, raised
 from kato_fast.stores.mongo_engine import MongoEngine
+from kato_fast.stores.mongo_transactions import HAS_NONE, Ability, Stopped, Undecided, Write, ability, commit
 from kato_fast.stores.mongo_watch import Watch, quick
 
 log = logging.getLogger("kato_fast")
@@ -38,7 +40,6 @@ RELOAD_SECONDS = 1.0
 
 TOKEN = re.compile(r"([0-9a-f]{32})\.([0-9]{1,18})\.((?:[0-9a-f]{24})?)")
 
-NOTE = "kato_fast_note"
 OWN_KEPT = 1000
 DOUBTFUL_KEPT = 1000
 
@@ -72,6 +73,8 @@ class MongoStore:
         self._untold = ""  # the first of this process's operations that the journal was not seen to have
         self._own: deque[str] = deque(maxlen=OWN_KEPT)
         self._doubtful: dict[str, str] = {}
+        self._able = Ability()
+        self._undecided: dict[str, dict[str, int]] = {}  # by pattern: operations, and the generation before each
         self._owed: list[dict] = []  # journal entries whose counters got no answer
         self._asked = self._reloaded = float("-inf")
         self.trouble: Optional[Unreachable] = None
@@ -234,12 +237,13 @@ class MongoStore:
         return journal, int(totals.get(writes.TOTAL_NAMES[0], 0))
 
     def _read_notes(self) -> None:
-        found = self.database.find("metadata", {"class": NOTE})
+        found = self.database.find("metadata", {"class": writes.NOTE})
         self._notes = {item["key"]: item["value"] for item in found}
 
     def _prepare(self) -> None:
         """KATO's unique names and totals, and the journal."""
         self._ping()
+        self._able = ability(self.database)
         for collection in UNIQUE:
             index = {"key": {"name": 1}, "name": "name_1", "unique": True, "background": True}
             reply = self._patient.run([{"createIndexes": collection, "indexes": [index]}])[0]
@@ -260,21 +264,93 @@ class MongoStore:
     def learn(
         self, batch: Callable[[], Sequence[Learned]], apply: Apply, notes: Mapping[str, str] = NO_NOTES
     ) -> Sequence[Learned]:
-        """The patterns and then their counters; what was acknowledged is stored. Not a transaction: a batch that the
-        server leaves half way is stored to there, and the engine reads that again.
+        """What was acknowledged is stored. Without transactions a batch that the server leaves half way is stored to
+        there, and the engine reads that again.
         """
         with self._lock:
             self._check_open()
             learned = batch()
             operation = uuid.uuid4().hex[:24]
+            if not (learned or notes) or self._learn_whole(learned, operation, notes):
+                return learned
             rows = writes.rows_of(learned, operation, self._doubtful)
             if rows:
                 self._write_patterns(rows)
             if notes:
                 self._write_notes(notes)
-            if rows or notes:
-                self._write_counters(list(rows.values()), operation, bool(notes))
+            self._write_counters(list(rows.values()), operation, bool(notes))
             return learned
+
+    def _learn_whole(self, learned: Sequence[Learned], operation: str, notes: Mapping[str, str]) -> bool:
+        """In a transaction; False where the server has none."""
+        rows = writes.rows_of(learned, operation, {})
+        deadline = time.monotonic() + WRITE_SECONDS
+        while self._able.transactions and (rows or notes):
+            doubts = self._doubts(rows)
+            try:
+                self._commit(self._writes_of(list(rows.values()), operation, notes, doubts), operation, deadline)
+            except Undecided:
+                before = self._seen["generation"] if self._seen else 0
+                for name in rows:
+                    self._undecided.setdefault(name, {})[operation] = before
+                raise
+            except Stopped as stopped:
+                self._settle_doubts(rows, doubts, stopped)
+            except Refused as error:
+                if error.code not in HAS_NONE:
+                    raise
+                log.warning("%s has no transactions: learns take two round trips: %s", self.where, error)
+                self._able = Ability()
+            else:
+                self._notes.update(notes)
+                for name in rows:
+                    self._undecided.pop(name, None)
+                return True
+        return self._able.transactions
+
+    def _doubts(self, rows: dict[str, writes.Row]) -> dict[str, int]:
+        return {operation: at for name in rows for operation, at in self._undecided.get(name, {}).items()}
+
+    def _writes_of(
+        self, rows: list[writes.Row], operation: str, notes: Mapping[str, str], doubts: dict[str, int]
+    ) -> list[Write]:
+        """All of a learn; what most other writers write too comes last, so that it is held for the shortest."""
+        totals = writes.totals_of(rows)
+        new_id = self.database.object_id
+        found = [("patterns_kb", writes.pattern_statement(row, new_id(writes.new_id()), False)) for row in rows]
+        found += [("symbols_kb", statement) for statement in writes.symbol_statements(rows)]
+        found += [("metadata", writes.note_statement(key, text)) for key, text in notes.items()]
+        names, learns = [row.name for row in rows], totals[writes.TOTAL_NAMES[0]]
+        entry = writes.journal_statement(operation, names, learns, bool(notes), doubts)
+        return [*found, ("metadata", writes.totals_statement(totals)), ("metadata", entry)]
+
+    def _commit(self, found: list[Write], operation: str, deadline: float) -> None:
+        self._check_there()
+        commit(self.database, self._able, found, deadline - time.monotonic(), self._watch)
+        self._own.append(operation)
+        if not self._owed:
+            self._untold = operation
+
+    def _settle_doubts(self, rows: dict[str, writes.Row], doubts: dict[str, int], stopped: Stopped) -> None:
+        """Take out of rows what an earlier learn, which got no answer, has stored; what is refused else is final."""
+        collection, statement = stopped.write
+        if collection != "metadata" or not doubts:
+            if collection == "patterns_kb":
+                self._judge([rows[statement["q"]["name"]]], [stopped.error])
+            raise Refused(f"MongoDB at {self.where} refuses: {stopped}", stopped.error.get("code", 0))
+        journal, _ = self._journal()
+        known = {entry["o"] for entry in journal["recent"]} if journal else set()
+        for name in [name for name in rows if name in self._undecided]:
+            operations = self._undecided[name]
+            if known & set(operations):
+                del rows[name], self._undecided[name]
+                self._again = True  # the engine may have it from the journal
+            elif journal and journal["generation"] >= min(operations.values()) + writes.JOURNAL_KEEPS:
+                del self._undecided[name]
+                raise Refused(
+                    f"MongoDB at {self.where} cannot tell any more whether an earlier learn of {name}, which got no "
+                    "answer, was stored; learned again, it counts"
+                )
 
     def _write_patterns(self, rows: dict[str, writes.Row]) -> None:
         left = dict(rows)
@@ -374,10 +450,7 @@ class MongoStore:
         return self.database.run(commands, True)
 
     def _write_notes(self, notes: Mapping[str, str]) -> None:
-        statements = [
-            {"q": {"_id": f"{NOTE}:{key}", "class": NOTE, "key": key}, "u": {"$set": {"value": text}}, "upsert": True}
-            for key, text in notes.items()
-        ]
+        statements = [writes.note_statement(key, text) for key, text in notes.items()]
         for chunk in writes.chunks(statements):
             self._send([writes.update("metadata", chunk)])
         self._notes.update(notes)
@@ -402,14 +475,27 @@ class MongoStore:
             found = self.database.find("patterns_kb", {"name": name})
             if not found:
                 return False
-            raised(self._write([{"delete": "patterns_kb", "deletes": [{"q": {"name": name}, "limit": 1}]}])[0])
             row = writes.Row(name, found[0]["pattern_data"], "", count=-int(found[0]["frequency"]))
             self._doubtful.pop(name, None)
-            self._write_counters([row], uuid.uuid4().hex[:24], False)
-            gone = [{"q": {"pattern_member_frequency": {"$lte": 0}}, "limit": 0}]
-            with suppress(Unreachable, Refused):  # they count for nothing; a recount takes them
-                raised(self._write([{"delete": "symbols_kb", "deletes": gone}])[0])
+            self._undecided.pop(name, None)
+            self._forget(row, uuid.uuid4().hex[:24])
             return True
+
+    def _forget(self, row: writes.Row, operation: str) -> None:
+        delete = {"q": {"name": row.name}, "limit": 1}
+        gone = {"q": {"pattern_member_frequency": {"$lte": 0}}, "limit": 0}
+        if self._able.transactions:
+            found = self._writes_of([row], operation, NO_NOTES, {})
+            found = [("patterns_kb", delete), *found[1:-2], ("symbols_kb", gone), *found[-2:]]
+            try:
+                self._commit(found, operation, time.monotonic() + WRITE_SECONDS)
+            except Stopped as stopped:
+                raise Refused(f"MongoDB at {self.where} refuses: {stopped}", stopped.error.get("code", 0)) from None
+            return
+        raised(self._write([{"delete": "patterns_kb", "deletes": [delete]}])[0])
+        self._write_counters([row], operation, False)
+        with suppress(Unreachable, Refused):  # they count for nothing; a recount takes them
+            raised(self._write([{"delete": "symbols_kb", "deletes": [gone]}])[0])
 
     def clear(self, apply: Apply) -> None:
         """Remove everything that a learn or an observation wrote."""
@@ -419,7 +505,7 @@ class MongoStore:
             everything = [{"q": {}, "limit": 0}]
             for collection in ("patterns_kb", "symbols_kb", "predictions_kb"):
                 raised(self._patient.run([{"delete": collection, "deletes": everything}])[0])
-            others = [{"q": {"class": NOTE}, "limit": 0}]
+            others = [{"q": {"class": writes.NOTE}, "limit": 0}]
             raised(self._write([{"delete": "metadata", "deletes": others}])[0])
             fresh = self._new_journal()
             del fresh["generation"]  # goes on, so that a later journal can be told from an earlier one
@@ -431,6 +517,7 @@ class MongoStore:
             self._cleared()
             self._notes.clear()
             self._doubtful.clear()
+            self._undecided.clear()
             self._owed.clear()
 
     def _cleared(self) -> None:

@@ -10,8 +10,10 @@ import logging
 import os
 import re
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Optional, Union
 
 from kato_fast import native
@@ -46,6 +48,20 @@ class Refused(OSError):
 
 
 Outcome = Union[dict, Unreachable, Refused]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A transaction.
+
+    how: "committed"; "again", nothing was done and the same may go well now; "refused", nothing was done; "unknown",
+        it may have been committed.
+    replies: of its commands, up to the first that failed. error: why, where it is not in the last of the replies.
+    """
+
+    how: str
+    replies: list[dict]
+    error: Union[None, Unreachable, Refused]
 
 
 def open_database(address: str, name: Optional[str] = None) -> Union[WireDatabase, PymongoDatabase]:
@@ -114,6 +130,16 @@ class WireDatabase:
         """Run the commands at the same time; of each the reply or the error."""
         replies = self._database.run(list(commands), writes)
         return [self._error(reply) if isinstance(reply, Exception) else reply for reply in replies]
+
+    @MONGODB.timed(lambda *_, **__: "transaction")
+    def transact(self, commands: Sequence[dict], seconds: float, where: Optional[str] = None) -> Ended:
+        """Run the commands one after the other as one transaction.
+
+        seconds: for a commit that gets no answer. where: another database that they are sent to.
+        """
+        database = self._database if where is None else self._database.sibling(where)
+        how, replies, error = database.transact(list(commands), seconds)
+        return Ended(how, replies, None if error is None else self._error(error))
 
     @MONGODB.timed(lambda *_, **__: "find")
     def find(self, collection: str, filter: dict, **options: Any) -> list[dict]:
@@ -223,6 +249,38 @@ class PymongoDatabase:
         except self._pymongo.errors.PyMongoError as error:
             return self._error(error)
 
+    @MONGODB.timed(lambda *_, **__: "transaction")
+    def transact(self, commands: Sequence[dict], seconds: float, where: Optional[str] = None) -> Ended:
+        """As WireDatabase.transact."""
+        client = self._current().client
+        database = client[where or self.name]
+        replies: list[dict] = []
+        try:
+            with client.start_session(causal_consistency=False) as session:
+                session.start_transaction()
+                for command in commands:
+                    replies.append(database.command(command, session=session))
+                    if replies[-1].get("writeErrors") or replies[-1].get("nErrors"):
+                        session.abort_transaction()
+                        return Ended("refused", replies, None)
+                return self._committed(session, replies, seconds)
+        except self._pymongo.errors.PyMongoError as error:
+            again = _again(error) or isinstance(self._error(error), Unreachable)
+            return Ended("again" if again else "refused", replies, self._error(error))
+
+    def _committed(self, session: Any, replies: list[dict], seconds: float) -> Ended:
+        """The driver itself asks twice each time."""
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                session.commit_transaction()
+                return Ended("committed", replies, None)
+            except self._pymongo.errors.PyMongoError as error:
+                if not error.has_error_label("UnknownTransactionCommitResult"):
+                    return Ended("again" if _again(error) else "refused", replies, self._error(error))
+                if time.monotonic() > until:
+                    return Ended("unknown", replies, self._error(error))
+
     @MONGODB.timed(lambda *_, **__: "find")
     def find(self, collection: str, filter: dict, **options: Any) -> list[dict]:
         """As WireDatabase.find."""
@@ -280,6 +338,10 @@ def _pymongo() -> Any:
         PymongoDatabase._told = True
         log.warning("MongoDB is reached through pymongo: %s", native.libraries()["mongo"]["reason"])
     return pymongo
+
+
+def _again(error: Any) -> bool:
+    return error.has_error_label("TransientTransactionError")
 
 
 def _parsed(pymongo: Any, address: str) -> dict:

@@ -11,9 +11,10 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 from kato_fast.stores import Learned
@@ -23,6 +24,7 @@ STATEMENTS = 500
 STATEMENT_BYTES = 8 << 20
 
 MARK = "kato_fast_"
+NOTE = "kato_fast_note"
 TOTALS = {"class": "totals"}
 #: Our own document in ``metadata``: which writes there were. KATO asks for the class "totals" only.
 JOURNAL = {"_id": "kato_fast"}
@@ -33,6 +35,7 @@ DUPLICATE_KEY = 11000
 
 TOTAL_NAMES = ("total_pattern_frequencies", "total_symbol_frequencies", "total_symbols_in_patterns_frequencies")
 
+NOTHING: Mapping[str, int] = MappingProxyType({})
 
 _ids = threading.Lock()
 _last_id = 0
@@ -78,16 +81,18 @@ def rows_of(learned: Sequence[Learned], operation: str, doubtful: dict[str, str]
     return rows
 
 
-def pattern_statement(row: Row, object_id: Any) -> dict:
+def pattern_statement(row: Row, object_id: Any, marked: bool = True) -> dict:
     """The upsert of one pattern, as KATO's own but for the mark."""
     insert: dict = {"_id": object_id, "pattern_data": row.events, "length": sum(map(len, row.events))}
-    update: dict = {"$inc": {"frequency": row.count}, "$set": {row.mark: 1}, "$setOnInsert": insert}
+    update: dict = {"$inc": {"frequency": row.count}, "$setOnInsert": insert}
+    if marked:
+        update["$set"] = {row.mark: 1}
     if row.pushed:
         update["$push"] = {"emotives": {"$each": row.pushed, "$slice": -row.persistence}}
     else:
         insert["emotives"] = {}
     query: dict = {"name": row.name}
-    if row.doubtful:
+    if marked and row.doubtful:
         query[row.mark] = {"$exists": False}  # where it is there, the unique name refuses a second document
     return {"q": query, "u": update, "upsert": True}
 
@@ -137,14 +142,30 @@ def totals_statement(totals: dict[str, int]) -> dict:
     return {"q": TOTALS, "u": {"$inc": totals}, "upsert": True}
 
 
-def journal_statement(operation: str, names: Sequence[str], learns: int, notes: bool = False) -> dict:
-    """One more entry; beyond JOURNAL_KEEPS names it says only that there was much."""
+def note_statement(key: str, text: str) -> dict:
+    """A note of a learn."""
+    query = {"_id": f"{NOTE}:{key}", "class": NOTE, "key": key}
+    return {"q": query, "u": {"$set": {"value": text}}, "upsert": True}
+
+
+def journal_statement(
+    operation: str, names: Sequence[str], learns: int, notes: bool = False, absent: Mapping[str, int] = NOTHING
+) -> dict:
+    """One more entry; beyond JOURNAL_KEEPS names it says only that there was much.
+
+    absent: operations that the journal must not have, and the generation before each. Where it has one of them, or
+        has gone on so far that it does not tell, its _id refuses a second document.
+    """
     entry: dict = {"o": operation, "k": learns}
     entry["n"] = list(names) if len(names) <= JOURNAL_KEEPS else None
     if notes:
         entry["w"] = 1
     push = {"recent": {"$each": [entry], "$slice": -JOURNAL_KEEPS}}
-    return {"q": JOURNAL, "u": {"$inc": {"generation": 1, "learns": learns}, "$push": push}}
+    statement: dict = {"q": JOURNAL, "u": {"$inc": {"generation": 1, "learns": learns}, "$push": push}}
+    if absent:
+        young = {"$lt": min(absent.values()) + JOURNAL_KEEPS}
+        statement.update(q={**JOURNAL, "recent.o": {"$nin": list(absent)}, "generation": young}, upsert=True)
+    return statement
 
 
 def update(collection: str, statements: Sequence[dict], ordered: bool = False) -> dict:
@@ -157,7 +178,7 @@ def chunks(statements: Iterable[dict]) -> Iterator[list[dict]]:
     chunk: list[dict] = []
     size = 0
     for statement in statements:
-        weight = _weight(statement["u"])
+        weight = _weight(statement.get("u", {}))
         if chunk and (len(chunk) == STATEMENTS or size + weight > STATEMENT_BYTES):
             yield chunk
             chunk, size = [], 0
