@@ -108,9 +108,9 @@ wide_ids(void)
 {
     uint64_t count = segment->header->n_ids;
     uint32_t *ids = malloc(count * sizeof *ids);
-    demand(ids != NULL && segment->ids16 != NULL, "no memory");
+    demand(ids != NULL && segment->high == NULL, "no memory");
     for (uint64_t i = 0; i < count; i++) {
-        ids[i] = segment->ids16[i];
+        ids[i] = segment->ids[i];
     }
     return ids;
 }
@@ -120,7 +120,7 @@ wide_ids(void)
 static uint64_t
 run_align(const uint32_t *ids)
 {
-    kf_align_source source = {segment->ids16, 2, segment->runs, need};
+    kf_align_source source = {segment->ids, 2, segment->runs, need};
     uint64_t sum = 0;
     (void)ids;
     for (int s = 0; s < STATES; s++) {
@@ -228,7 +228,7 @@ run_data(const uint32_t *ids)
 static uint64_t
 run_answers(const uint32_t *ids)
 {
-    kf_align_source source = {segment->ids16, 2, segment->runs, need};
+    kf_align_source source = {segment->ids, 2, segment->runs, need};
     (void)ids;
     for (int s = 0; s < STATES; s++) {
         demand(kf_align_local_prepare(local, states[s], m,

@@ -82,9 +82,9 @@ static plain_list
 plain_of(const kf_segment *segment, kf_list list)
 {
     const uint64_t *words = (const uint64_t *)(segment->postings + list.start);
-    uint16_t *locals = malloc(list.count * sizeof *locals);
+    uint16_t *locals = malloc(KF_SEGMENT_ROWS * sizeof *locals);
     uint32_t n = 0;
-    if (list.count <= KF_LIST_DENSE) {
+    if (list.count != KF_LIST_BITMAP) {
         memcpy(locals, segment->postings + list.start, 2 * list.count);
         return (plain_list){locals, list.count};
     }
@@ -158,7 +158,7 @@ bench_density(double density)
         for (uint32_t symbol = 0; symbol < M; symbol++) {
             uint32_t local = kf_segment_symbol(segments[s], symbol);
             lists[s][symbol] =
-                plain_of(segments[s], segments[s]->lists[local]);
+                plain_of(segments[s], kf_segment_list(segments[s], local));
             postings += lists[s][symbol].count;
         }
     }

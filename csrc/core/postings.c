@@ -118,16 +118,17 @@ typedef struct {
 } work;
 
 static void
-add_list(const kf_segment *segment, const kf_list *list,
+add_list(const kf_segment *segment, uint32_t number,
          kf_postings_scratch *scratch, work *w)
 {
-    const uint16_t *at = segment->postings + list->start;
-    if (list->count > KF_LIST_DENSE) {
+    kf_list list = kf_segment_list(segment, number);
+    const uint16_t *at = segment->postings + list.start;
+    if (list.count == KF_LIST_BITMAP) {
         scratch->bitmaps[w->n_bitmaps++] = (const uint64_t *)at;
     }
     else {
-        scratch->thin[w->n_thin++] = (kf_thin_list){at, list->count};
-        w->n_postings += list->count;
+        scratch->thin[w->n_thin++] = (kf_thin_list){at, list.count};
+        w->n_postings += list.count;
     }
 }
 
@@ -140,13 +141,13 @@ prefetch_lists(const kf_segment *segment, const kf_postings_key *keys,
                uint32_t n_keys)
 {
     for (uint32_t i = 0; i < n_keys; i++) {
-        __builtin_prefetch(&segment->lists[keys[i].symbol]);
+        __builtin_prefetch(&segment->groups[keys[i].symbol / KF_GROUP_LISTS]);
     }
     for (uint32_t i = 0; i < n_keys; i++) {
-        const kf_list *list = &segment->lists[keys[i].symbol];
-        const uint16_t *at = segment->postings + list->start;
+        kf_list list = kf_segment_list(segment, keys[i].symbol);
+        const uint16_t *at = segment->postings + list.start;
         __builtin_prefetch(at);
-        __builtin_prefetch(at + (list->count < 32 ? list->count : 32));
+        __builtin_prefetch(at + (list.count < 32 ? list.count : 32));
     }
 }
 
@@ -158,17 +159,16 @@ collect_lists(const kf_segment *segment, const kf_postings_key *keys,
         uint32_t symbol = keys[i].symbol;
         uint32_t list;
         uint32_t end;
-        add_list(segment, &segment->lists[symbol], scratch, w);
+        add_list(segment, symbol, scratch, w);
         if (keys[i].count == 1) {
             continue;
         }
-        list = segment->more_lists[symbol];
-        end = segment->more_lists[symbol + 1];
+        kf_segment_more(segment, symbol, &list, &end);
         if (end - list > keys[i].count - 1) {
             end = list + keys[i].count - 1;
         }
         for (; list < end; list++) {
-            add_list(segment, &segment->lists[list], scratch, w);
+            add_list(segment, list, scratch, w);
         }
     }
 }

@@ -134,13 +134,21 @@ kf_root_release(kf_root *root)
     kf_release(&alloc, root);
 }
 
+/* Any pattern's for a row that was forgotten: nobody should ask, but a file
+ * may say so. */
+static uint32_t
+local_of(const kf_segment *segment, uint32_t at)
+{
+    return kf_segment_local(segment, at) % KF_SEGMENT_ROWS;
+}
+
 uint32_t
 kf_root_length(const kf_root *root, uint32_t row)
 {
     const kf_block_of_rows *block = &root->blocks[row / KF_SEGMENT_ROWS];
     uint32_t at = row % KF_SEGMENT_ROWS;
     if (block->segment != NULL) {
-        return kf_segment_run(block->segment, block->segment->places[at])->n;
+        return kf_segment_run(block->segment, local_of(block->segment, at))->n;
     }
     return block->head->patterns[at]->n;
 }
@@ -153,8 +161,8 @@ kf_root_read(const kf_root *root, uint32_t row, uint32_t *out,
     uint32_t at = row % KF_SEGMENT_ROWS;
     const kf_pattern *pattern;
     if (block->segment != NULL) {
-        return kf_segment_read(block->segment, block->segment->places[at], out,
-                               n_events);
+        return kf_segment_read(block->segment, local_of(block->segment, at),
+                               out, n_events);
     }
     pattern = block->head->patterns[at];
     memcpy(out, pattern->ids,

@@ -16,6 +16,8 @@ typedef struct {
     kf_match *matches;  /* of a segment, by local */
     uint64_t *hash_room;
     size_t hash_capacity;
+    uint32_t *wide; /* WIDE_MAX symbols that take more than 16 bits, once
+                     * there are some */
 } buffers;
 
 struct kf_scan_scratch {
@@ -73,6 +75,7 @@ free_buffers(void *item)
     kf_release(&alloc, room->match_of);
     kf_release(&alloc, room->matches);
     kf_release(&alloc, room->hash_room);
+    kf_release(&alloc, room->wide);
     kf_release(&alloc, room);
 }
 
@@ -382,7 +385,11 @@ static uint64_t
 end_from(const kf_segment *segment, uint64_t i)
 {
     uint64_t w = i / 64;
-    uint64_t bits = segment->ends[w] & (~(uint64_t)0 << (i % 64));
+    uint64_t bits;
+    if (segment->ends == NULL) {
+        return i;
+    }
+    bits = segment->ends[w] & (~(uint64_t)0 << (i % 64));
     while (bits == 0) {
         bits = segment->ends[++w];
     }
@@ -393,17 +400,10 @@ end_from(const kf_segment *segment, uint64_t i)
 static uint64_t
 start_before(const kf_segment *segment, uint64_t i, uint64_t first)
 {
-    while (i > first &&
-           ((segment->ends[(i - 1) / 64] >> ((i - 1) % 64)) & 1) == 0) {
+    while (i > first && !kf_segment_is_end(segment, i - 1)) {
         i--;
     }
     return i;
-}
-
-static inline uint32_t
-id_at(const kf_segment *segment, uint64_t i)
-{
-    return segment->ids16 != NULL ? segment->ids16[i] : segment->ids32[i];
 }
 
 /* As find_present, on the bits of the segment. offset: of the pattern. */
@@ -424,7 +424,8 @@ find_present_in(const kf_segment *segment, uint64_t offset, uint32_t n,
     if (start > offset) {
         uint64_t before = start_before(segment, start - 1, offset);
         uint64_t i = before;
-        while (i < start && id_at(segment, i) != id_at(segment, first)) {
+        while (i < start &&
+               kf_segment_id(segment, i) != kf_segment_id(segment, first)) {
             i++;
         }
         start = i < start ? before : start;
@@ -444,74 +445,152 @@ hash_future_in(const kf_scan *scan, const kf_segment *segment,
     kf_future_hash_start(&hash);
     for (uint64_t i = offset + match->present_end; i < offset + match->n;
          i++) {
-        uint32_t symbol = id_at(segment, i);
+        uint32_t symbol = kf_segment_id(segment, i);
         kf_future_hash_symbol(
             &hash,
             hashed != NULL
                 ? hashed[symbol]
                 : kf_future_symbol(scan->secret, segment->globals[symbol]));
-        if ((segment->ends[i / 64] >> (i % 64)) & 1) {
+        if (kf_segment_is_end(segment, i)) {
             kf_future_hash_event(&hash);
         }
     }
     kf_future_hash_finish(&hash, out);
 }
 
-/* Candidates that are aligned at a time. */
+/* Candidates that are aligned at a time; of a segment with more symbols than
+ * 16 bits can tell as many as have no more than so many together, or one. */
 #define BATCH 256u
+#define WIDE_MAX 65536u
 
 static void
 fill_match_in(const kf_scan *scan, kf_scan_scratch *scratch,
-              const kf_segment *segment, const kf_run *run, uint32_t local,
-              const kf_alignment *alignment, uint64_t symbols, kf_match *out)
+              const kf_segment *segment, const kf_run *run, uint64_t offset,
+              const kf_alignment *alignment, kf_match *out)
 {
-    uint64_t offset = run->offset + (uint64_t)(local - run->first) * run->n;
-    uint64_t unseen =
-        kf_align_local_known(scratch->room->local) & ~scratch->seen;
     out->n = (uint16_t)run->n;
     out->matched = (uint16_t)alignment->matched;
     out->similarity = kf_similarity(scan->generation, alignment->matched,
                                     run->n + scan->state->m);
-    if (!scan->regions) {
-        return;
+    if (scan->regions) {
+        find_present_in(segment, offset, run->n, alignment, out);
+        hash_future_in(scan, segment, scratch->hashed, offset, out,
+                       out->future_hash);
     }
-    find_present_in(segment, offset, run->n, alignment, out);
-    if ((symbols & unseen) != 0) {
-        uint32_t width = segment->header->id_bytes;
-        const char *ids = segment->ids16 != NULL
-                              ? (const char *)segment->ids16
-                              : (const char *)segment->ids32;
-        scratch->seen |=
-            kf_align_local_seen(scratch->room->local, ids + offset * width,
-                                width, out->present_start, out->present_end);
+}
+
+/* symbols: positions of the state that may be in the pattern. */
+static void
+note_seen(kf_scan_scratch *scratch, uint64_t symbols, const void *ids,
+          uint32_t id_bytes, const kf_match *match)
+{
+    const kf_align_local *local = scratch->room->local;
+    if ((symbols & kf_align_local_known(local) & ~scratch->seen) != 0) {
+        scratch->seen |= kf_align_local_seen(
+            local, ids, id_bytes, match->present_start, match->present_end);
     }
-    hash_future_in(scan, segment, scratch->hashed, offset, out,
-                   out->future_hash);
+}
+
+/* Some candidates of a segment. */
+typedef struct {
+    const uint16_t *locals;
+    uint32_t count;
+    uint32_t base;     /* row of the segment's first */
+    const kf_run *run; /* of the first candidate, or one before it */
+    kf_alignment alignments[BATCH];
+    uint64_t symbols[BATCH];
+} batch;
+
+static inline uint64_t
+offset_of(const kf_run *run, uint32_t local)
+{
+    return run->offset + (uint64_t)(local - run->first) * run->n;
+}
+
+/* Those of a batch that pass, with their alignments. wide: their symbols where
+ * the segment's are not in one place, else NULL. */
+static void
+take_matches(const kf_scan *scan, kf_scan_scratch *scratch,
+             const kf_segment *segment, const batch *of, const uint32_t *wide)
+{
+    const kf_run *run = of->run;
+    for (uint32_t c = 0; c < of->count; c++) {
+        uint32_t local = of->locals[c];
+        uint64_t offset;
+        while (local >= run[1].first) {
+            run++;
+        }
+        offset = offset_of(run, local);
+        if (passes(scan, &of->alignments[c], scan->need[run->n])) {
+            uint32_t at = segment->order[local];
+            kf_match *match = note_match(scratch, at);
+            match->row = of->base + at;
+            fill_match_in(scan, scratch, segment, run, offset,
+                          &of->alignments[c], match);
+            if (scan->regions && wide != NULL) {
+                note_seen(scratch, of->symbols[c], wide, 4, match);
+            }
+            else if (scan->regions) {
+                note_seen(scratch, of->symbols[c], segment->ids + offset, 2,
+                          match);
+            }
+        }
+        wide = wide != NULL ? wide + run->n : NULL;
+    }
 }
 
 static void
-align_batch(const kf_scan *scan, kf_scan_scratch *scratch,
-            const kf_segment *segment, const kf_align_source *source,
-            uint32_t base, const uint16_t *locals, uint32_t count,
-            const kf_run **run)
+align_narrow(const kf_scan *scan, kf_scan_scratch *scratch,
+             const kf_segment *segment, batch *of)
 {
-    kf_alignment alignments[BATCH];
-    uint64_t symbols[BATCH];
-    kf_align_local_many(scratch->room->local, source, locals, count,
-                        alignments, scan->regions ? symbols : NULL);
-    for (uint32_t c = 0; c < count; c++) {
-        while (locals[c] >= (*run + 1)->first) {
-            (*run)++;
+    kf_align_source source = {segment->ids, 2, of->run, scan->need};
+    kf_align_local_many(scratch->room->local, &source, of->locals, of->count,
+                        of->alignments, scan->regions ? of->symbols : NULL);
+    take_matches(scan, scratch, segment, of, NULL);
+}
+
+/* Symbols of the first patterns of the batch, as many as there is room for,
+ * one pattern behind the other. runs: what they are then. */
+static void
+widen(const kf_segment *segment, batch *of, uint32_t *wide, kf_run *runs)
+{
+    const kf_run *run = of->run;
+    uint32_t total = 0;
+    uint32_t length = 0;
+    uint32_t c = 0;
+    for (; c < of->count; c++) {
+        while (of->locals[c] >= run[1].first) {
+            run++;
         }
-        if (passes(scan, &alignments[c], scan->need[(*run)->n])) {
-            uint32_t at = segment->order[locals[c]];
-            kf_match *match = note_match(scratch, at);
-            match->row = base + at;
-            fill_match_in(scan, scratch, segment, *run, locals[c],
-                          &alignments[c], scan->regions ? symbols[c] : 0,
-                          match);
+        if (run->n > WIDE_MAX - total) {
+            break;
         }
+        if (run->n != length) {
+            length = run->n;
+            *runs++ = (kf_run){length, c, total};
+        }
+        kf_segment_widen(segment, offset_of(run, of->locals[c]), length,
+                         wide + total);
+        total += length;
     }
+    *runs = (kf_run){0, c, total};
+    of->count = c;
+}
+
+static void
+align_wide(const kf_scan *scan, kf_scan_scratch *scratch,
+           const kf_segment *segment, batch *of)
+{
+    kf_run runs[BATCH + 1];
+    uint16_t numbers[BATCH];
+    kf_align_source source = {scratch->room->wide, 4, runs, scan->need};
+    widen(segment, of, scratch->room->wide, runs);
+    for (uint32_t c = 0; c < of->count; c++) {
+        numbers[c] = (uint16_t)c;
+    }
+    kf_align_local_many(scratch->room->local, &source, numbers, of->count,
+                        of->alignments, scan->regions ? of->symbols : NULL);
+    take_matches(scan, scratch, segment, of, scratch->room->wide);
 }
 
 /* What each of the segment's symbols adds to the hash of a future, where the
@@ -538,33 +617,56 @@ hash_symbols(const kf_scan *scan, kf_scan_scratch *scratch,
     return true;
 }
 
+static bool
+ensure_wide(kf_scan_scratch *scratch, const kf_segment *segment)
+{
+    buffers *room = scratch->room;
+    if (segment->high != NULL && room->wide == NULL) {
+        room->wide =
+            kf_allocate(&scratch->alloc, WIDE_MAX, sizeof *room->wide);
+    }
+    return segment->high == NULL || room->wide != NULL;
+}
+
+static void
+align_all(const kf_scan *scan, kf_scan_scratch *scratch,
+          const kf_segment *segment, uint32_t base, uint32_t count)
+{
+    batch of;
+    of.base = base;
+    of.run = segment->runs;
+    for (uint32_t c = 0; c < count; c += of.count) {
+        of.locals = scratch->room->locals + c;
+        of.count = count - c < BATCH ? count - c : BATCH;
+        while (*of.locals >= of.run[1].first) {
+            of.run++;
+        }
+        if (segment->high != NULL) {
+            align_wide(scan, scratch, segment, &of);
+        }
+        else {
+            align_narrow(scan, scratch, segment, &of);
+        }
+    }
+}
+
 static kf_status
 align_fast(const kf_scan *scan, kf_scan_scratch *scratch,
            const kf_segment *segment, uint32_t base, uint32_t count,
            kf_error *err)
 {
     const kf_segment_header *header = segment->header;
-    const kf_run *run = segment->runs;
-    kf_align_source source = {.ids = segment->ids16 != NULL
-                                         ? (const void *)segment->ids16
-                                         : (const void *)segment->ids32,
-                              .id_bytes = header->id_bytes,
-                              .runs = segment->runs,
-                              .need = scan->need};
     kf_status status = kf_align_local_prepare(
         scratch->room->local, scratch->symbols, scan->state->m,
         header->n_symbols, segment->runs[header->n_runs - 1].n, err);
     if (status != KF_OK) {
         return status;
     }
-    if (!hash_symbols(scan, scratch, segment, count)) {
+    if (!hash_symbols(scan, scratch, segment, count) ||
+        !ensure_wide(scratch, segment)) {
         return kf_no_memory(err);
     }
-    for (uint32_t c = 0; c < count; c += BATCH) {
-        uint32_t batch = count - c < BATCH ? count - c : BATCH;
-        align_batch(scan, scratch, segment, &source, base,
-                    scratch->room->locals + c, batch, &run);
-    }
+    align_all(scan, scratch, segment, base, count);
     return KF_OK;
 }
 

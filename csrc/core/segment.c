@@ -24,21 +24,36 @@ place(uint64_t *end, uint64_t count, uint64_t size)
     return start;
 }
 
+/* A power of two, so that no symbol's bits are in two bytes. */
+static uint32_t
+bits_above_16(uint32_t n_symbols)
+{
+    uint32_t bits = n_symbols > 65536 ? 1 : 0;
+    while (bits != 0 && bits < 16 && (n_symbols - 1) >> (16 + bits) != 0) {
+        bits *= 2;
+    }
+    return bits;
+}
+
 void
 kf_segment_layout(kf_segment_header *header)
 {
     kf_segment_header *h = header;
     uint64_t end = sizeof *h;
-    h->id_bytes = h->n_symbols <= 65536 ? 2 : 4;
+    h->high_bits = bits_above_16(h->n_symbols);
     h->globals = place(&end, h->n_symbols, sizeof(uint32_t));
+    h->numbers = place(&end, h->n_numbers, kf_segment_is_narrow(h) ? 2 : 4);
     h->slots = place(&end, h->n_slots, sizeof(kf_slot));
     h->runs = place(&end, (uint64_t)h->n_runs + 1, sizeof(kf_run));
-    h->ids = place(&end, h->n_ids, h->id_bytes);
-    h->ends = place(&end, h->n_ids / 64 + 2, sizeof(uint64_t));
+    h->ids = place(&end, h->n_ids, sizeof(uint16_t));
+    h->high = place(&end, (h->n_ids * h->high_bits + 7) / 8, 1);
+    h->ends =
+        place(&end, h->is_single ? 0 : h->n_ids / 64 + 2, sizeof(uint64_t));
     h->order = place(&end, h->n_patterns, sizeof(uint16_t));
-    h->places = place(&end, KF_SEGMENT_ROWS, sizeof(uint16_t));
-    h->more_lists = place(&end, (uint64_t)h->n_symbols + 1, sizeof(uint32_t));
-    h->lists = place(&end, h->n_lists, sizeof(kf_list));
+    h->run_of = place(&end, h->n_rows, kf_segment_has_few_runs(h) ? 1 : 2);
+    h->more = place(&end, (uint64_t)h->n_more + 1, sizeof(kf_more_lists));
+    h->bitmaps = place(&end, h->n_bitmaps, sizeof(uint32_t));
+    h->groups = place(&end, kf_segment_groups(h), sizeof(kf_list_group));
     h->postings = place(&end, 0, 1);
 }
 
@@ -58,17 +73,28 @@ resolve(kf_segment *segment, const void *image)
     const char *bytes = image;
     segment->header = h;
     segment->globals = (const uint32_t *)(bytes + h->globals);
+    if (kf_segment_is_narrow(h)) {
+        segment->numbers16 = (const uint16_t *)(bytes + h->numbers);
+    }
+    else {
+        segment->numbers32 = (const uint32_t *)(bytes + h->numbers);
+    }
     segment->slots = (const kf_slot *)(bytes + h->slots);
     segment->runs = (const kf_run *)(bytes + h->runs);
-    segment->ids16 =
-        h->id_bytes == 2 ? (const uint16_t *)(bytes + h->ids) : NULL;
-    segment->ids32 =
-        h->id_bytes == 4 ? (const uint32_t *)(bytes + h->ids) : NULL;
-    segment->ends = (const uint64_t *)(bytes + h->ends);
+    segment->ids = (const uint16_t *)(bytes + h->ids);
+    segment->high =
+        h->high_bits != 0 ? (const uint8_t *)(bytes + h->high) : NULL;
+    segment->ends = h->is_single ? NULL : (const uint64_t *)(bytes + h->ends);
     segment->order = (const uint16_t *)(bytes + h->order);
-    segment->places = (const uint16_t *)(bytes + h->places);
-    segment->more_lists = (const uint32_t *)(bytes + h->more_lists);
-    segment->lists = (const kf_list *)(bytes + h->lists);
+    if (kf_segment_has_few_runs(h)) {
+        segment->run_of8 = (const uint8_t *)(bytes + h->run_of);
+    }
+    else {
+        segment->run_of16 = (const uint16_t *)(bytes + h->run_of);
+    }
+    segment->more = (const kf_more_lists *)(bytes + h->more);
+    segment->bitmaps = (const uint32_t *)(bytes + h->bitmaps);
+    segment->groups = (const kf_list_group *)(bytes + h->groups);
     segment->postings = (const uint16_t *)(bytes + h->postings);
 }
 
@@ -111,8 +137,8 @@ kf_segment_release(kf_segment *segment)
 
 /* --- reading --- */
 
-uint32_t
-kf_segment_symbol(const kf_segment *segment, uint32_t global)
+static uint32_t
+symbol_in_slots(const kf_segment *segment, uint32_t global)
 {
     const kf_segment_header *h = segment->header;
     uint32_t slot = kf_segment_slot(h, global);
@@ -125,13 +151,40 @@ kf_segment_symbol(const kf_segment *segment, uint32_t global)
     }
 }
 
+uint32_t
+kf_segment_symbol(const kf_segment *segment, uint32_t global)
+{
+    const kf_segment_header *h = segment->header;
+    uint32_t at = global - h->least;
+    if (h->n_slots != 0) {
+        return symbol_in_slots(segment, global);
+    }
+    if (at >= h->n_numbers) {
+        return KF_SYMBOL_NONE;
+    }
+    if (segment->numbers16 == NULL) {
+        return segment->numbers32[at];
+    }
+    return segment->numbers16[at] == UINT16_MAX ? KF_SYMBOL_NONE
+                                                : segment->numbers16[at];
+}
+
 void
 kf_segment_prefetch(const kf_segment *segment, const uint32_t *globals,
                     uint32_t count)
 {
+    const kf_segment_header *h = segment->header;
     for (uint32_t i = 0; i < count; i++) {
-        __builtin_prefetch(
-            &segment->slots[kf_segment_slot(segment->header, globals[i])]);
+        uint32_t at = globals[i] - h->least;
+        if (h->n_slots != 0) {
+            __builtin_prefetch(
+                &segment->slots[kf_segment_slot(h, globals[i])]);
+        }
+        else if (at < h->n_numbers) {
+            __builtin_prefetch(segment->numbers16 != NULL
+                                   ? (const void *)&segment->numbers16[at]
+                                   : (const void *)&segment->numbers32[at]);
+        }
     }
 }
 
@@ -149,6 +202,66 @@ kf_segment_run(const kf_segment *segment, uint32_t local)
 }
 
 uint32_t
+kf_segment_local(const kf_segment *segment, uint32_t at)
+{
+    const kf_segment_header *h = segment->header;
+    uint32_t row = at - h->first_row;
+    const kf_run *run;
+    const uint16_t *order;
+    uint32_t count;
+    if (row >= h->n_rows) {
+        return KF_SEGMENT_ROWS;
+    }
+    run = segment->runs + (segment->run_of8 != NULL ? segment->run_of8[row]
+                                                    : segment->run_of16[row]);
+    order = segment->order + run->first;
+    count = run[1].first - run->first;
+    while (count > 1) {
+        uint32_t half = count / 2;
+        order = order[half] <= at ? order + half : order;
+        count -= half;
+    }
+    return *order == at ? (uint32_t)(order - segment->order) : KF_SEGMENT_ROWS;
+}
+
+void
+kf_segment_widen(const kf_segment *segment, uint64_t i, uint64_t n,
+                 uint32_t *out)
+{
+    for (uint64_t end = i + n; i < end; i++) {
+        *out++ = kf_segment_id(segment, i);
+    }
+}
+
+uint32_t
+kf_segment_bitmap(const kf_segment *segment, uint32_t list)
+{
+    const uint32_t *bitmaps = segment->bitmaps;
+    uint32_t count = segment->header->n_bitmaps;
+    while (count > 0) {
+        uint32_t half = (count + 1) / 2;
+        bitmaps = bitmaps[half - 1] < list ? bitmaps + half : bitmaps;
+        count -= half;
+    }
+    return (uint32_t)(bitmaps - segment->bitmaps);
+}
+
+void
+kf_segment_more(const kf_segment *segment, uint32_t symbol, uint32_t *first,
+                uint32_t *end)
+{
+    const kf_more_lists *more = segment->more;
+    uint32_t count = segment->header->n_more;
+    while (count > 0) {
+        uint32_t half = (count + 1) / 2;
+        more = more[half - 1].symbol < symbol ? more + half : more;
+        count -= half;
+    }
+    *first = more->list;
+    *end = more->symbol == symbol ? more[1].list : more->list;
+}
+
+uint32_t
 kf_segment_read(const kf_segment *segment, uint32_t local, uint32_t *out,
                 uint32_t *n_events)
 {
@@ -157,11 +270,9 @@ kf_segment_read(const kf_segment *segment, uint32_t local, uint32_t *out,
     uint32_t *ends = out + run->n;
     uint32_t events = 0;
     for (uint32_t i = 0; i < run->n; i++) {
-        uint64_t id = start + i;
-        out[i] = segment->globals[segment->ids16 != NULL ? segment->ids16[id]
-                                                         : segment->ids32[id]];
+        out[i] = segment->globals[kf_segment_id(segment, start + i)];
         ends[events] = i + 1;
-        events += (segment->ends[id / 64] >> (id % 64)) & 1;
+        events += kf_segment_is_end(segment, start + i);
     }
     *n_events = events;
     return run->n;
@@ -189,8 +300,16 @@ check_counts(const kf_segment_header *h, size_t size, kf_error *err)
         h->n_bitmaps > h->n_lists) {
         return REFUSE(err, "counts contradict each other");
     }
-    if ((h->n_slots & (h->n_slots - 1)) != 0 || h->n_slots == 0 ||
-        h->n_slots / 2 < h->n_symbols) {
+    if (h->first_row > KF_SEGMENT_ROWS ||
+        h->n_rows > KF_SEGMENT_ROWS - h->first_row ||
+        h->n_patterns > h->n_rows || h->n_more > h->n_symbols ||
+        h->is_single > 1 || (h->n_patterns == 0) != (h->n_runs == 0) ||
+        (h->n_runs == 0 && h->n_rows != 0)) {
+        return REFUSE(err, "counts contradict each other");
+    }
+    if (h->n_slots != 0 &&
+        ((h->n_slots & (h->n_slots - 1)) != 0 ||
+         h->n_slots / 2 < h->n_symbols || h->n_numbers != 0)) {
         return REFUSE(err, "%u slots for %u symbols", h->n_slots,
                       h->n_symbols);
     }
@@ -211,9 +330,9 @@ check_layout(const kf_segment_header *h, size_t size, kf_error *err)
     return KF_OK;
 }
 
-/* Each symbol is found, in a bounded number of steps, and nothing else. */
-static kf_status
-check_symbol(const kf_segment *segment, uint32_t local, kf_error *err)
+/* The symbol is in one of the slots that are looked at for it. */
+static bool
+is_in_slots(const kf_segment *segment, uint32_t local)
 {
     const kf_segment_header *h = segment->header;
     uint32_t global = segment->globals[local];
@@ -221,35 +340,60 @@ check_symbol(const kf_segment *segment, uint32_t local, kf_error *err)
     for (uint32_t probes = 0; probes < KF_PROBES_MAX; probes++) {
         if (segment->slots[slot].global == global ||
             segment->slots[slot].global == KF_SYMBOL_NONE) {
-            break;
+            return segment->slots[slot].global == global &&
+                   segment->slots[slot].local == local;
         }
         slot = (slot + 1) & (h->n_slots - 1);
     }
-    if (global == KF_SYMBOL_NONE || segment->slots[slot].global != global ||
-        segment->slots[slot].local != local) {
-        return REFUSE(err, "symbol %u is not in its slot", local);
-    }
-    return KF_OK;
+    return false;
 }
 
+/* Symbols that the slots have. */
 static kf_status
-check_symbols(const kf_segment *segment, kf_error *err)
+count_slots(const kf_segment *segment, uint32_t *used, kf_error *err)
 {
-    const kf_segment_header *h = segment->header;
-    uint32_t used = 0;
-    for (uint32_t slot = 0; slot < h->n_slots; slot++) {
+    for (uint32_t slot = 0; slot < segment->header->n_slots; slot++) {
         bool is_used = segment->slots[slot].global != KF_SYMBOL_NONE;
-        used += is_used;
+        *used += is_used;
         if (!is_used && segment->slots[slot].local != KF_SYMBOL_NONE) {
             return REFUSE(err, "slot %u is half free", slot);
         }
     }
+    return KF_OK;
+}
+
+static uint32_t
+count_numbers(const kf_segment *segment)
+{
+    uint32_t used = 0;
+    for (uint32_t at = 0; at < segment->header->n_numbers; at++) {
+        used += segment->numbers16 != NULL
+                    ? segment->numbers16[at] != UINT16_MAX
+                    : segment->numbers32[at] != KF_SYMBOL_NONE;
+    }
+    return used;
+}
+
+/* Each symbol is found, in a bounded number of steps, and nothing else. */
+static kf_status
+check_symbols(const kf_segment *segment, kf_error *err)
+{
+    const kf_segment_header *h = segment->header;
+    uint32_t used = count_numbers(segment);
+    if (count_slots(segment, &used, err) != KF_OK) {
+        return KF_INVALID;
+    }
     if (used != h->n_symbols) {
-        return REFUSE(err, "%u of %u symbols have slots", used, h->n_symbols);
+        return REFUSE(err, "%u of %u symbols have numbers", used,
+                      h->n_symbols);
     }
     for (uint32_t local = 0; local < h->n_symbols; local++) {
-        if (check_symbol(segment, local, err) != KF_OK) {
-            return KF_INVALID;
+        uint32_t global = segment->globals[local];
+        if (global == KF_SYMBOL_NONE ||
+            (h->n_slots != 0 ? !is_in_slots(segment, local)
+                             : kf_segment_symbol(segment, global) != local)) {
+            return REFUSE(err, "symbol %u is not where it is looked for",
+                          local);
         }
     }
     return KF_OK;
@@ -287,15 +431,15 @@ largest_id(const kf_segment *segment)
     uint64_t n_ids = segment->header->n_ids;
     uint16_t largest16 = 0;
     uint32_t largest32 = 0;
-    if (segment->ids16 != NULL) {
-        for (uint64_t id = 0; id < n_ids; id++) {
-            uint16_t local = segment->ids16[id];
+    if (segment->high == NULL) {
+        for (uint64_t i = 0; i < n_ids; i++) {
+            uint16_t local = segment->ids[i];
             largest16 = local > largest16 ? local : largest16;
         }
         return largest16;
     }
-    for (uint64_t id = 0; id < n_ids; id++) {
-        uint32_t local = segment->ids32[id];
+    for (uint64_t i = 0; i < n_ids; i++) {
+        uint32_t local = kf_segment_id(segment, i);
         largest32 = local > largest32 ? local : largest32;
     }
     return largest32;
@@ -318,7 +462,7 @@ check_ends(const kf_segment *segment, kf_error *err)
 {
     const kf_segment_header *h = segment->header;
     uint64_t tail = h->n_ids / 64;
-    for (uint32_t i = 0; i < h->n_runs; i++) {
+    for (uint32_t i = 0; i < h->n_runs && !h->is_single; i++) {
         const kf_run *run = &segment->runs[i];
         uint64_t id = run->offset + run->n - 1;
         for (uint32_t local = run->first; local < run[1].first; local++) {
@@ -328,38 +472,54 @@ check_ends(const kf_segment *segment, kf_error *err)
             id += run->n;
         }
     }
-    if (segment->ends[tail] >> (h->n_ids % 64) != 0 ||
-        segment->ends[tail + 1] != 0) {
+    if (!h->is_single && (segment->ends[tail] >> (h->n_ids % 64) != 0 ||
+                          segment->ends[tail + 1] != 0)) {
         return REFUSE(err, "ends behind the last id");
     }
     return KF_OK;
 }
 
+/* Ascending in each run, and found there by its row. */
 static kf_status
 check_order(const kf_segment *segment, kf_error *err)
 {
     const kf_segment_header *h = segment->header;
-    for (uint32_t local = 0; local < h->n_patterns; local++) {
-        if (segment->places[segment->order[local]] != local) {
-            return REFUSE(err, "pattern %u is not in its place", local);
+    for (uint32_t row = 0; row < h->n_rows; row++) {
+        uint32_t run = segment->run_of8 != NULL ? segment->run_of8[row]
+                                                : segment->run_of16[row];
+        if (run >= h->n_runs) {
+            return REFUSE(err, "row %u is in run %u of %u", row, run,
+                          h->n_runs);
         }
     }
-    for (uint32_t row = 0; row < KF_SEGMENT_ROWS; row++) {
-        uint32_t local = segment->places[row];
-        if (local != 0 &&
-            (local >= h->n_patterns || segment->order[local] != row)) {
-            return REFUSE(err, "row %u has the place of another", row);
+    for (uint32_t i = 0; i < h->n_runs; i++) {
+        const kf_run *run = &segment->runs[i];
+        uint16_t falls = 0;
+        for (uint32_t local = run->first + 1; local < run[1].first; local++) {
+            falls |= segment->order[local - 1] >= segment->order[local];
+        }
+        if (falls != 0) {
+            return REFUSE(err, "rows of run %u do not ascend", i);
+        }
+    }
+    for (uint32_t local = 0; local < h->n_patterns; local++) {
+        if (kf_segment_local(segment, segment->order[local]) != local) {
+            return REFUSE(err, "pattern %u is not in its place", local);
         }
     }
     return KF_OK;
 }
 
+/* Adds its patterns to total. */
 static kf_status
-check_bitmap(const kf_segment *segment, uint32_t list, kf_error *err)
+check_bitmap(const kf_segment *segment, uint32_t number, uint64_t *total,
+             kf_error *err)
 {
     const uint64_t *words =
-        (const uint64_t *)(segment->postings + segment->lists[list].start);
+        (const uint64_t *)(segment->postings +
+                           (uint64_t)number * KF_BITMAP_UNITS);
     uint32_t n_patterns = segment->header->n_patterns;
+    uint32_t list = segment->bitmaps[number];
     uint32_t count = 0;
     for (uint32_t word = 0; word < KF_SEGMENT_BITMAP_WORDS; word++) {
         uint32_t first = word * 64;
@@ -372,54 +532,87 @@ check_bitmap(const kf_segment *segment, uint32_t list, kf_error *err)
         }
         count += (uint32_t)__builtin_popcountll(words[word]);
     }
-    if (count != segment->lists[list].count) {
-        return REFUSE(err, "list %u has %u patterns, says %u", list, count,
-                      segment->lists[list].count);
+    if (count <= KF_LIST_DENSE) {
+        return REFUSE(err, "list %u has %u patterns in a bitmap", list, count);
     }
+    *total += count;
     return KF_OK;
 }
 
 static kf_status
-check_array(const kf_segment *segment, uint32_t list, kf_error *err)
+check_array(const kf_segment *segment, uint32_t list, kf_list at,
+            kf_error *err)
 {
-    const uint16_t *locals = segment->postings + segment->lists[list].start;
-    uint32_t count = segment->lists[list].count;
+    const uint16_t *locals = segment->postings + at.start;
     uint16_t falls = 0;
-    for (uint32_t i = 1; i < count; i++) {
+    for (uint32_t i = 1; i < at.count; i++) {
         falls |= locals[i - 1] >= locals[i];
     }
     if (falls != 0) {
         return REFUSE(err, "list %u does not ascend", list);
     }
-    if (locals[count - 1] >= segment->header->n_patterns) {
+    if (locals[at.count - 1] >= segment->header->n_patterns) {
         return REFUSE(err, "list %u has patterns behind the last", list);
     }
     return KF_OK;
 }
 
-/* Starts and counts of all lists, before any posting is looked at. */
+/* A list without an end of its own is the next bitmap. */
+static bool
+is_list(const kf_segment *segment, uint32_t list, uint32_t before,
+        uint32_t *bitmap)
+{
+    const kf_segment_header *h = segment->header;
+    const kf_list_group *group = &segment->groups[list / KF_GROUP_LISTS];
+    uint32_t end = group->ends[list % KF_GROUP_LISTS];
+    if (end == before) {
+        return *bitmap < h->n_bitmaps && segment->bitmaps[(*bitmap)++] == list;
+    }
+    return end > before && end - before <= KF_LIST_DENSE &&
+           end - before <= h->n_patterns;
+}
+
+/* Where all lists are, before any posting is looked at. */
 static kf_status
 check_lists(const kf_segment *segment, kf_error *err)
 {
     const kf_segment_header *h = segment->header;
-    uint64_t bitmap = 0;
-    uint64_t array = (uint64_t)h->n_bitmaps * KF_BITMAP_UNITS;
-    uint64_t total = 0;
+    uint32_t bitmap = 0;
+    uint64_t array = 0;
+    uint32_t before = 0;
     for (uint32_t list = 0; list < h->n_lists; list++) {
-        uint32_t count = segment->lists[list].count;
-        uint64_t *end = count > KF_LIST_DENSE ? &bitmap : &array;
-        if (count == 0 || count > h->n_patterns ||
-            segment->lists[list].start != *end) {
+        const kf_list_group *group = &segment->groups[list / KF_GROUP_LISTS];
+        if (list % KF_GROUP_LISTS == 0) {
+            array += before;
+            before = 0;
+        }
+        if (group->start != array ||
+            !is_list(segment, list, before, &bitmap)) {
             return REFUSE(err, "list %u is not behind the one before it",
                           list);
         }
-        *end += count > KF_LIST_DENSE ? KF_BITMAP_UNITS : count;
-        total += count;
+        before = group->ends[list % KF_GROUP_LISTS];
     }
-    if (total != h->n_ids ||
-        bitmap != (uint64_t)h->n_bitmaps * KF_BITMAP_UNITS ||
-        h->postings + 2 * array != h->size) {
+    array += before;
+    if (bitmap != h->n_bitmaps ||
+        h->postings + 2 * (array + (uint64_t)bitmap * KF_BITMAP_UNITS) !=
+            h->size) {
         return REFUSE(err, "its lists do not add up");
+    }
+    return KF_OK;
+}
+
+/* Behind the last list. */
+static kf_status
+check_last_group(const kf_segment *segment, kf_error *err)
+{
+    const kf_segment_header *h = segment->header;
+    for (uint64_t list = h->n_lists;
+         list < (uint64_t)kf_segment_groups(h) * KF_GROUP_LISTS; list++) {
+        if (segment->groups[list / KF_GROUP_LISTS]
+                .ends[list % KF_GROUP_LISTS] != 0) {
+            return REFUSE(err, "a list behind the last one");
+        }
     }
     return KF_OK;
 }
@@ -428,13 +621,18 @@ static kf_status
 check_more_lists(const kf_segment *segment, kf_error *err)
 {
     const kf_segment_header *h = segment->header;
-    for (uint32_t symbol = 0; symbol < h->n_symbols; symbol++) {
-        if (segment->more_lists[symbol] > segment->more_lists[symbol + 1]) {
-            return REFUSE(err, "symbol %u has lists of another", symbol);
+    const kf_more_lists *more = segment->more;
+    for (uint32_t i = 0; i < h->n_more; i++) {
+        if (more[i].symbol >= h->n_symbols ||
+            (i > 0 && more[i].symbol <= more[i - 1].symbol) ||
+            more[i].list >= more[i + 1].list) {
+            return REFUSE(err, "symbol %u has lists of another",
+                          more[i].symbol);
         }
     }
-    if (segment->more_lists[0] != h->n_symbols ||
-        segment->more_lists[h->n_symbols] != h->n_lists) {
+    if (more[0].list != h->n_symbols ||
+        more[h->n_more].symbol != KF_SYMBOL_NONE ||
+        more[h->n_more].list != h->n_lists) {
         return REFUSE(err, "its lists are not those of its symbols");
     }
     return KF_OK;
@@ -443,23 +641,33 @@ check_more_lists(const kf_segment *segment, kf_error *err)
 static kf_status
 check_postings(const kf_segment *segment, kf_error *err)
 {
-    for (uint32_t list = 0; list < segment->header->n_lists; list++) {
-        kf_status status = segment->lists[list].count > KF_LIST_DENSE
-                               ? check_bitmap(segment, list, err)
-                               : check_array(segment, list, err);
-        if (status != KF_OK) {
-            return status;
+    const kf_segment_header *h = segment->header;
+    uint64_t total = 0;
+    for (uint32_t number = 0; number < h->n_bitmaps; number++) {
+        if (check_bitmap(segment, number, &total, err) != KF_OK) {
+            return KF_INVALID;
         }
     }
-    return KF_OK;
+    for (uint32_t list = 0; list < h->n_lists; list++) {
+        kf_list at = kf_segment_list(segment, list);
+        if (at.count == KF_LIST_BITMAP) {
+            continue;
+        }
+        total += at.count;
+        if (check_array(segment, list, at, err) != KF_OK) {
+            return KF_INVALID;
+        }
+    }
+    return total == h->n_ids ? KF_OK : REFUSE(err, "its lists do not add up");
 }
 
 static kf_status
 check_image(const kf_segment *segment, kf_error *err)
 {
     static kf_status (*const checks[])(const kf_segment *, kf_error *) = {
-        check_symbols, check_runs,       check_ids,   check_ends,
-        check_order,   check_more_lists, check_lists, check_postings,
+        check_symbols, check_runs,       check_ids,
+        check_ends,    check_order,      check_more_lists,
+        check_lists,   check_last_group, check_postings,
     };
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
         if (checks[i](segment, err) != KF_OK) {

@@ -44,16 +44,18 @@ typedef struct {
     uint32_t *keys;       /* by id: number, then local symbol */
     uint16_t *times;      /* by id: occurrences before it in its pattern */
     uint32_t *more_lists; /* by local symbol */
-    kf_list *lists;
+    /* By list: its patterns, and where it starts among its like. */
+    uint32_t *list_counts;
+    uint32_t *list_starts;
 } builder;
 
 static void
 free_builder(builder *b)
 {
-    void *blocks[] = {b->lengths, b->rows,   b->starts, b->digits,
-                      b->globals, b->counts, b->ranks,  b->sorted,
-                      b->slots,   b->keys,   b->times,  b->more_lists,
-                      b->lists};
+    void *blocks[] = {b->lengths,     b->rows,       b->starts, b->digits,
+                      b->globals,     b->counts,     b->ranks,  b->sorted,
+                      b->slots,       b->keys,       b->times,  b->more_lists,
+                      b->list_counts, b->list_starts};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
         kf_release(b->alloc, blocks[i]);
     }
@@ -95,6 +97,8 @@ find_ends(builder *b)
     while (b->first < b->end && b->patterns[b->first] == NULL) {
         b->first++;
     }
+    b->header.first_row = b->first;
+    b->header.n_rows = b->end - b->first;
 }
 
 /* Returns the length of the longest. */
@@ -103,9 +107,11 @@ measure_rows(builder *b, uint32_t *present)
 {
     kf_segment_header *h = &b->header;
     uint32_t longest = 0;
+    h->is_single = 1;
     for (uint32_t row = b->first; row < b->end; row++) {
         if (b->patterns[row] != NULL) {
             uint32_t n = b->patterns[row]->n;
+            h->is_single &= n == b->patterns[row]->n_events;
             longest = n > longest ? n : longest;
             b->lengths[row] = n;
             present[h->n_patterns++] = row;
@@ -186,16 +192,23 @@ resize_slots(builder *b, uint64_t n_slots)
     return b->slots != NULL;
 }
 
+static uint64_t
+slots_for(uint32_t count)
+{
+    uint64_t n_slots = FIRST_SLOTS;
+    while (n_slots / 2 < count) {
+        n_slots *= 2;
+    }
+    return n_slots;
+}
+
 /* Give each global id a slot. Other multipliers until no place is too
  * crowded: whoever chose the ids so that they meet chose them for one of
  * them. */
 static bool
 fill_slots(builder *b, const uint32_t *globals, uint32_t count)
 {
-    uint64_t n_slots = FIRST_SLOTS;
-    while (n_slots / 2 < count) {
-        n_slots *= 2;
-    }
+    uint64_t n_slots = slots_for(count);
     if (n_slots > b->header.n_slots && !resize_slots(b, n_slots)) {
         return false;
     }
@@ -345,6 +358,23 @@ sort_numbers(builder *b, uint32_t *missing, uint32_t *spare)
     b->header.n_symbols = n;
 }
 
+/* Symbols are found by their distance from the least, unless slots take less
+ * memory or there is no distance. */
+static bool
+place_symbols(builder *b)
+{
+    kf_segment_header *h = &b->header;
+    uint64_t bytes =
+        (uint64_t)b->n_numbers * (kf_segment_is_narrow(h) ? 2 : 4);
+    if (b->globals != NULL ||
+        bytes > slots_for(h->n_symbols) * sizeof *b->slots) {
+        return fill_slots(b, b->sorted, h->n_symbols);
+    }
+    h->least = b->least;
+    h->n_numbers = b->n_numbers;
+    return true;
+}
+
 /* Make ranks, and global ids of what is sorted. */
 static bool
 rank_symbols(builder *b)
@@ -365,7 +395,7 @@ rank_symbols(builder *b)
         b->sorted[local] =
             b->globals != NULL ? b->globals[number] : b->least + number;
     }
-    return fill_slots(b, b->sorted, b->header.n_symbols);
+    return place_symbols(b);
 }
 
 /* --- lists --- */
@@ -414,6 +444,7 @@ number_lists(builder *b)
     kf_release(b->alloc, seen);
     for (size_t symbol = 0; symbol <= n; symbol++) {
         uint32_t more = b->more_lists[symbol];
+        h->n_more += more != 0;
         b->more_lists[symbol] = next;
         next += more;
     }
@@ -433,41 +464,37 @@ list_of(const uint32_t *more_lists, uint32_t symbol, uint32_t times)
 static void
 count_lists(builder *b)
 {
-    kf_list *lists = b->lists;
     for (uint64_t id = 0; id < b->header.n_ids; id++) {
-        lists[list_of(b->more_lists, b->keys[id], b->times[id])].count++;
+        b->list_counts[list_of(b->more_lists, b->keys[id], b->times[id])]++;
     }
 }
 
-/* Where each list starts: bitmaps before arrays. */
+/* Where each list starts: bitmaps by themselves, arrays by themselves. */
 static void
 place_lists(builder *b)
 {
     kf_segment_header *h = &b->header;
-    uint64_t bitmap = 0;
-    uint64_t array;
+    uint32_t array = 0;
     for (uint32_t list = 0; list < h->n_lists; list++) {
-        h->n_bitmaps += b->lists[list].count > KF_LIST_DENSE;
+        bool dense = b->list_counts[list] > KF_LIST_DENSE;
+        b->list_starts[list] = dense ? h->n_bitmaps : array;
+        h->n_bitmaps += dense;
+        array += dense ? 0 : b->list_counts[list];
     }
-    array = (uint64_t)h->n_bitmaps * KF_BITMAP_UNITS;
-    for (uint32_t list = 0; list < h->n_lists; list++) {
-        uint32_t count = b->lists[list].count;
-        bool dense = count > KF_LIST_DENSE;
-        b->lists[list].start = (uint32_t)(dense ? bitmap : array);
-        bitmap += dense ? KF_BITMAP_UNITS : 0;
-        array += dense ? 0 : count;
-    }
-    b->n_array = array - bitmap;
+    b->n_array = array;
 }
 
 static bool
 make_lists(builder *b)
 {
+    size_t n;
     if (!number_lists(b)) {
         return false;
     }
-    b->lists = kf_allocate_zero(b->alloc, b->header.n_lists, sizeof *b->lists);
-    if (b->lists == NULL) {
+    n = b->header.n_lists;
+    b->list_counts = kf_allocate_zero(b->alloc, n, sizeof *b->list_counts);
+    b->list_starts = kf_allocate(b->alloc, n, sizeof *b->list_starts);
+    if (b->list_counts == NULL || b->list_starts == NULL) {
         return false;
     }
     count_lists(b);
@@ -478,15 +505,67 @@ make_lists(builder *b)
 /* --- the image --- */
 
 static void
+write_numbers(const builder *b, char *image)
+{
+    const kf_segment_header *h = &b->header;
+    uint16_t *narrow = (uint16_t *)(image + h->numbers);
+    uint32_t *wide = (uint32_t *)(image + h->numbers);
+    bool is_narrow = kf_segment_is_narrow(h);
+    for (uint32_t at = 0; at < h->n_numbers; at++) {
+        uint32_t local = b->counts[at] != 0 ? b->ranks[at] : KF_SYMBOL_NONE;
+        if (is_narrow) {
+            narrow[at] = (uint16_t)local;
+        }
+        else {
+            wide[at] = local;
+        }
+    }
+}
+
+static void
 write_symbols(const builder *b, char *image)
 {
     const kf_segment_header *h = &b->header;
-    size_t n = h->n_symbols;
-    memcpy(image + h->globals, b->sorted, n * sizeof *b->sorted);
-    memcpy(image + h->slots, b->slots, h->n_slots * sizeof *b->slots);
-    memcpy(image + h->more_lists, b->more_lists,
-           (n + 1) * sizeof *b->more_lists);
-    memcpy(image + h->lists, b->lists, h->n_lists * sizeof *b->lists);
+    memcpy(image + h->globals, b->sorted, h->n_symbols * sizeof *b->sorted);
+    if (h->n_slots != 0) {
+        memcpy(image + h->slots, b->slots, h->n_slots * sizeof *b->slots);
+    }
+    write_numbers(b, image);
+}
+
+static void
+write_more(const builder *b, char *image)
+{
+    const kf_segment_header *h = &b->header;
+    kf_more_lists *more = (kf_more_lists *)(image + h->more);
+    for (uint32_t symbol = 0; symbol < h->n_symbols; symbol++) {
+        uint32_t list = b->more_lists[symbol];
+        if (list != b->more_lists[symbol + 1]) {
+            *more++ = (kf_more_lists){symbol, list};
+        }
+    }
+    *more = (kf_more_lists){KF_SYMBOL_NONE, h->n_lists};
+}
+
+/* Bitmaps take no room among the arrays. */
+static void
+write_lists(const builder *b, char *image)
+{
+    const kf_segment_header *h = &b->header;
+    uint32_t *bitmaps = (uint32_t *)(image + h->bitmaps);
+    kf_list_group *group = (kf_list_group *)(image + h->groups) - 1;
+    uint32_t end = 0;
+    for (uint32_t list = 0; list < h->n_lists; list++) {
+        bool dense = b->list_counts[list] > KF_LIST_DENSE;
+        if (list % KF_GROUP_LISTS == 0) {
+            (++group)->start = end;
+        }
+        if (dense) {
+            *bitmaps++ = list;
+        }
+        end += dense ? 0 : b->list_counts[list];
+        group->ends[list % KF_GROUP_LISTS] = (uint16_t)(end - group->start);
+    }
 }
 
 static void
@@ -495,25 +574,34 @@ write_rows(const builder *b, char *image)
     const kf_segment_header *h = &b->header;
     kf_run *run = (kf_run *)(image + h->runs);
     uint16_t *order = (uint16_t *)(image + h->order);
-    uint16_t *places = (uint16_t *)(image + h->places);
+    uint8_t *narrow = (uint8_t *)(image + h->run_of);
+    uint16_t *wide = (uint16_t *)(image + h->run_of);
+    bool is_narrow = kf_segment_has_few_runs(h);
     uint32_t length = 0;
+    uint32_t n_runs = 0;
     for (uint32_t local = 0; local < h->n_patterns; local++) {
         uint32_t row = b->rows[local];
         order[local] = (uint16_t)row;
-        places[row] = (uint16_t)local;
         if (b->lengths[row] != length) {
             length = b->lengths[row];
-            *run++ = (kf_run){length, local, b->starts[row]};
+            run[n_runs++] = (kf_run){length, local, b->starts[row]};
+        }
+        if (is_narrow) {
+            narrow[row - h->first_row] = (uint8_t)(n_runs - 1);
+        }
+        else {
+            wide[row - h->first_row] = (uint16_t)(n_runs - 1);
         }
     }
-    *run = (kf_run){0, h->n_patterns, h->n_ids};
+    run[n_runs] = (kf_run){0, h->n_patterns, h->n_ids};
 }
 
 static void
 write_ends(const builder *b, char *image)
 {
     uint64_t *bits = (uint64_t *)(image + b->header.ends);
-    for (uint32_t row = b->first; row < b->end; row++) {
+    for (uint32_t row = b->first; row < b->end && !b->header.is_single;
+         row++) {
         const kf_pattern *pattern = b->patterns[row];
         uint32_t n_events = pattern == NULL ? 0 : pattern->n_events;
         for (uint32_t event = 0; event < n_events; event++) {
@@ -525,16 +613,30 @@ write_ends(const builder *b, char *image)
 }
 
 static void
+write_high(const builder *b, char *image)
+{
+    const kf_segment_header *h = &b->header;
+    uint8_t *bytes = (uint8_t *)(image + h->high);
+    uint32_t bits = h->high_bits;
+    for (uint64_t id = 0; id < h->n_ids && bits < 16; id++) {
+        uint32_t high = b->keys[id] >> 16;
+        bytes[id * bits / 8] |= (uint8_t)(high << (id * bits % 8));
+    }
+    for (uint64_t id = 0; id < h->n_ids && bits == 16; id++) {
+        ((uint16_t *)bytes)[id] = (uint16_t)(b->keys[id] >> 16);
+    }
+}
+
+static void
 write_ids(const builder *b, char *image)
 {
     const kf_segment_header *h = &b->header;
-    uint16_t *narrow = (uint16_t *)(image + h->ids);
-    if (h->id_bytes == 4) {
-        memcpy(narrow, b->keys, h->n_ids * sizeof *b->keys);
-        return;
-    }
+    uint16_t *low = (uint16_t *)(image + h->ids);
     for (uint64_t id = 0; id < h->n_ids; id++) {
-        narrow[id] = (uint16_t)b->keys[id];
+        low[id] = (uint16_t)b->keys[id];
+    }
+    if (h->high_bits != 0) {
+        write_high(b, image);
     }
 }
 
@@ -560,9 +662,10 @@ static void
 write_bitmaps(const builder *b, char *image, const uint16_t *dense)
 {
     for (uint32_t list = 0; list < b->header.n_lists; list++) {
-        uint32_t count = b->lists[list].count;
-        uint64_t *words = (uint64_t *)(image + b->header.postings) +
-                          b->lists[list].start / 4;
+        uint32_t count = b->list_counts[list];
+        uint64_t *words =
+            (uint64_t *)(image + b->header.postings) +
+            (uint64_t)b->list_starts[list] * (KF_BITMAP_UNITS / 4);
         if (count <= KF_LIST_DENSE) {
             continue;
         }
@@ -580,14 +683,14 @@ write_postings(const builder *b, char *image)
     uint16_t **next = kf_allocate(b->alloc, h->n_lists, sizeof *next);
     uint16_t *dense =
         kf_allocate(b->alloc, h->n_ids - b->n_array, sizeof *dense);
+    uint16_t *arrays = (uint16_t *)(image + h->postings) +
+                       (uint64_t)h->n_bitmaps * KF_BITMAP_UNITS;
     uint16_t *end = dense;
     if (next != NULL && dense != NULL) {
         for (uint32_t list = 0; list < h->n_lists; list++) {
-            bool is_dense = b->lists[list].count > KF_LIST_DENSE;
-            next[list] = is_dense ? end
-                                  : (uint16_t *)(image + h->postings) +
-                                        b->lists[list].start;
-            end += is_dense ? b->lists[list].count : 0;
+            bool is_dense = b->list_counts[list] > KF_LIST_DENSE;
+            next[list] = is_dense ? end : arrays + b->list_starts[list];
+            end += is_dense ? b->list_counts[list] : 0;
         }
         scatter_postings(b, next);
         write_bitmaps(b, image, dense);
@@ -616,6 +719,8 @@ make_image(builder *b)
     image = block + (-(uintptr_t)block & (KF_SEGMENT_ALIGN - 1));
     memcpy(image, h, sizeof *h);
     write_symbols(b, image);
+    write_more(b, image);
+    write_lists(b, image);
     write_rows(b, image);
     write_ends(b, image);
     write_ids(b, image);

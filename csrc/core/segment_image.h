@@ -6,10 +6,10 @@
 
 /* "KFSEG" and the version of the layout, as a little-endian number: a
  * foreign byte order does not pass. */
-#define KF_SEGMENT_MAGIC 0x0001004745534b46u
+#define KF_SEGMENT_MAGIC 0x0002004745534b46u
 #define KF_SEGMENT_ALIGN 64u
 
-/* Set the offsets and id_bytes by the counts in the header. */
+/* Set the offsets and high_bits by the counts in the header. */
 void kf_segment_layout(kf_segment_header *header);
 
 /* Bytes of an image whose header has its offsets; n_array: postings that are
@@ -20,6 +20,27 @@ uint64_t kf_segment_size(const kf_segment_header *header, uint64_t n_array);
  * `block` (may be NULL) with it where it succeeds; NULL without memory. */
 kf_segment *kf_segment_new(const kf_alloc *alloc, const void *image,
                            void *block);
+
+/* Whether numbers of symbols take 16 bits: one value says that there is
+ * none. */
+static inline bool
+kf_segment_is_narrow(const kf_segment_header *header)
+{
+    return header->n_symbols < 65536;
+}
+
+static inline bool
+kf_segment_has_few_runs(const kf_segment_header *header)
+{
+    return header->n_runs <= 256;
+}
+
+static inline uint32_t
+kf_segment_groups(const kf_segment_header *header)
+{
+    return (uint32_t)(((uint64_t)header->n_lists + KF_GROUP_LISTS - 1) /
+                      KF_GROUP_LISTS);
+}
 
 static inline uint32_t
 kf_segment_slot(const kf_segment_header *header, uint32_t global)

@@ -9,7 +9,7 @@
 
 #define KF_SNAPSHOT_MAGIC "KFSNAP\x1a\n" /* 8 bytes: no text editor's work */
 #define KF_SNAPSHOT_ORDER 0x01020304u
-#define KF_SNAPSHOT_VERSION 1u
+#define KF_SNAPSHOT_VERSION 2u
 #define KF_SNAPSHOT_ALIGN 64u
 /* Flags. */
 #define KF_SNAPSHOT_INDEXED 1u

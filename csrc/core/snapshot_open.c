@@ -142,6 +142,12 @@ check_origin(const kf_snapshot_header *h, kf_error *err)
         return REFUSE(err, "has version %u of the format, newer than %u",
                       h->version, KF_SNAPSHOT_VERSION);
     }
+    if (h->order == KF_SNAPSHOT_ORDER && h->version < KF_SNAPSHOT_VERSION) {
+        return REFUSE(err,
+                      "has version %u of the format, older than %u: save it "
+                      "again from the store that it was made of",
+                      h->version, KF_SNAPSHOT_VERSION);
+    }
     return KF_OK;
 }
 
@@ -172,8 +178,8 @@ static kf_status
 check_counts(const opener *o, kf_error *err)
 {
     const kf_snapshot_header *h = o->header;
-    if (h->order != KF_SNAPSHOT_ORDER || h->version != KF_SNAPSHOT_VERSION) {
-        return REFUSE(err, "has an unknown version of the format");
+    if (h->order != KF_SNAPSHOT_ORDER) {
+        return REFUSE(err, "has an unknown order of bytes");
     }
     if (h->unicode > KF_UNICODE_NEWEST) {
         return REFUSE(err, "its names need Unicode %u.%u, newer than %u.%u",
@@ -409,8 +415,7 @@ frequency_at(const opener *o, uint32_t number, uint32_t rows, uint32_t at)
 static inline bool
 has_row(const kf_segment *segment, uint32_t at)
 {
-    uint32_t local = segment->places[at];
-    return local < segment->header->n_patterns && segment->order[local] == at;
+    return kf_segment_local(segment, at) != KF_SEGMENT_ROWS;
 }
 
 /* Every row that has a frequency has a pattern; which all have where there

@@ -17,7 +17,7 @@ from kato_fast.reference.generation import KATO_2_1, KATO_2025_09
 MAGIC = b"KFSNAP\x1a\n"
 ORDER = 0x01020304
 OTHER_ORDER = 0x04030201
-VERSION = 1
+VERSION = 2
 ALIGN = 64
 ROWS = 65_536
 INDEXED = 1
@@ -27,8 +27,8 @@ SHARED = ("symbols", "texts", "slots", "frequency", "members", "names")
 OF_BLOCK = ("segment", "frequencies", "prefixes", "emotives")
 HEADER = struct.Struct("<8sQIIQIIIIIIIIQQQ16s24s")
 SECTION = struct.Struct("<IIQQQ")
-#: magic, size, n_ids, eight counts of 32 bits, ten offsets: see csrc/include/kato_fast/segment.h.
-SEGMENT = struct.Struct("<QQQ8I10Q")
+#: magic, size, n_ids, fourteen counts of 32 bits, 13 offsets: see csrc/include/kato_fast/segment.h.
+SEGMENT = struct.Struct("<QQQ14I13Q")
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,11 @@ class Snapshot:
             self._refuse("was saved on a machine of the other byte order")
         if header.order == ORDER and header.version > VERSION:
             self._refuse(f"has version {header.version} of the format, newer than {VERSION}")
+        if header.order == ORDER and header.version < VERSION:
+            self._refuse(
+                f"has version {header.version} of the format, older than {VERSION}: save it again from the store that it "
+                "was made of"
+            )
         end = _aligned(HEADER.size + header.n_sections * SECTION.size)
         if end > len(data):
             self._refuse(f"{len(data)} bytes are too few for a table of {header.n_sections} sections")
@@ -156,13 +161,15 @@ class Snapshot:
     def _patterns(self, number: int, symbols: list[str]) -> dict[int, list[list[str]]]:
         """By row of the block, the events."""
         image = self._bytes(number)
-        _, _, n_ids, n_patterns, n_symbols, n_runs, _, _, _, _, id_bytes, *offsets = SEGMENT.unpack_from(image)
-        names = [symbols[symbol] for symbol in struct.unpack_from(f"<{n_symbols}I", image, offsets[0])]
-        runs = [struct.unpack_from("<IIQ", image, offsets[2] + 16 * i) for i in range(n_runs + 1)]
-        ids = struct.unpack_from(f"<{n_ids}{'H' if id_bytes == 2 else 'I'}", image, offsets[3])
-        ends = int.from_bytes(image[offsets[4] : offsets[4] + 8 * (n_ids // 64 + 2)], "little")
-        order = struct.unpack_from(f"<{n_patterns}H", image, offsets[5])
-        is_end = f"{ends:0{n_ids}b}"[::-1]
+        _, _, n_ids, n_patterns, n_symbols, n_runs, *_, is_single, high_bits = SEGMENT.unpack_from(image)[:17]
+        globals_at, _, _, runs_at, ids_at, high_at, ends_at, order_at, *_ = SEGMENT.unpack_from(image)[17:]
+        names = [symbols[symbol] for symbol in struct.unpack_from(f"<{n_symbols}I", image, globals_at)]
+        runs = [struct.unpack_from("<IIQ", image, runs_at + 16 * i) for i in range(n_runs + 1)]
+        low = struct.unpack_from(f"<{n_ids}H", image, ids_at)
+        ids = low if not high_bits else _wide(low, image[high_at:], high_bits)
+        order = struct.unpack_from(f"<{n_patterns}H", image, order_at)
+        ends = int.from_bytes(image[ends_at : ends_at + 8 * (n_ids // 64 + 2)], "little")
+        is_end = "1" * n_ids if is_single else f"{ends:0{n_ids}b}"[::-1]
         patterns = {}
         for (length, first, offset), (_, end, _) in zip(runs, runs[1:]):
             for local in range(first, end):
@@ -189,6 +196,14 @@ class Snapshot:
                     at += 16 + size + -size % 8
                 found[row].append(items)
         return found
+
+
+def _wide(low: tuple[int, ...], high: bytes, bits: int) -> list[int]:
+    """Symbols of 16 low bits and `bits` more, packed."""
+    if bits == 16:
+        return [a | b << 16 for a, b in zip(low, struct.unpack_from(f"<{len(low)}H", high))]
+    mask = (1 << bits) - 1
+    return [symbol | (high[i * bits // 8] >> i * bits % 8 & mask) << 16 for i, symbol in enumerate(low)]
 
 
 def _events(symbols: list[str], is_end: list[bool]) -> list[list[str]]:

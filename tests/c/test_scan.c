@@ -379,7 +379,7 @@ test_against_the_plain_way(random_source *random)
     }
     /* One has pieces; one has so many symbols that they take 32 bits. */
     CHECK(blocks[2]->pieced->n_pieces == 9000 / KF_HEAD_PIECE);
-    CHECK(blocks[3]->segment->ids32 != NULL);
+    CHECK(blocks[3]->segment->high != NULL);
     for (int round = 0; round < 20; round++) {
         block *three[3] = {blocks[round % 4], blocks[(round + 1) % 4],
                            blocks[(round + 2) % 4]};

@@ -24,8 +24,8 @@ count_in(const kf_pattern *pattern, uint32_t global)
 static bool
 list_has(const kf_segment *segment, uint32_t list, uint32_t local)
 {
-    kf_list at = segment->lists[list];
-    if (at.count > KF_LIST_DENSE) {
+    kf_list at = kf_segment_list(segment, list);
+    if (at.count == KF_LIST_BITMAP) {
         const uint64_t *words =
             (const uint64_t *)(segment->postings + at.start);
         return words[local / 64] >> (local % 64) & 1;
@@ -42,7 +42,10 @@ list_has(const kf_segment *segment, uint32_t list, uint32_t local)
 static uint32_t
 list_of(const kf_segment *segment, uint32_t symbol, uint32_t k)
 {
-    return k == 1 ? symbol : segment->more_lists[symbol] + k - 2;
+    uint32_t first;
+    uint32_t end;
+    kf_segment_more(segment, symbol, &first, &end);
+    return k == 1 ? symbol : first + k - 2;
 }
 
 static void
@@ -50,9 +53,12 @@ check_lists_of(const kf_segment *segment, const kf_pattern *pattern,
                uint32_t local, uint32_t global)
 {
     uint32_t symbol = kf_segment_symbol(segment, global);
-    uint32_t lists =
-        segment->more_lists[symbol + 1] - segment->more_lists[symbol] + 1;
+    uint32_t first;
+    uint32_t end;
+    uint32_t lists;
     uint32_t count = count_in(pattern, global);
+    kf_segment_more(segment, symbol, &first, &end);
+    lists = end - first + 1;
     CHECK(lists >= count);
     for (uint32_t k = count < 9 ? 1 : count - 8; k <= lists && k < count + 3;
          k++) {
@@ -65,7 +71,7 @@ static void
 check_pattern(const kf_segment *segment, const kf_pattern *pattern,
               uint32_t row, bool all)
 {
-    uint32_t local = segment->places[row];
+    uint32_t local = kf_segment_local(segment, row);
     uint32_t *out = malloc(2 * pattern->n * sizeof *out);
     uint32_t n_events;
     CHECK(segment->order[local] == row);
@@ -89,7 +95,18 @@ check_sorted(const kf_segment *segment)
         CHECK(before < n || (before == n && segment->order[local - 1] <
                                                 segment->order[local]));
     }
-    CHECK(h->id_bytes == (h->n_symbols <= 65536 ? 2 : 4));
+}
+
+/* As few bits above 16 as a symbol needs, in a power of two. */
+static void
+check_width(const kf_segment *segment)
+{
+    const kf_segment_header *h = segment->header;
+    uint32_t bits = h->high_bits;
+    CHECK((h->n_symbols <= 65536) == (bits == 0));
+    CHECK((segment->high == NULL) == (bits == 0));
+    CHECK(bits == 0 || (uint64_t)h->n_symbols <= (uint64_t)65536 << bits);
+    CHECK(bits < 2 || (uint64_t)h->n_symbols > (uint64_t)65536 << bits / 2);
 }
 
 static void
@@ -97,16 +114,24 @@ check_segment(const kf_segment *segment, const segments_patterns *patterns,
               bool all)
 {
     uint32_t count = 0;
+    bool single = true;
     for (uint32_t row = 0; row < KF_SEGMENT_ROWS; row++) {
-        if (patterns->rows[row] != NULL) {
-            count++;
-            check_pattern(segment, patterns->rows[row], row, all);
+        const kf_pattern *pattern = patterns->rows[row];
+        if (pattern == NULL) {
+            CHECK(kf_segment_local(segment, row) == KF_SEGMENT_ROWS);
+            continue;
         }
+        count++;
+        single = single && pattern->n == pattern->n_events;
+        check_pattern(segment, pattern, row, all);
     }
+    CHECK((segment->ends == NULL) == single);
     CHECK(segment->header->n_patterns == count);
     CHECK(kf_segment_symbol(segment, 0xfffffff0u) == KF_SYMBOL_NONE);
     CHECK(kf_segment_symbol(segment, KF_SYMBOL_NONE) == KF_SYMBOL_NONE);
+    CHECK(kf_segment_local(segment, KF_SEGMENT_ROWS) == KF_SEGMENT_ROWS);
     check_sorted(segment);
+    check_width(segment);
 }
 
 /* --- opening what was built --- */
@@ -187,6 +212,55 @@ colliding_patterns(uint32_t count)
     return made;
 }
 
+/* Events of one symbol each. */
+static segments_patterns
+single_patterns(uint32_t count)
+{
+    segments_patterns made = segments_few(count, 20, 40, &seed);
+    for (uint32_t row = 0; row < KF_SEGMENT_ROWS; row++) {
+        kf_pattern *pattern = made.rows[row];
+        for (uint32_t i = 0; pattern != NULL && i < pattern->n; i++) {
+            pattern->ids[pattern->n + i] = i + 1;
+        }
+        if (pattern != NULL) {
+            pattern->n_events = pattern->n;
+        }
+    }
+    return made;
+}
+
+/* One pattern of each of `count` lengths, from 2 on. */
+static segments_patterns
+lengths_patterns(uint32_t count)
+{
+    segments_patterns made = segments_patterns_new();
+    uint32_t *ids = malloc((count + 2) * sizeof *ids);
+    for (uint32_t i = 0; i < count + 2; i++) {
+        ids[i] = segments_below(&seed, 99) * 5;
+    }
+    for (uint32_t row = 0; row < count; row++) {
+        segments_add(&made, row * 7, ids, 2 + row, &seed);
+    }
+    free(ids);
+    return made;
+}
+
+/* Patterns of 7 symbols, which all are different, but for every third
+ * pattern; symbols next to each other have ids `apart`. */
+static segments_patterns
+different_patterns(uint32_t count, uint32_t apart)
+{
+    segments_patterns made = segments_patterns_new();
+    for (uint32_t row = 0; row < count; row++) {
+        uint32_t ids[7];
+        for (uint32_t i = 0; i < 7; i++) {
+            ids[i] = (7 * (row - (row % 3 == 2)) + i) * apart;
+        }
+        segments_add(&made, row, ids, 7, &seed);
+    }
+    return made;
+}
+
 static void
 test_kinds(void)
 {
@@ -203,6 +277,14 @@ test_kinds(void)
     check_build(segments_equal(KF_LIST_DENSE + 1, 5, 4, &seed), true);
     check_build(segments_wide(3000, 50, &seed), false);
     check_build(colliding_patterns(20000), false);
+    check_build(single_patterns(50), true);
+    check_build(lengths_patterns(256), true);
+    check_build(lengths_patterns(257), true);
+    check_build(different_patterns(14043, 1), false); /* 65,534 symbols */
+    check_build(different_patterns(14044, 1), false); /* 65,541 */
+    check_build(different_patterns(28087, 2), false); /* 131,075 */
+    check_build(different_patterns(60000, 1), false); /* 4 bits */
+    check_build(different_patterns(60000, 50), false);
     check_build(segments_of_zipf(&zipf, KF_SEGMENT_ROWS, &seed), false);
     segments_add(&longest, 77, ids, KF_SYMBOLS_MAX, &seed);
     check_build(longest, false);
@@ -288,7 +370,7 @@ is_near_start(const kf_segment_header *h, size_t at)
     const uint64_t *offsets = &h->globals;
     bool is_near = at < sizeof *h;
     for (const uint64_t *array = offsets; array <= &h->postings; array++) {
-        is_near = is_near || (at >= *array && at < *array + 320);
+        is_near = is_near || (at >= *array && at < *array + 200);
     }
     return is_near;
 }
@@ -342,7 +424,6 @@ check_damages(void)
     kf_segment *segment = NULL;
     kf_segment *copy = NULL;
     void *image;
-    uint32_t number;
     CHECK(kf_segment_build(&kf_alloc_default, segments_rows(&patterns),
                            &segment, NULL) == KF_OK);
     image = copy_image(segment);
@@ -350,21 +431,48 @@ check_damages(void)
                           NULL, NULL, &copy, NULL) == KF_OK);
     check_refused(image, &copy->postings[0], &copy->postings[1], 2);
     check_refused(image, &copy->postings[2], &(uint16_t){3}, 2);
-    check_refused(image, &copy->ids16[5], &(uint16_t){2}, 2);
+    check_refused(image, &copy->ids[5], &(uint16_t){2}, 2);
     check_refused(image, &copy->order[1], &copy->order[0], 2);
     check_refused(image, &copy->order[0], &copy->order[1], 2);
-    check_refused(image, &copy->places[9], &(uint16_t){2}, 2);
+    check_refused(image, &copy->run_of8[1], &(uint8_t){1}, 1);
     check_refused(image, &copy->runs[0].offset, &(uint64_t){1}, 8);
     check_refused(image, &copy->runs[1].offset, &(uint64_t){1}, 8);
     check_refused(image, &copy->globals[1], &copy->globals[0], 4);
-    check_refused(image, &copy->more_lists[1], &(uint32_t){1}, 4);
+    check_refused(image, &copy->numbers16[1], &copy->numbers16[0], 2);
+    check_refused(image, &copy->numbers16[0], &(uint16_t){0xffff}, 2);
+    check_refused(image, &copy->more[0].symbol, &(uint32_t){1}, 4);
+    check_refused(image, &copy->more[1].list, &(uint32_t){2}, 4);
+    check_refused(image, &copy->more[2].symbol, &(uint32_t){2}, 4);
+    check_refused(image, &copy->groups[0].ends[1], &(uint16_t){5}, 2);
+    check_refused(image, &copy->groups[0].ends[4], &(uint16_t){1}, 2);
     check_refused(image, &copy->ends[1], &(uint64_t){1}, 8);
     check_refused(image, &copy->ends[0], &(uint64_t){0x7fff}, 8);
-    for (number = 0; copy->slots[number].global != KF_SYMBOL_NONE;) {
+    kf_segment_release(copy);
+    free(image);
+    kf_segment_release(segment);
+    segments_patterns_free(&patterns);
+}
+
+/* Symbols that are far from each other are found by slots. */
+static void
+check_slot_damages(void)
+{
+    segments_patterns patterns = different_patterns(3, 100000);
+    kf_segment *segment = NULL;
+    kf_segment *copy = NULL;
+    void *image;
+    uint32_t number = 0;
+    CHECK(kf_segment_build(&kf_alloc_default, segments_rows(&patterns),
+                           &segment, NULL) == KF_OK);
+    image = copy_image(segment);
+    CHECK(kf_segment_open(&kf_alloc_default, image, segment->header->size,
+                          NULL, NULL, &copy, NULL) == KF_OK);
+    while (copy->slots[number].global != KF_SYMBOL_NONE) {
         number++;
     }
     check_refused(image, &copy->slots[number].global, &(uint32_t){77}, 4);
     check_refused(image, &copy->slots[number].local, &(uint32_t){0}, 4);
+    check_refused(image, &copy->globals[1], &copy->globals[0], 4);
     kf_segment_release(copy);
     free(image);
     kf_segment_release(segment);
@@ -388,11 +496,12 @@ check_bitmap_damages(void)
                           NULL, NULL, &copy, NULL) == KF_OK);
     words = (uint64_t *)copy->postings;
     check_refused(image, &words[3], &(uint64_t){~(uint64_t)1}, 8);
+    check_refused(image, &copy->bitmaps[0], &(uint32_t){1}, 4);
     words[3] = ~(uint64_t)1;
     words[1000] = 1;
     CHECK(is_refused(image, segment->header->size));
     words[1000] = 0;
-    ((kf_list *)copy->lists)[0].count--;
+    words[3] = 0; /* so few that an array would hold them */
     CHECK(is_refused(image, segment->header->size));
     kf_segment_release(copy);
     free(image);
@@ -408,7 +517,7 @@ check_crafted(void)
     segments_patterns patterns = segments_patterns_new();
     kf_segment *segment = NULL;
     kf_segment *copy = NULL;
-    kf_list *lists;
+    uint16_t *ends;
     kf_run *runs;
     void *image;
     segments_add(&patterns, 0, (uint32_t[]){7, 5}, 2, &seed);
@@ -418,12 +527,11 @@ check_crafted(void)
     image = copy_image(segment);
     CHECK(kf_segment_open(&kf_alloc_default, image, segment->header->size,
                           NULL, NULL, &copy, NULL) == KF_OK);
-    lists = (kf_list *)copy->lists;
-    CHECK(lists[1].count == 1 && lists[2].count == 1);
-    lists[1].count = 2;
-    lists[2] = (kf_list){lists[2].start + 1, 0};
+    ends = (uint16_t *)copy->groups[0].ends;
+    CHECK(ends[0] == 2 && ends[1] == 3 && ends[2] == 4);
+    ends[1] = 4;
     CHECK(is_refused(image, segment->header->size));
-    memcpy(lists, segment->lists, 3 * sizeof *lists);
+    ends[1] = 3;
     *(uint64_t *)copy->ends = 0x1f;
     CHECK(!is_refused(image, segment->header->size));
     runs = (kf_run *)copy->runs;
@@ -505,7 +613,10 @@ main(int argc, char **argv)
     check_flips(segments_few(1, 3, 4, &seed));
     check_flips(segments_few(40, 9, 12, &seed));
     check_flips(segments_equal(KF_LIST_DENSE + 9, 2, 2, &seed));
+    check_flips(different_patterns(40, 1));
+    check_flips(different_patterns(20, 1000));
     check_damages();
+    check_slot_damages();
     check_bitmap_damages();
     check_crafted();
     check_too_long();

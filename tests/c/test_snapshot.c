@@ -417,7 +417,9 @@ change(char *bytes, const kf_snapshot_section *sections, uint32_t n_sections)
             section->offset + random_below(&source, (uint32_t)section->size);
         if (section->kind == KF_SECTION_SEGMENT &&
             random_below(&source, 2) == 0) { /* its header and first arrays */
-            at = section->offset + random_below(&source, 12000);
+            uint32_t size =
+                section->size < 12000 ? (uint32_t)section->size : 12000;
+            at = section->offset + random_below(&source, size);
         }
         bytes[at] = random_below(&source, 2) == 0
                         ? (char)(bytes[at] + 1)
@@ -496,9 +498,10 @@ test_headers(void)
     forge_header(0, 0x12345678, "is no snapshot");
     forge_header(offsetof(kf_snapshot_header, order), 0x04030201,
                  "other byte order");
-    forge_header(offsetof(kf_snapshot_header, order), 7, "unknown version");
-    forge_header(offsetof(kf_snapshot_header, version), 2, "newer than 1");
-    forge_header(offsetof(kf_snapshot_header, version), 0, "unknown version");
+    forge_header(offsetof(kf_snapshot_header, order), 7, "unknown order");
+    forge_header(offsetof(kf_snapshot_header, version), 3, "newer than 2");
+    forge_header(offsetof(kf_snapshot_header, version), 1,
+                 "save it again from the store");
     forge_header(offsetof(kf_snapshot_header, n_sections), 1u << 31,
                  "too few for a table");
     forge_header(offsetof(kf_snapshot_header, flags), 4, "unknown flags");

@@ -3,24 +3,35 @@
  * mapped.
  *
  * Rows are the knowledge base's numbers of patterns in learning order. A
- * segment holds the patterns of 65,536 rows in a row, base..base+65535.
- * Inside it they are sorted by length, then by row; the place in that order
- * is the pattern's `local` number. Symbols are numbered again, the most
- * frequent first, so that 16 bits are enough where the segment has at most
- * 65,536 of them.
+ * segment holds patterns of 65,536 rows in a row, base..base+65535. Inside it
+ * they are sorted by length, then by row; the place in that order is the
+ * pattern's `local` number. Symbols are numbered again, the most frequent
+ * first, so that 16 bits are enough where the segment has at most 65,536 of
+ * them; where it has more, the few bits above those are kept apart.
  *
  *   image   header, then arrays at the header's offsets, each aligned to 64:
  *     globals[n_symbols]   u32  local symbol -> global id
- *     slots[n_slots]       kf_slot, open addressing, see kf_segment_symbol
+ *     numbers[n_numbers]   u16, u32 from 65,536 symbols on: global id - least
+ *                          -> local symbol, all bits set where it has none
+ *     slots[n_slots]       kf_slot, open addressing, instead of the numbers
+ *                          where those would take more
  *     runs[n_runs + 1]     patterns of one length; the last is a sentinel
- *     ids[n_ids]           u16 or u32 local symbols, pattern after pattern
- *     ends[n_ids / 64 + 2] u64  bit per id: the last symbol of its event
- *     order[n_patterns]    u16  local -> row - base
- *     places[65536]        u16  row - base -> local; forgotten rows: 0
- *     more_lists[n_symbols + 1] u32  local symbol -> its second list
- *     lists[n_lists]       the k-th list of a symbol: patterns that have it
- *                          at least k times; the first lists of all symbols,
- *                          then the other ones, symbol by symbol
+ *     ids[n_ids]           u16  low bits of the local symbols, pattern after
+ *                          pattern
+ *     high[...]            their other bits, high_bits each
+ *     ends[n_ids / 64 + 2] u64  bit per id: the last symbol of its event; not
+ *                          there where each event has one symbol
+ *     order[n_patterns]    u16  local -> row - base, ascending in a run
+ *     run_of[n_rows]       u8, u16 from 257 runs on: row - base - first_row
+ *                          -> the run where the pattern is, if it is
+ *     more[n_more + 1]     kf_more_lists of the symbols that have more than
+ *                          one list, ascending; the last is a sentinel
+ *     bitmaps[n_bitmaps]   u32  numbers of the lists that are bitmaps,
+ *                          ascending
+ *     groups[...]          kf_list_group, KF_GROUP_LISTS lists each. The k-th
+ *                          list of a symbol: patterns that have it at least k
+ *                          times; the first lists of all symbols, then the
+ *                          other ones, symbol by symbol
  *     postings             the bitmaps, 8,256 bytes each (lists of more than
  *                          KF_LIST_DENSE patterns), then the ascending u16
  *                          locals of the other lists; both list after list
@@ -59,9 +70,23 @@ typedef struct {
 } kf_run;
 
 typedef struct {
-    uint32_t start; /* in units of 2 bytes from the start of postings */
-    uint32_t count; /* patterns; more than KF_LIST_DENSE: a bitmap */
+    uint64_t start; /* in units of 2 bytes from the start of postings */
+    uint32_t count; /* patterns; KF_LIST_BITMAP: a bitmap */
 } kf_list;
+
+#define KF_LIST_BITMAP UINT32_MAX
+#define KF_GROUP_LISTS 14u
+
+/* Where lists end that are no bitmaps; a bitmap takes nothing. */
+typedef struct {
+    uint32_t start; /* of the first one, in locals, behind the bitmaps */
+    uint16_t ends[KF_GROUP_LISTS]; /* from there; 0 behind the last list */
+} kf_list_group;
+
+typedef struct {
+    uint32_t symbol; /* the sentinel has KF_SYMBOL_NONE */
+    uint32_t list;   /* its second one; the sentinel has n_lists */
+} kf_more_lists;
 
 typedef struct {
     uint32_t global; /* KF_SYMBOL_NONE: free */
@@ -76,19 +101,29 @@ typedef struct {
     uint32_t n_symbols;
     uint32_t n_runs;
     uint32_t n_lists;
+    uint32_t n_more;
     uint32_t n_bitmaps;
-    uint32_t n_slots;    /* a power of two, at least 2 * n_symbols */
+    uint32_t least; /* global id */
+    uint32_t n_numbers;
+    uint32_t n_slots;    /* 0, or a power of two, at least 2 * n_symbols */
     uint32_t multiplier; /* of the slots, odd */
-    uint32_t id_bytes;   /* 2 or 4 */
-    uint64_t globals;    /* offsets in bytes */
+    uint32_t first_row;
+    uint32_t n_rows;
+    uint32_t is_single; /* 1: each event has one symbol */
+    uint32_t high_bits; /* of a symbol above the 16 low ones: 0, 1, 2, 4, 8,
+                         * 16 */
+    uint64_t globals;   /* offsets in bytes */
+    uint64_t numbers;
     uint64_t slots;
     uint64_t runs;
     uint64_t ids;
+    uint64_t high;
     uint64_t ends;
     uint64_t order;
-    uint64_t places;
-    uint64_t more_lists;
-    uint64_t lists;
+    uint64_t run_of;
+    uint64_t more;
+    uint64_t bitmaps;
+    uint64_t groups;
     uint64_t postings;
 } kf_segment_header;
 
@@ -96,15 +131,19 @@ typedef struct {
 typedef struct kf_segment {
     const kf_segment_header *header;
     const uint32_t *globals;
+    const uint16_t *numbers16; /* NULL where there are 65,536 symbols */
+    const uint32_t *numbers32; /* NULL where there are fewer */
     const kf_slot *slots;
     const kf_run *runs;
-    const uint16_t *ids16; /* NULL where id_bytes is 4 */
-    const uint32_t *ids32; /* NULL where id_bytes is 2 */
-    const uint64_t *ends;
+    const uint16_t *ids;
+    const uint8_t *high;  /* NULL where high_bits is 0 */
+    const uint64_t *ends; /* NULL where each event has one symbol */
     const uint16_t *order;
-    const uint16_t *places;
-    const uint32_t *more_lists;
-    const kf_list *lists;
+    const uint8_t *run_of8;   /* NULL where there are 257 runs */
+    const uint16_t *run_of16; /* NULL where there are fewer */
+    const kf_more_lists *more;
+    const uint32_t *bitmaps;
+    const kf_list_group *groups;
     const uint16_t *postings;
 } kf_segment;
 
@@ -142,6 +181,59 @@ void kf_segment_prefetch(const kf_segment *segment, const uint32_t *globals,
 
 /* The run that holds the local number, which is below n_patterns. */
 const kf_run *kf_segment_run(const kf_segment *segment, uint32_t local);
+
+/* The local number of the pattern at row - base, KF_SEGMENT_ROWS where the
+ * segment has none there. */
+uint32_t kf_segment_local(const kf_segment *segment, uint32_t at);
+
+/* Local symbol at place i of all ids. */
+static inline uint32_t
+kf_segment_id(const kf_segment *segment, uint64_t i)
+{
+    uint32_t bits;
+    uint32_t high;
+    if (segment->high == NULL) {
+        return segment->ids[i];
+    }
+    bits = segment->header->high_bits;
+    high = bits == 16 ? ((const uint16_t *)segment->high)[i]
+                      : segment->high[i * bits / 8] >> (i * bits % 8);
+    return segment->ids[i] | (high & ((1u << bits) - 1)) << 16;
+}
+
+/* The local symbols at n places from i on, where high_bits is not 0. */
+void kf_segment_widen(const kf_segment *segment, uint64_t i, uint64_t n,
+                      uint32_t *out);
+
+static inline bool
+kf_segment_is_end(const kf_segment *segment, uint64_t i)
+{
+    return segment->ends == NULL || (segment->ends[i / 64] >> (i % 64) & 1);
+}
+
+/* Number of the bitmap, the first of them that is no smaller. */
+uint32_t kf_segment_bitmap(const kf_segment *segment, uint32_t list);
+
+static inline kf_list
+kf_segment_list(const kf_segment *segment, uint32_t list)
+{
+    const kf_list_group *group = &segment->groups[list / KF_GROUP_LISTS];
+    uint32_t i = list % KF_GROUP_LISTS;
+    uint32_t from = i == 0 ? 0 : group->ends[i - 1];
+    uint32_t count = group->ends[i] - from;
+    if (count == 0) {
+        uint64_t number = kf_segment_bitmap(segment, list);
+        return (kf_list){number * KF_BITMAP_UNITS, KF_LIST_BITMAP};
+    }
+    return (kf_list){(uint64_t)segment->header->n_bitmaps * KF_BITMAP_UNITS +
+                         group->start + from,
+                     count};
+}
+
+/* The second list of the symbol, and behind its last one; both equal where it
+ * has only one. */
+void kf_segment_more(const kf_segment *segment, uint32_t symbol,
+                     uint32_t *first, uint32_t *end);
 
 /* Copy a pattern out: n global ids, then n_events ends (see pattern.h), into
  * out, which has room for 2 * n. Returns n; *n_events is set. */
