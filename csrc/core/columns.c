@@ -26,8 +26,7 @@ kf_columns_free(kf_columns *columns, uint32_t rows)
         release_emotives(block, kf_columns_rows_of(rows, b));
         if (!columns->borrowed) {
             kf_release(alloc, block->frequency);
-            kf_release(alloc, block->wide);
-            kf_release(alloc, block->prefix);
+            kf_release(alloc, block->tags);
         }
         kf_release(alloc, block->emotives);
     }
@@ -50,12 +49,12 @@ append_block(kf_columns *columns)
     memset(block, 0, sizeof *block);
     /* Not touched yet, so of a small knowledge base only a little is ever
      * backed by memory. */
-    block->frequency =
-        kf_allocate(alloc, KF_COLUMN_ROWS, sizeof *block->frequency);
-    block->prefix = kf_allocate(alloc, KF_COLUMN_ROWS, sizeof *block->prefix);
-    if (block->frequency == NULL || block->prefix == NULL) {
+    block->width = 1;
+    block->frequency = kf_allocate(alloc, KF_COLUMN_ROWS, block->width);
+    block->tags = kf_allocate(alloc, KF_COLUMN_ROWS, sizeof *block->tags);
+    if (block->frequency == NULL || block->tags == NULL) {
         kf_release(alloc, block->frequency);
-        kf_release(alloc, block->prefix);
+        kf_release(alloc, block->tags);
         return false;
     }
     columns->n_blocks++;
@@ -68,25 +67,57 @@ kf_columns_reserve(kf_columns *columns, uint32_t row)
     return row / KF_COLUMN_ROWS < columns->n_blocks || append_block(columns);
 }
 
+static void
+set_frequency(void *frequencies, uint32_t width, uint32_t at,
+              uint64_t frequency)
+{
+    switch (width) {
+    case 1:
+        ((uint8_t *)frequencies)[at] = (uint8_t)frequency;
+        return;
+    case 2:
+        ((uint16_t *)frequencies)[at] = (uint16_t)frequency;
+        return;
+    case 4:
+        ((uint32_t *)frequencies)[at] = (uint32_t)frequency;
+        return;
+    default:
+        ((uint64_t *)frequencies)[at] = frequency;
+    }
+}
+
+static uint32_t
+width_of(uint64_t frequency)
+{
+    return frequency <= UINT8_MAX    ? 1
+           : frequency <= UINT16_MAX ? 2
+           : frequency <= UINT32_MAX ? 4
+                                     : 8;
+}
+
 bool
-kf_columns_reserve_wide(kf_columns *columns, uint32_t row)
+kf_columns_reserve_frequency(kf_columns *columns, uint32_t row,
+                             uint64_t frequency)
 {
     kf_column *block = &columns->blocks[row / KF_COLUMN_ROWS];
-    if (block->wide != NULL) {
+    uint32_t width = width_of(frequency);
+    void *wide;
+    if (width <= block->width) {
         return true;
     }
-    block->wide =
-        kf_allocate(columns->alloc, KF_COLUMN_ROWS, sizeof *block->wide);
-    if (block->wide == NULL) {
+    wide = kf_allocate(columns->alloc, KF_COLUMN_ROWS, width);
+    if (wide == NULL) {
         return false;
     }
     /* Rows that are not in use yet hold anything in both. */
     for (uint32_t at = 0; at < KF_COLUMN_ROWS; at++) {
-        block->wide[at] = block->frequency[at];
+        set_frequency(wide, width, at,
+                      kf_column_frequency(block->frequency, block->width, at));
     }
     kf_release(columns->alloc, block->frequency);
-    block->frequency = NULL;
-    columns->memory += KF_COLUMN_ROWS * sizeof(uint32_t);
+    columns->memory += KF_COLUMN_ROWS * (width - block->width);
+    block->frequency = wide;
+    block->width = width;
     return true;
 }
 
@@ -108,19 +139,14 @@ void
 kf_columns_set_frequency(kf_columns *columns, uint32_t row, uint64_t frequency)
 {
     kf_column *block = &columns->blocks[row / KF_COLUMN_ROWS];
-    if (block->wide != NULL) {
-        block->wide[row % KF_COLUMN_ROWS] = frequency;
-    }
-    else {
-        block->frequency[row % KF_COLUMN_ROWS] = (uint32_t)frequency;
-    }
+    set_frequency(block->frequency, block->width, row % KF_COLUMN_ROWS,
+                  frequency);
 }
 
 void
-kf_columns_set_prefix(kf_columns *columns, uint32_t row, uint64_t prefix)
+kf_columns_set_tag(kf_columns *columns, uint32_t row, uint32_t tag)
 {
-    columns->blocks[row / KF_COLUMN_ROWS].prefix[row % KF_COLUMN_ROWS] =
-        prefix;
+    columns->blocks[row / KF_COLUMN_ROWS].tags[row % KF_COLUMN_ROWS] = tag;
 }
 
 kf_emotives *
@@ -180,21 +206,17 @@ copy_block(const kf_alloc *alloc, const kf_column *block, uint32_t rows,
            kf_column *out)
 {
     void *frequency;
-    void *wide;
-    void *prefix;
+    void *tags;
     void *emotives;
-    /* All four are tried, so that all four are set. */
-    bool copied = copy_column(alloc, block->frequency, rows * sizeof(uint32_t),
-                              &frequency);
-    copied = copy_column(alloc, block->wide, rows * sizeof(uint64_t), &wide) &&
+    /* All three are tried, so that all three are set. */
+    bool copied = copy_column(alloc, block->frequency,
+                              (size_t)rows * block->width, &frequency);
+    copied = copy_column(alloc, block->tags, rows * sizeof(uint32_t), &tags) &&
              copied;
-    copied =
-        copy_column(alloc, block->prefix, rows * sizeof(uint64_t), &prefix) &&
-        copied;
     copied = copy_column(alloc, block->emotives, rows * sizeof(kf_emotives *),
                          &emotives) &&
              copied;
-    *out = (kf_column){frequency, wide, prefix, emotives};
+    *out = (kf_column){frequency, block->width, tags, emotives};
     for (uint32_t at = 0; out->emotives != NULL && at < rows; at++) {
         kf_emotives_share(out->emotives[at]);
     }

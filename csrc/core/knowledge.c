@@ -12,7 +12,7 @@ kf_contents_free(const kf_alloc *alloc, kf_contents *old)
     kf_columns_free(&old->columns, old->n_rows);
     if (!old->mapped) {
         kf_counters_free(&old->counters);
-        kf_release(alloc, old->names.rows);
+        kf_release(alloc, old->names.slots);
     }
     kf_root_release(old->root); /* last: it keeps what is mapped */
 }
@@ -69,7 +69,8 @@ make_contents(const kf_knowledge *knowledge, kf_symbols *symbols,
     kf_columns_init(&out->columns, alloc);
     kf_counters_init(&out->counters, alloc);
     status = kf_contents_root(knowledge, NULL, NULL, symbols, &out->root, err);
-    if (status == KF_OK && !kf_names_make(alloc, 6, &out->names)) {
+    if (status == KF_OK &&
+        !kf_names_make(alloc, 0, KF_NAMES_FIRST, &out->names)) {
         status = kf_no_memory(err);
     }
     if (status != KF_OK) {
@@ -310,8 +311,8 @@ kf_knowledge_memory(kf_knowledge *knowledge)
     pthread_rwlock_rdlock(&knowledge->lock);
     memory = sizeof *knowledge + blocks_memory(now->root) +
              kf_symbols_memory(now->root->symbols) + now->columns.memory +
-             now->n_rows * (sizeof(uint32_t) + sizeof(uint64_t)) +
-             kf_names_slots(&now->names) * sizeof(uint32_t) +
+             now->n_rows * (sizeof(uint8_t) + sizeof(uint32_t)) +
+             now->names.n_slots * sizeof *now->names.slots +
              now->counters.capacity * 3 * sizeof(uint64_t);
     pthread_rwlock_unlock(&knowledge->lock);
     return memory;
@@ -394,7 +395,7 @@ kf_knowledge_find(const kf_knowledge *knowledge,
     if (buffer == NULL) {
         return kf_no_memory(err);
     }
-    *row = knowledge->now.names.rows[kf_names_slot(knowledge, name, buffer)];
+    *row = kf_names_find(knowledge, name, buffer);
     kf_release(&knowledge->alloc, buffer);
     return KF_OK;
 }

@@ -11,12 +11,15 @@
 #include <stdatomic.h>
 #include <string.h>
 
-/* Names to rows: open addressing, at most three quarters full. SHA-1 is
- * random enough but known to whoever sends patterns, so slots come from the
- * upper bits of a product with a secret odd factor. */
+/* Names to rows: open addressing, at most four fifths full. SHA-1 is random
+ * enough but known to whoever sends patterns, so slots come from a tag, the
+ * upper half of a product with a secret odd factor. A slot keeps as many bits
+ * of the tag as its row leaves free: most rows of other names are passed
+ * without a look at them. */
 typedef struct {
-    uint32_t *rows; /* KF_NO_ROW: free */
-    unsigned shift; /* 64 - log2 of the number of slots */
+    uint32_t *slots; /* KF_NO_ROW: free */
+    size_t n_slots;
+    unsigned row_bits; /* of a slot, the lower ones; 1 to 32 */
 } kf_name_table;
 
 /* All that clearing replaces. */
@@ -65,37 +68,41 @@ kf_knowledge_secret(const uint8_t key[16])
 
 /* --- names to rows: knowledge_names.c --- */
 
-static inline uint64_t
-kf_name_prefix(const uint8_t name[KF_NAME_SIZE])
+static inline uint32_t
+kf_name_tag(const kf_knowledge *knowledge, const uint8_t name[KF_NAME_SIZE])
 {
     uint64_t prefix;
     memcpy(&prefix, name, sizeof prefix);
-    return prefix;
+    return (uint32_t)((prefix * knowledge->secret) >> 32);
 }
 
-static inline size_t
-kf_names_slots(const kf_name_table *table)
-{
-    return (size_t)1 << (64 - table->shift);
-}
+#define KF_NAMES_FIRST 64u
 
-/* An empty table of 1 << bits slots, owned; false without memory. */
-bool kf_names_make(const kf_alloc *alloc, unsigned bits, kf_name_table *table);
+/* An empty table of at least n_slots slots for rows below n_rows, or so many
+ * as can be told apart, owned; false without memory. */
+bool kf_names_make(const kf_alloc *alloc, size_t n_slots, uint32_t n_rows,
+                   kf_name_table *table);
+
+/* Room for one name more, which gets the next row. */
+bool kf_names_reserve(const kf_knowledge *knowledge, kf_contents *to);
 
 /* The slot of the name in the table of now, or the free one where it belongs.
  * buffer: room to read any pattern back. */
 size_t kf_names_slot(const kf_knowledge *knowledge,
                      const uint8_t name[KF_NAME_SIZE], kf_pattern *buffer);
 
+/* The row of the name in the table of now, or KF_NO_ROW. */
+uint32_t kf_names_find(const kf_knowledge *knowledge,
+                       const uint8_t name[KF_NAME_SIZE], kf_pattern *buffer);
+
 /* Have the name's slot at hand when it is asked for. */
 void kf_names_prefetch(const kf_knowledge *knowledge,
                        const uint8_t name[KF_NAME_SIZE]);
 
 /* Add a row, whose name is in no slot; one more must fit. */
-void kf_names_add(const kf_knowledge *knowledge, kf_name_table *table,
-                  uint64_t prefix, uint32_t row);
+void kf_names_add(kf_name_table *table, uint32_t tag, uint32_t row);
 
-/* Free a slot in the table of now; columns still have the row's prefix. */
+/* Free a slot in the table of now; columns still have the row's tag. */
 void kf_names_remove(kf_knowledge *knowledge, size_t slot);
 
 /* --- contents: knowledge.c --- */

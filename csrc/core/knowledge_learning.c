@@ -63,7 +63,7 @@ reserve_values(kf_knowledge *knowledge, uint32_t row, uint64_t frequency,
                const kf_emotives *emotives, kf_error *err)
 {
     kf_columns *columns = &knowledge->now.columns;
-    if ((frequency > UINT32_MAX && !kf_columns_reserve_wide(columns, row)) ||
+    if (!kf_columns_reserve_frequency(columns, row, frequency) ||
         (emotives != NULL && !kf_columns_reserve_emotives(columns, row))) {
         return kf_no_memory(err);
     }
@@ -144,9 +144,7 @@ learn_one(kf_knowledge *knowledge, const kf_sequence *sequence, kf_met *met,
                                 sequence->n)) { /* undoing reads it */
         return kf_no_memory(err);
     }
-    row =
-        now->names
-            .rows[kf_names_slot(knowledge, learned->name, knowledge->buffer)];
+    row = kf_names_find(knowledge, learned->name, knowledge->buffer);
     pthread_rwlock_wrlock(&knowledge->lock);
     knowledge->writes++;
     if (row != KF_NO_ROW) {
@@ -340,9 +338,7 @@ kf_contents_put(kf_knowledge *knowledge, const kf_sequence *sequence,
                 uint64_t frequency, const uint8_t name[KF_NAME_SIZE],
                 kf_met *met, kf_error *err)
 {
-    kf_name_table *names = &knowledge->now.names;
-    uint32_t row =
-        names->rows[kf_names_slot(knowledge, name, knowledge->buffer)];
+    uint32_t row = kf_names_find(knowledge, name, knowledge->buffer);
     if (row != KF_NO_ROW) {
         return set_values(knowledge, sequence, row, frequency, err);
     }
@@ -400,8 +396,7 @@ kf_knowledge_forget(kf_knowledge *knowledge, const uint8_t name[KF_NAME_SIZE],
         pthread_mutex_unlock(&knowledge->writing);
         return kf_no_memory(err);
     }
-    row = knowledge->now.names
-              .rows[kf_names_slot(knowledge, name, knowledge->buffer)];
+    row = kf_names_find(knowledge, name, knowledge->buffer);
     if (row != KF_NO_ROW) {
         drop_row(knowledge, row);
         kf_knowledge_tidy(knowledge);

@@ -2,27 +2,110 @@
 
 #include "knowledge_contents.h"
 
+/* As many as a tag of 32 bits can tell apart: then the table may be full but
+ * for the rows that there cannot be. */
+#define SLOTS_MAX ((uint64_t)1 << 32)
+
 static size_t
-home_slot(const kf_knowledge *knowledge, const kf_name_table *table,
-          uint64_t prefix)
+home_slot(const kf_name_table *table, uint32_t tag)
 {
-    return (size_t)((prefix * knowledge->secret) >> table->shift);
+    return (size_t)(((uint64_t)tag * table->n_slots) >> 32);
+}
+
+static inline size_t
+next_slot(const kf_name_table *table, size_t slot)
+{
+    return slot + 1 == table->n_slots ? 0 : slot + 1;
+}
+
+static inline uint32_t
+row_in(const kf_name_table *table, uint32_t slot)
+{
+    return slot & (uint32_t)(UINT32_MAX >> (32 - table->row_bits));
+}
+
+/* What the slot of that row holds. */
+static inline uint32_t
+slot_of(const kf_name_table *table, uint32_t tag, uint32_t row)
+{
+    return (uint32_t)((uint64_t)tag << table->row_bits) | row;
+}
+
+/* --- tables --- */
+
+/* All rows have less than all bits set, which is a free slot. */
+static unsigned
+bits_for(uint64_t rows)
+{
+    unsigned bits = 1;
+    while (bits < 32 && ((uint64_t)1 << bits) - 1 < rows) {
+        bits++;
+    }
+    return bits;
 }
 
 bool
-kf_names_make(const kf_alloc *alloc, unsigned bits, kf_name_table *table)
+kf_names_make(const kf_alloc *alloc, size_t n_slots, uint32_t n_rows,
+              kf_name_table *table)
 {
-    size_t slots = (size_t)1 << bits;
-    table->rows = kf_allocate(alloc, slots, sizeof *table->rows);
-    table->shift = 64 - bits;
-    if (table->rows == NULL) {
+    uint64_t slots = n_slots < KF_NAMES_FIRST ? KF_NAMES_FIRST : n_slots;
+    table->n_slots = (size_t)(slots < SLOTS_MAX ? slots : SLOTS_MAX);
+    table->row_bits = bits_for(n_rows);
+    table->slots = kf_allocate(alloc, table->n_slots, sizeof *table->slots);
+    if (table->slots == NULL) {
         return false;
     }
-    memset(table->rows, 0xff, slots * sizeof *table->rows);
+    memset(table->slots, 0xff, table->n_slots * sizeof *table->slots);
     return true;
 }
 
-/* Whether the row, whose prefix is equal, has that name. buffer: room to read
+static bool
+has_room(const kf_contents *to)
+{
+    const kf_name_table *table = &to->names;
+    return (table->n_slots >= SLOTS_MAX ||
+            (to->n_patterns + (uint64_t)1) * 5 <=
+                (uint64_t)table->n_slots * 4) &&
+           (table->row_bits == 32 ||
+            to->n_rows + (uint64_t)2 <= (uint64_t)1 << table->row_bits);
+}
+
+/* A quarter more slots where they are too few, and bits for as many rows as
+ * may come until they are too few again. The old slots are in the order of
+ * the new ones, but for those that were far from home. */
+bool
+kf_names_reserve(const kf_knowledge *knowledge, kf_contents *to)
+{
+    const kf_name_table *old = &to->names;
+    uint64_t n_slots = old->n_slots;
+    uint64_t n_rows;
+    kf_name_table grown;
+    if (has_room(to)) {
+        return true;
+    }
+    if ((to->n_patterns + (uint64_t)1) * 5 > n_slots * 4) {
+        n_slots += n_slots / 4;
+    }
+    n_rows = to->n_rows + n_slots;
+    if (!kf_names_make(&knowledge->alloc, (size_t)n_slots,
+                       n_rows < UINT32_MAX ? (uint32_t)n_rows : UINT32_MAX,
+                       &grown)) {
+        return false;
+    }
+    for (size_t slot = 0; slot < old->n_slots; slot++) {
+        if (old->slots[slot] != KF_NO_ROW) {
+            uint32_t row = row_in(old, old->slots[slot]);
+            kf_names_add(&grown, kf_columns_tag(&to->columns, row), row);
+        }
+    }
+    kf_release(&knowledge->alloc, to->names.slots);
+    to->names = grown;
+    return true;
+}
+
+/* --- names --- */
+
+/* Whether the row, whose tag is equal, has that name. buffer: room to read
  * the pattern back. */
 static bool
 has_name(const kf_knowledge *knowledge, uint32_t row,
@@ -41,17 +124,26 @@ kf_names_slot(const kf_knowledge *knowledge, const uint8_t name[KF_NAME_SIZE],
               kf_pattern *buffer)
 {
     const kf_name_table *table = &knowledge->now.names;
-    size_t mask = kf_names_slots(table) - 1;
-    uint64_t prefix = kf_name_prefix(name);
-    size_t slot = home_slot(knowledge, table, prefix);
-    for (; table->rows[slot] != KF_NO_ROW; slot = (slot + 1) & mask) {
-        uint32_t row = table->rows[slot];
-        if (kf_columns_prefix(&knowledge->now.columns, row) == prefix &&
+    uint32_t tag = kf_name_tag(knowledge, name);
+    size_t slot = home_slot(table, tag);
+    for (; table->slots[slot] != KF_NO_ROW; slot = next_slot(table, slot)) {
+        uint32_t row = row_in(table, table->slots[slot]);
+        if (table->slots[slot] == slot_of(table, tag, row) &&
+            kf_columns_tag(&knowledge->now.columns, row) == tag &&
             has_name(knowledge, row, name, buffer)) {
             break;
         }
     }
     return slot;
+}
+
+uint32_t
+kf_names_find(const kf_knowledge *knowledge, const uint8_t name[KF_NAME_SIZE],
+              kf_pattern *buffer)
+{
+    const kf_name_table *table = &knowledge->now.names;
+    uint32_t slot = table->slots[kf_names_slot(knowledge, name, buffer)];
+    return slot == KF_NO_ROW ? KF_NO_ROW : row_in(table, slot);
 }
 
 void
@@ -60,19 +152,24 @@ kf_names_prefetch(const kf_knowledge *knowledge,
 {
     const kf_name_table *table = &knowledge->now.names;
     __builtin_prefetch(
-        &table->rows[home_slot(knowledge, table, kf_name_prefix(name))]);
+        &table->slots[home_slot(table, kf_name_tag(knowledge, name))]);
 }
 
 void
-kf_names_add(const kf_knowledge *knowledge, kf_name_table *table,
-             uint64_t prefix, uint32_t row)
+kf_names_add(kf_name_table *table, uint32_t tag, uint32_t row)
 {
-    size_t mask = kf_names_slots(table) - 1;
-    size_t slot = home_slot(knowledge, table, prefix);
-    while (table->rows[slot] != KF_NO_ROW) {
-        slot = (slot + 1) & mask;
+    size_t slot = home_slot(table, tag);
+    while (table->slots[slot] != KF_NO_ROW) {
+        slot = next_slot(table, slot);
     }
-    table->rows[slot] = row;
+    table->slots[slot] = slot_of(table, tag, row);
+}
+
+/* Slots from one to the other. */
+static inline size_t
+distance(const kf_name_table *table, size_t from, size_t to)
+{
+    return to >= from ? to - from : to + table->n_slots - from;
 }
 
 /* Moves back what had to walk past the slot. */
@@ -80,17 +177,16 @@ void
 kf_names_remove(kf_knowledge *knowledge, size_t slot)
 {
     kf_name_table *table = &knowledge->now.names;
-    size_t mask = kf_names_slots(table) - 1;
     size_t hole = slot;
-    for (size_t next = (slot + 1) & mask; table->rows[next] != KF_NO_ROW;
-         next = (next + 1) & mask) {
-        size_t home = home_slot(
-            knowledge, table,
-            kf_columns_prefix(&knowledge->now.columns, table->rows[next]));
-        if (((next - home) & mask) >= ((next - hole) & mask)) {
-            table->rows[hole] = table->rows[next];
+    for (size_t next = next_slot(table, slot); table->slots[next] != KF_NO_ROW;
+         next = next_slot(table, next)) {
+        uint32_t row = row_in(table, table->slots[next]);
+        size_t home =
+            home_slot(table, kf_columns_tag(&knowledge->now.columns, row));
+        if (distance(table, home, next) >= distance(table, hole, next)) {
+            table->slots[hole] = table->slots[next];
             hole = next;
         }
     }
-    table->rows[hole] = KF_NO_ROW;
+    table->slots[hole] = KF_NO_ROW;
 }

@@ -11,27 +11,9 @@
 bool
 kf_rows_reserve(const kf_knowledge *knowledge, kf_contents *to)
 {
-    kf_name_table grown;
-    if (to->n_rows >= ROWS_MAX ||
-        !kf_columns_reserve(&to->columns, to->n_rows)) {
-        return false;
-    }
-    if (((size_t)to->n_patterns + 1) * 4 <= kf_names_slots(&to->names) * 3) {
-        return true;
-    }
-    if (!kf_names_make(&knowledge->alloc, 64 - to->names.shift + 1, &grown)) {
-        return false;
-    }
-    for (size_t slot = 0; slot < kf_names_slots(&to->names); slot++) {
-        uint32_t row = to->names.rows[slot];
-        if (row != KF_NO_ROW) {
-            kf_names_add(knowledge, &grown,
-                         kf_columns_prefix(&to->columns, row), row);
-        }
-    }
-    kf_release(&knowledge->alloc, to->names.rows);
-    to->names = grown;
-    return true;
+    return to->n_rows < ROWS_MAX &&
+           kf_columns_reserve(&to->columns, to->n_rows) &&
+           kf_names_reserve(knowledge, to);
 }
 
 /* The row gets the pattern, with frequency 0; all room is there. */
@@ -40,11 +22,11 @@ kf_rows_append(const kf_knowledge *knowledge, kf_contents *to,
                const kf_pattern *pattern)
 {
     uint32_t row = to->n_rows++;
-    uint64_t prefix = kf_name_prefix(pattern->name);
+    uint32_t tag = kf_name_tag(knowledge, pattern->name);
     to->head->patterns[to->head->count++] = pattern;
     kf_columns_set_frequency(&to->columns, row, 0);
-    kf_columns_set_prefix(&to->columns, row, prefix);
-    kf_names_add(knowledge, &to->names, prefix, row);
+    kf_columns_set_tag(&to->columns, row, tag);
+    kf_names_add(&to->names, tag, row);
     to->n_patterns++;
     to->live_symbols += pattern->n;
     if (pattern->n > to->longest) {

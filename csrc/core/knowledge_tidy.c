@@ -77,8 +77,8 @@ copy_row(kf_knowledge *knowledge, uint32_t row, copying *to, kf_error *err)
         return status;
     }
     if (!kf_rows_reserve(knowledge, fresh) ||
-        (frequency > UINT32_MAX &&
-         !kf_columns_reserve_wide(&fresh->columns, fresh->n_rows)) ||
+        !kf_columns_reserve_frequency(&fresh->columns, fresh->n_rows,
+                                      frequency) ||
         (emotives != NULL &&
          !kf_columns_reserve_emotives(&fresh->columns, fresh->n_rows))) {
         return kf_no_memory(err);

@@ -7,13 +7,13 @@
 static bool
 copy_names(const kf_name_table *names, kf_moment *out)
 {
-    size_t slots = (size_t)1 << (64 - names->shift);
-    out->name_bits = 64 - names->shift;
-    out->names = kf_allocate(&out->alloc, slots, sizeof *out->names);
+    out->n_names = names->n_slots;
+    out->row_bits = names->row_bits;
+    out->names = kf_allocate(&out->alloc, names->n_slots, sizeof *out->names);
     if (out->names == NULL) {
         return false;
     }
-    memcpy(out->names, names->rows, slots * sizeof *out->names);
+    memcpy(out->names, names->slots, names->n_slots * sizeof *out->names);
     return true;
 }
 
@@ -100,7 +100,7 @@ kf_moment_open(kf_moment *moment, unsigned threads, kf_knowledge **out,
         .root = moment->root,
         .head = moment->root->blocks[moment->root->n_blocks - 1].head,
         .columns = moment->columns,
-        .names = {moment->names, 64 - moment->name_bits},
+        .names = {moment->names, moment->n_names, moment->row_bits},
         .counters = moment->counters,
         .n_rows = moment->n_rows,
         .n_patterns = moment->n_patterns,

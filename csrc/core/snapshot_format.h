@@ -24,7 +24,7 @@ typedef enum {
     KF_SECTION_NAMES,
     KF_SECTION_SEGMENT, /* from here on once a block, in this order */
     KF_SECTION_FREQUENCIES,
-    KF_SECTION_PREFIXES,
+    KF_SECTION_TAGS,
     KF_SECTION_EMOTIVES
 } kf_section_kind;
 
@@ -39,8 +39,8 @@ typedef struct {
     uint64_t size;       /* of the file */
     uint32_t n_sections; /* 6, and 4 a block */
     uint32_t flags;
-    uint32_t unicode;   /* version of the names, see naming.h */
-    uint32_t name_bits; /* log2 of the slots of names */
+    uint32_t unicode;  /* version of the names, see naming.h */
+    uint32_t row_bits; /* of the slots of names */
     uint32_t n_rows;
     uint32_t n_patterns; /* rows that are not forgotten */
     uint32_t n_symbols;

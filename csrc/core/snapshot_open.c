@@ -191,8 +191,7 @@ check_counts(const opener *o, kf_error *err)
     }
     if (h->n_rows > UINT32_MAX - KF_SEGMENT_ROWS ||
         h->n_patterns > h->n_rows || h->n_used > h->n_symbols ||
-        h->name_bits < KF_MOMENT_NAME_BITS_MIN ||
-        h->name_bits > KF_MOMENT_NAME_BITS_MAX ||
+        h->row_bits < 1 || h->row_bits > 32 ||
         h->n_sections !=
             KF_SECTIONS_SHARED +
                 KF_SECTIONS_OF_BLOCK * kf_snapshot_blocks(h->n_rows)) {
@@ -206,7 +205,7 @@ section_name(kf_section_kind kind)
 {
     static const char *const names[] = {
         "symbols", "texts",   "slots",       "frequency", "members",
-        "names",   "segment", "frequencies", "prefixes",  "emotives",
+        "names",   "segment", "frequencies", "tags",      "emotives",
     };
     return names[kind];
 }
@@ -325,17 +324,19 @@ check_counters(const opener *o, kf_error *err)
 /* Slots in use, or SIZE_MAX where one of them has a row that is not there.
  * Without a branch, so that the compiler can take many at a time. */
 static size_t
-count_names(const uint32_t *rows, size_t slots, uint32_t n_rows)
+count_names(const uint32_t *rows, size_t slots, unsigned row_bits,
+            uint32_t n_rows)
 {
+    const uint32_t row_mask = UINT32_MAX >> (32 - row_bits);
     size_t used = 0;
     uint32_t wrong = 0;
     for (size_t start = 0; start < slots; start += NAMES_CHUNK) {
         size_t end = start + NAMES_CHUNK < slots ? start + NAMES_CHUNK : slots;
         uint32_t here = 0; /* of 32 bits, as what is counted */
         for (size_t slot = start; slot < end; slot++) {
-            uint32_t next = rows[slot] + 1; /* KF_NO_ROW: 0 */
-            here += next != 0;
-            wrong |= next > n_rows;
+            uint32_t is_used = rows[slot] != KF_NO_ROW;
+            here += is_used;
+            wrong |= is_used & ((rows[slot] & row_mask) >= n_rows);
         }
         used += here;
     }
@@ -347,9 +348,11 @@ static kf_status
 check_names(const opener *o, kf_error *err)
 {
     const kf_snapshot_header *h = o->header;
-    size_t slots = (size_t)1 << h->name_bits;
-    size_t used = count_names(bytes_of(o, KF_SECTION_NAMES), slots, h->n_rows);
-    if (used != h->n_patterns || used > slots / 4 * 3) {
+    size_t slots =
+        (size_t)o->sections[KF_SECTION_NAMES].size / sizeof(uint32_t);
+    size_t used = count_names(bytes_of(o, KF_SECTION_NAMES), slots,
+                              h->row_bits, h->n_rows);
+    if (used != h->n_patterns || used >= slots) {
         return refuse_section(o, KF_SECTION_NAMES,
                               "does not name every pattern once", err);
     }
@@ -373,8 +376,9 @@ check_shared(const opener *o, uint32_t number, kf_error *err)
     case KF_SECTION_MEMBERS:
         return check_size(o, number, h->n_symbols, sizeof(uint64_t), err);
     case KF_SECTION_NAMES:
-        status = check_size(o, number, (uint64_t)1 << h->name_bits,
-                            sizeof(uint32_t), err);
+        status =
+            check_size(o, number, o->sections[number].size / sizeof(uint32_t),
+                       sizeof(uint32_t), err);
         return status == KF_OK ? check_names(o, err) : status;
     default: /* kf_symbols_open looks at them */
         return KF_OK;
@@ -402,14 +406,24 @@ check_numbers(const opener *o, const kf_segment *segment, uint32_t number,
     return KF_OK;
 }
 
-/* The section has either 32 or 64 bits a row. */
+/* Bytes of a frequency in the section, 0 where that is no number of them. */
+static inline uint32_t
+width_of(const opener *o, uint32_t number, uint32_t rows)
+{
+    uint64_t size = o->sections[number].size;
+    for (uint32_t width = 1; width <= 8; width *= 2) {
+        if (size == (uint64_t)rows * width) {
+            return width;
+        }
+    }
+    return 0;
+}
+
 static inline uint64_t
 frequency_at(const opener *o, uint32_t number, uint32_t rows, uint32_t at)
 {
-    const void *bytes = bytes_of(o, number);
-    return o->sections[number].size == rows * sizeof(uint64_t)
-               ? ((const uint64_t *)bytes)[at]
-               : ((const uint32_t *)bytes)[at];
+    return kf_column_frequency(bytes_of(o, number), width_of(o, number, rows),
+                               at);
 }
 
 static inline bool
@@ -439,8 +453,8 @@ static kf_status
 check_frequencies(const opener *o, checked_block *block, uint32_t number,
                   uint32_t rows, kf_error *err)
 {
-    uint64_t size = o->sections[number].size;
-    if (size != rows * sizeof(uint32_t) && size != rows * sizeof(uint64_t)) {
+    uint32_t width = width_of(o, number, rows);
+    if (width == 0) {
         return refuse_section(o, number, "has another size than its counts",
                               err);
     }
@@ -448,7 +462,8 @@ check_frequencies(const opener *o, checked_block *block, uint32_t number,
         return refuse_section(o, number, "counts a pattern that is not", err);
     }
     for (uint32_t at = 0; at < rows; at++) {
-        uint64_t frequency = frequency_at(o, number, rows, at);
+        uint64_t frequency =
+            kf_column_frequency(bytes_of(o, number), width, at);
         block->patterns += frequency != 0;
         block->learns += frequency;
     }
@@ -500,9 +515,8 @@ check_block(const opener *o, uint32_t number, kf_error *err)
             rows, err);
     }
     if (status == KF_OK) {
-        status =
-            check_size(o, kf_snapshot_section_of(number, KF_SECTION_PREFIXES),
-                       rows, sizeof(uint64_t), err);
+        status = check_size(o, kf_snapshot_section_of(number, KF_SECTION_TAGS),
+                            rows, sizeof(uint32_t), err);
     }
     return status;
 }
@@ -625,16 +639,11 @@ map_columns(opener *o, kf_error *err)
     for (uint32_t b = 0; b < o->n_blocks && status == KF_OK; b++) {
         uint32_t number = kf_snapshot_section_of(b, KF_SECTION_FREQUENCIES);
         uint32_t rows = kf_columns_rows_of(o->header->n_rows, b);
-        void *frequency = (void *)bytes_of(o, number); /* only read */
         kf_column *block = &columns->blocks[b];
-        if (o->sections[number].size == rows * sizeof *block->wide) {
-            block->wide = frequency;
-        }
-        else {
-            block->frequency = frequency;
-        }
-        block->prefix = (void *)bytes_of(
-            o, kf_snapshot_section_of(b, KF_SECTION_PREFIXES));
+        block->frequency = (void *)bytes_of(o, number); /* only read */
+        block->width = width_of(o, number, rows);
+        block->tags =
+            (void *)bytes_of(o, kf_snapshot_section_of(b, KF_SECTION_TAGS));
         status = read_emotives(o, b, rows, err);
     }
     return status;
@@ -678,7 +687,9 @@ fill_moment(opener *o)
     moment->n_patterns = h->n_patterns;
     moment->n_symbols = h->n_symbols;
     moment->names = (void *)bytes_of(o, KF_SECTION_NAMES);
-    moment->name_bits = h->name_bits;
+    moment->n_names =
+        (size_t)o->sections[KF_SECTION_NAMES].size / sizeof *moment->names;
+    moment->row_bits = h->row_bits;
     kf_columns_init(&moment->columns, &moment->alloc);
     kf_counters_init(counters, &moment->alloc);
     counters->frequency = (void *)bytes_of(o, KF_SECTION_FREQUENCY);

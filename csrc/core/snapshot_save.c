@@ -244,15 +244,12 @@ write_block(saver *s, uint32_t block, kf_error *err)
     uint32_t rows = kf_columns_rows_of(s->moment->n_rows, block);
     kf_status status = write_segment(s, block, err);
     if (status == KF_OK) {
-        status = columns->wide != NULL
-                     ? write_section(s, columns->wide,
-                                     rows * sizeof *columns->wide, err)
-                     : write_section(s, columns->frequency,
-                                     rows * sizeof *columns->frequency, err);
+        status = write_section(s, columns->frequency,
+                               (size_t)rows * columns->width, err);
     }
     if (status == KF_OK) {
-        status = write_section(s, columns->prefix,
-                               rows * sizeof *columns->prefix, err);
+        status =
+            write_section(s, columns->tags, rows * sizeof *columns->tags, err);
     }
     return status == KF_OK ? write_emotives(s, columns, rows, err) : status;
 }
@@ -266,9 +263,8 @@ write_sections(saver *s, kf_error *err)
         status = write_counters(s, err);
     }
     if (status == KF_OK) {
-        status = write_section(
-            s, moment->names,
-            ((size_t)1 << moment->name_bits) * sizeof *moment->names, err);
+        status = write_section(s, moment->names,
+                               moment->n_names * sizeof *moment->names, err);
     }
     for (uint32_t block = 0;
          status == KF_OK && block < kf_snapshot_blocks(moment->n_rows);
@@ -298,7 +294,7 @@ fill_header(const saver *s, kf_snapshot_header *header)
     /* Newer ones have the names of the newest that the table knows. */
     header->unicode = moment->unicode < KF_UNICODE_NEWEST ? moment->unicode
                                                           : KF_UNICODE_NEWEST;
-    header->name_bits = moment->name_bits;
+    header->row_bits = moment->row_bits;
     header->n_rows = moment->n_rows;
     header->n_patterns = moment->n_patterns;
     header->n_symbols = moment->n_symbols;

@@ -42,10 +42,10 @@ class Knowledge:
         knowledge = cls(indexed=snapshot.indexed, threads=threads, generation=snapshot.generation)
         for row in snapshot.rows():
             name = knowledge.put(row.events, row.frequency, row.emotives)
-            if bytes.fromhex(name[:16]) != row.prefix:
+            if snapshot.tag(name) != row.tag:
                 raise ValueError(
-                    f"{os.fsdecode(path)}: pattern {row.prefix.hex()}... has the name {name} here: it was made with"
-                    " other Unicode tables"
+                    f"{os.fsdecode(path)}: pattern {len(knowledge._patterns) - 1} has another name there than {name}: it"
+                    " was made with other Unicode tables"
                 )
         knowledge._read_only = True
         return knowledge

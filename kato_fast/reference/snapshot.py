@@ -24,21 +24,24 @@ INDEXED = 1
 OF_2_1 = 2
 
 SHARED = ("symbols", "texts", "slots", "frequency", "members", "names")
-OF_BLOCK = ("segment", "frequencies", "prefixes", "emotives")
+OF_BLOCK = ("segment", "frequencies", "tags", "emotives")
 HEADER = struct.Struct("<8sQIIQIIIIIIIIQQQ16s24s")
 SECTION = struct.Struct("<IIQQQ")
 #: magic, size, n_ids, fourteen counts of 32 bits, 13 offsets: see csrc/include/kato_fast/segment.h.
 SEGMENT = struct.Struct("<QQQ14I13Q")
 
+#: Letters of struct by bytes of a frequency; 0: there is none.
+_WIDTHS = {0: "B", 1: "B", 2: "H", 4: "I", 8: "Q"}
+
 
 @dataclass(frozen=True)
 class Row:
-    """A pattern of the file. prefix: the first 8 bytes of its name."""
+    """A pattern of the file. tag: see ``Snapshot.tag``."""
 
     events: list[list[str]]
     frequency: int
     emotives: Optional[list[dict[str, float]]]
-    prefix: bytes
+    tag: int
 
 
 class Header(NamedTuple):
@@ -52,7 +55,7 @@ class Header(NamedTuple):
     n_sections: int
     flags: int
     unicode: int
-    name_bits: int
+    row_bits: int
     n_rows: int
     n_patterns: int
     n_symbols: int
@@ -97,11 +100,16 @@ class Snapshot:
             count = min(self.header.n_rows - block * ROWS, ROWS)
             patterns = self._patterns(first, symbols)
             frequencies = self._frequencies(first + 1, count)
-            prefixes = self._bytes(first + 2)
+            tags = struct.unpack(f"<{count}I", self._bytes(first + 2))
             emotives = self._emotives(first + 3)
             for at, frequency in enumerate(frequencies):
                 if frequency:
-                    yield Row(patterns[at], frequency, emotives.get(at), prefixes[8 * at : 8 * at + 8])
+                    yield Row(patterns[at], frequency, emotives.get(at), tags[at])
+
+    def tag(self, name: str) -> int:
+        """What the file has of a pattern's name: half of the product of its first 8 bytes and of the key's last 8."""
+        factor = int.from_bytes(self.header.key[8:], "little") | 1
+        return int.from_bytes(bytes.fromhex(name[:16]), "little") * factor >> 32 & 0xFFFFFFFF
 
     # header and table
 
@@ -156,7 +164,7 @@ class Snapshot:
 
     def _frequencies(self, number: int, count: int) -> tuple[int, ...]:
         data = self._bytes(number)
-        return struct.unpack(f"<{count}{'Q' if len(data) == 8 * count else 'I'}", data)
+        return struct.unpack(f"<{count}{_WIDTHS[len(data) // (count or 1)]}", data)
 
     def _patterns(self, number: int, symbols: list[str]) -> dict[int, list[list[str]]]:
         """By row of the block, the events."""

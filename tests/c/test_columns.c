@@ -1,4 +1,4 @@
-/* Columns against plain arrays: frequencies in 32 and in 64 bits, prefixes,
+/* Columns against plain arrays: frequencies in 8 to 64 bits, tags,
  * shares of emotives, the memory they count, copies, and no memory. */
 #include "check.h"
 #include "random.h"
@@ -14,7 +14,7 @@
 
 typedef struct {
     uint64_t frequency[ROWS];
-    uint64_t prefix[ROWS];
+    uint32_t tag[ROWS];
     kf_emotives *emotives[ROWS]; /* borrowed from kinds */
     kf_emotives *kinds[KINDS];
 } plain;
@@ -49,15 +49,15 @@ check_rows(const kf_columns *columns, const plain *p, uint32_t rows)
     size_t memory = 0;
     for (uint32_t row = 0; row < rows && good; row++) {
         good = kf_columns_frequency(columns, row) == p->frequency[row] &&
-               kf_columns_prefix(columns, row) == p->prefix[row] &&
+               kf_columns_tag(columns, row) == p->tag[row] &&
                kf_columns_emotives(columns, row) == p->emotives[row];
         emotives += kf_emotives_memory(p->emotives[row]);
     }
     CHECK(good);
     for (size_t b = 0; b < columns->n_blocks; b++) {
         const kf_column *block = &columns->blocks[b];
-        CHECK((block->wide == NULL) != (block->frequency == NULL));
-        memory += block->wide != NULL ? BLOCK * sizeof(uint32_t) : 0;
+        CHECK(block->frequency != NULL);
+        memory += BLOCK * (block->width - 1);
         memory += block->emotives != NULL ? BLOCK * sizeof(void *) : 0;
     }
     CHECK(columns->memory == memory + emotives);
@@ -70,9 +70,7 @@ set_row(kf_columns *columns, plain *p, uint32_t row, uint64_t frequency,
     kf_emotives *before = p->emotives[row];
     p->frequency[row] = frequency;
     p->emotives[row] = p->kinds[kind];
-    if (frequency > UINT32_MAX) {
-        CHECK(kf_columns_reserve_wide(columns, row));
-    }
+    CHECK(kf_columns_reserve_frequency(columns, row, frequency));
     if (kind != 0) {
         CHECK(kf_columns_reserve_emotives(columns, row));
     }
@@ -82,25 +80,27 @@ set_row(kf_columns *columns, plain *p, uint32_t row, uint64_t frequency,
 }
 
 static void
-append_row(kf_columns *columns, plain *p, uint32_t row, uint64_t prefix)
+append_row(kf_columns *columns, plain *p, uint32_t row, uint32_t tag)
 {
     CHECK(kf_columns_reserve(columns, row));
     CHECK(columns->n_blocks == row / BLOCK + 1);
-    p->prefix[row] = prefix;
-    kf_columns_set_prefix(columns, row, prefix);
+    p->tag[row] = tag;
+    kf_columns_set_tag(columns, row, tag);
     set_row(columns, p, row, 0, 0);
 }
 
-/* 0, few, 2^32 - 1, 2^32 and more. */
+/* Both sides of each width. */
 static uint64_t
 random_frequency(random_source *random)
 {
-    switch (random_below(random, 8)) {
+    switch (random_below(random, 12)) {
     case 0:
-        return UINT32_MAX;
+        return (uint64_t)UINT8_MAX + random_below(random, 2);
     case 1:
-        return (uint64_t)UINT32_MAX + 1;
+        return (uint64_t)UINT16_MAX + random_below(random, 2);
     case 2:
+        return (uint64_t)UINT32_MAX + random_below(random, 2);
+    case 3:
         return random_next(random);
     default:
         return random_below(random, 3);
@@ -116,7 +116,7 @@ test_any_order_of_calls(random_source *random)
     kf_columns columns;
     kf_columns_init(&columns, &alloc);
     for (uint32_t row = 0; row < ROWS; row++) {
-        append_row(&columns, p, row, random_next(random));
+        append_row(&columns, p, row, (uint32_t)random_next(random));
         if (row == 2000 || row == BLOCK) {
             check_rows(&columns, p, row + 1);
         }
@@ -130,7 +130,7 @@ test_any_order_of_calls(random_source *random)
         set_row(&columns, p, row, random_frequency(random),
                 (int)random_below(random, KINDS));
         CHECK(step >= 2900 || columns.blocks[0].emotives == NULL);
-        CHECK(step >= 2900 || columns.blocks[0].wide == NULL);
+        CHECK(step >= 2900 || columns.blocks[0].width == 1);
         if (step % 300 == 0) {
             check_rows(&columns, p, ROWS);
         }
@@ -152,7 +152,7 @@ static void
 fill(kf_columns *columns, plain *p, uint32_t rows, random_source *random)
 {
     for (uint32_t row = 0; row < rows; row++) {
-        append_row(columns, p, row, random_next(random));
+        append_row(columns, p, row, (uint32_t)random_next(random));
     }
     set_row(columns, p, 5, 7, 1);
     set_row(columns, p, rows - 1, (uint64_t)1 << 40, 2);
@@ -180,7 +180,7 @@ check_copy(uint32_t rows, uint32_t copied, random_source *random)
     for (uint32_t row = 0; row < copied; row++) {
         good = good &&
                kf_columns_frequency(&copy, row) == before->frequency[row] &&
-               kf_columns_prefix(&copy, row) == before->prefix[row] &&
+               kf_columns_tag(&copy, row) == before->tag[row] &&
                kf_columns_emotives(&copy, row) == before->emotives[row];
     }
     CHECK(good);
@@ -212,15 +212,17 @@ grow_all(kf_columns *columns, plain *p, uint32_t *rows, random_source *random)
         if (!kf_columns_reserve(columns, *rows)) {
             return false;
         }
-        append_row(columns, p, *rows, random_next(random));
+        append_row(columns, p, *rows, (uint32_t)random_next(random));
         if (*rows % 1000 == 0) {
-            set_row(columns, p, *rows, *rows, 0);
+            set_row(columns, p, *rows, *rows / 1000, 0);
         }
     }
-    if (!kf_columns_reserve_wide(columns, 3)) {
-        return false;
+    for (unsigned bits = 9; bits <= 50; bits += 20) {
+        if (!kf_columns_reserve_frequency(columns, 3, (uint64_t)1 << bits)) {
+            return false;
+        }
+        set_row(columns, p, 3, (uint64_t)1 << bits, 0);
     }
-    set_row(columns, p, 3, (uint64_t)1 << 50, 0);
     if (!kf_columns_reserve_emotives(columns, BLOCK)) {
         return false;
     }
@@ -253,8 +255,8 @@ test_no_memory(random_source *random)
         kf_columns_free(&columns, rows);
         free_plain(p);
     }
-    /* 2 blocks and the list of them, wide, emotives; the same of the copy */
-    CHECK(failures >= 13);
+    /* 2 blocks and the list of them, three widths, emotives; then the copy */
+    CHECK(failures >= 15);
 }
 
 int

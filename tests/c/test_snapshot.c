@@ -506,7 +506,7 @@ test_headers(void)
                  "too few for a table");
     forge_header(offsetof(kf_snapshot_header, flags), 4, "unknown flags");
     forge_header(offsetof(kf_snapshot_header, unicode), 170, "Unicode 17.0");
-    forge_header(offsetof(kf_snapshot_header, name_bits), 33, "contradict");
+    forge_header(offsetof(kf_snapshot_header, row_bits), 33, "contradict");
     forge_header(offsetof(kf_snapshot_header, n_rows), 1u << 20, "contradict");
     forge_header(offsetof(kf_snapshot_header, n_patterns), 19,
                  "every pattern");

@@ -22,7 +22,9 @@ from kato_fast.reference.checksum import checksum
 
 READ_ONLY = "the knowledge base is a read-only snapshot"
 SYMBOLS = [f"s{i}" for i in range(40)] + ['é"x', "\n\x00", "日本", "", "\U0001f600"]
-KINDS = ("plain", "emotives", "forgotten", "wide", "empty", "one")
+#: The largest frequency of some kinds, which says how wide they all are.
+LARGEST = {"two bytes": 300, "four bytes": 70_000, "wide": 1 << 40}
+KINDS = ("plain", "emotives", "forgotten", "empty", "one", *LARGEST)
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +46,7 @@ def fill(engines, kind: str, rng: random.Random) -> None:
     for number in range({"empty": 0, "one": 1}.get(kind, 200)):
         events = some_events(rng)
         emotives = [{"joy": number / 3, "été": -1.0}, {}][: 1 + number % 2] if kind == "emotives" else None
-        frequency = 1 << 40 if kind == "wide" and number == 9 else 1 + number % 3
+        frequency = LARGEST[kind] if kind in LARGEST and number == 9 else 1 + number % 3
         for engine in engines:
             engine.put(events, frequency, emotives if number % 3 else None)
     if kind == "forgotten":
@@ -376,11 +378,12 @@ def test_unicode_of_the_file(tmp_path, rng):
     path.write_bytes(forged(good, 40, 170))
     assert refusal(native.load("c"), path) == "its names need Unicode 17.0, newer than 16.0"
     path.write_bytes(good)
-    prefix = twin_snapshot.Snapshot(path)._sections[8][0]
-    assert good[prefix : prefix + 8].hex() == name[:16]
+    file = twin_snapshot.Snapshot(path)
+    tags = file._sections[8][0]
+    assert struct.unpack_from("<I", good, tags) == (file.tag(name),)
     bad = bytearray(good)
-    bad[prefix] ^= 1
-    struct.pack_into("<Q", bad, 128 + 32 * 8 + 24, checksum(bad[prefix : prefix + 64]))
+    bad[tags] ^= 1
+    struct.pack_into("<Q", bad, 128 + 32 * 8 + 24, checksum(bad[tags : tags + 64]))
     path.write_bytes(forged(bytes(bad), 40, 150))
     assert "other Unicode tables" in refusal(native.load("python"), path)
 

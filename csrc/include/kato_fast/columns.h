@@ -1,8 +1,9 @@
-/* What is kept beside the patterns, by row: frequency, emotives, and the
- * first eight bytes of the name.
+/* What is kept beside the patterns, by row: frequency, emotives, and the tag
+ * of the name (knowledge_contents.h).
  *
- * Columns of 65,536 rows that never move. Frequencies have 32 bits until one
- * of a block needs more; emotives have no column until a pattern has some.
+ * Columns of 65,536 rows that never move. Frequencies have 8 bits, then 16, 32
+ * and 64 once one of a block needs them; emotives have no column until a
+ * pattern has some.
  * Guarded by the knowledge base's locks. */
 #ifndef KATO_FAST_COLUMNS_H
 #define KATO_FAST_COLUMNS_H
@@ -17,9 +18,9 @@
 #define KF_COLUMN_ROWS 65536u
 
 typedef struct {
-    uint32_t *frequency; /* NULL where wide is used */
-    uint64_t *wide;
-    uint64_t *prefix;
+    void *frequency;
+    uint32_t width; /* bytes of a frequency: 1, 2, 4, 8 */
+    uint32_t *tags;
     kf_emotives **emotives; /* NULL: no row of the block has any */
 } kf_column;
 
@@ -28,8 +29,8 @@ typedef struct {
     kf_column *blocks;
     size_t n_blocks;
     size_t capacity;
-    size_t memory; /* of columns in use and of emotives */
-    bool borrowed; /* frequencies and prefixes belong to someone else, and
+    size_t memory; /* of emotives, and what frequencies have above 8 bits */
+    bool borrowed; /* frequencies and tags belong to someone else, and
                     * nothing may be set */
 } kf_columns;
 
@@ -57,22 +58,39 @@ kf_columns_rows_of(uint32_t rows, size_t block)
 /* Room for the row; its values are not set. */
 bool kf_columns_reserve(kf_columns *columns, uint32_t row);
 
-/* Room for a frequency that 32 bits do not hold, for emotives. */
-bool kf_columns_reserve_wide(kf_columns *columns, uint32_t row);
+/* Room for that frequency, for emotives. */
+bool kf_columns_reserve_frequency(kf_columns *columns, uint32_t row,
+                                  uint64_t frequency);
 bool kf_columns_reserve_emotives(kf_columns *columns, uint32_t row);
+
+/* Of a column of that width. */
+static inline uint64_t
+kf_column_frequency(const void *frequency, uint32_t width, uint32_t at)
+{
+    switch (width) {
+    case 1:
+        return ((const uint8_t *)frequency)[at];
+    case 2:
+        return ((const uint16_t *)frequency)[at];
+    case 4:
+        return ((const uint32_t *)frequency)[at];
+    default:
+        return ((const uint64_t *)frequency)[at];
+    }
+}
 
 static inline uint64_t
 kf_columns_frequency(const kf_columns *columns, uint32_t row)
 {
     const kf_column *block = &columns->blocks[row / KF_COLUMN_ROWS];
-    uint32_t at = row % KF_COLUMN_ROWS;
-    return block->wide != NULL ? block->wide[at] : block->frequency[at];
+    return kf_column_frequency(block->frequency, block->width,
+                               row % KF_COLUMN_ROWS);
 }
 
-static inline uint64_t
-kf_columns_prefix(const kf_columns *columns, uint32_t row)
+static inline uint32_t
+kf_columns_tag(const kf_columns *columns, uint32_t row)
 {
-    return columns->blocks[row / KF_COLUMN_ROWS].prefix[row % KF_COLUMN_ROWS];
+    return columns->blocks[row / KF_COLUMN_ROWS].tags[row % KF_COLUMN_ROWS];
 }
 
 /* Borrowed, or NULL. */
@@ -87,7 +105,7 @@ kf_columns_emotives(const kf_columns *columns, uint32_t row)
 /* What does not fit must have been reserved. */
 void kf_columns_set_frequency(kf_columns *columns, uint32_t row,
                               uint64_t frequency);
-void kf_columns_set_prefix(kf_columns *columns, uint32_t row, uint64_t prefix);
+void kf_columns_set_tag(kf_columns *columns, uint32_t row, uint32_t tag);
 
 /* Put a share of the new list in (may be NULL), give the old one out: owned
  * by the caller now. */

@@ -14,9 +14,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define KF_MOMENT_NAME_BITS_MIN 6u
-#define KF_MOMENT_NAME_BITS_MAX 32u
-
 typedef struct {
     kf_alloc alloc;
     uint8_t key[16]; /* of symbols and names; secret until it is saved */
@@ -30,8 +27,9 @@ typedef struct {
     uint32_t n_symbols; /* ids; the root's table may have later ones */
     kf_root *root;      /* a share; the last block is the head */
     kf_columns columns;
-    uint32_t *names;      /* rows, or KF_NO_ROW: open addressing by prefix */
-    unsigned name_bits;   /* log2 of how many */
+    uint32_t *names;      /* slots, see knowledge_contents.h */
+    size_t n_names;       /* how many */
+    unsigned row_bits;    /* of a slot */
     kf_counters counters; /* frequency and members by id; no stamps */
 } kf_moment;
 

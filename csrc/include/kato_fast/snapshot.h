@@ -7,11 +7,14 @@
  *     slots       kf_symbol_slot, the hash table of the texts
  *     frequency   u64 by symbol: occurrences over all learns
  *     members     u64 by symbol: learns whose pattern contains it
- *     names       u32, the hash table from the names' prefixes to rows
+ *     names       u32, the hash table from the names' tags to rows
  *     for each 65,536 rows in learning order:
  *       segment     the image of kato_fast/segment.h
- *       frequencies u32 by row, or u64 where one needs it; 0: forgotten
- *       prefixes    u64 by row: the first 8 bytes of the pattern's name
+ *       frequencies by row: u8, u16, u32 or u64, as one needs it; 0:
+ *                   forgotten
+ *       tags        u32 by row: upper half of the product of the first 8
+ *                   bytes of the pattern's name, as a number, and of the
+ *                   last 8 bytes of the key, which is made odd
  *       emotives    of the rows that have some, see snapshot_format.h
  *
  * The order of bytes is that of the machine which wrote it; others refuse
