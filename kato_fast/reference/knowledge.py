@@ -44,8 +44,8 @@ class Knowledge:
             name = knowledge.put(row.events, row.frequency, row.emotives)
             if snapshot.tag(name) != row.tag:
                 raise ValueError(
-                    f"{os.fsdecode(path)}: pattern {len(knowledge._patterns) - 1} has another name there than {name}: it"
-                    " was made with other Unicode tables"
+                    f"{os.fsdecode(path)}: pattern {len(knowledge._patterns) - 1} has another name there than {name}:"
+                    " it was made with other Unicode tables"
                 )
         knowledge._read_only = True
         return knowledge

@@ -125,10 +125,8 @@ class Snapshot:
         if header.order == ORDER and header.version > VERSION:
             self._refuse(f"has version {header.version} of the format, newer than {VERSION}")
         if header.order == ORDER and header.version < VERSION:
-            self._refuse(
-                f"has version {header.version} of the format, older than {VERSION}: save it again from the store that it "
-                "was made of"
-            )
+            again = "save it again from the store that it was made of"
+            self._refuse(f"has version {header.version} of the format, older than {VERSION}: {again}")
         end = _aligned(HEADER.size + header.n_sections * SECTION.size)
         if end > len(data):
             self._refuse(f"{len(data)} bytes are too few for a table of {header.n_sections} sections")
