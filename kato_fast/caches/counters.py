@@ -1,8 +1,9 @@
 """Symbol counters and totals of a knowledge base, mirrored in Redis: a learn adds what it changed, nothing is scanned.
 
 The mirror has a *mark*, and so has the knowledge base: a note that its store writes in the transaction of the learn. As
-long as both are the same, the mirror equals a recount. Whoever finds them different, after a crash, a lost reply, or
-writers that overtook each other, writes the whole mirror anew. So a count is never added twice and never missed.
+long as both are the same, and the totals too, the mirror equals a recount. Whoever finds them different, after a crash,
+a lost reply, a write beside the mirror, or writers that overtook each other, writes the whole mirror anew: the next
+writer, or a reader before. So a count is never added twice and never missed.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Optional, Protocol
 
 from kato_fast import observe
@@ -23,11 +24,18 @@ if TYPE_CHECKING:
 #: Key of the note.
 MARK = "counters-mark"
 
-#: KEYS: frequencies, member frequencies, totals, mark. ARGV: mark before, mark after, triples of which, name, amount.
+TOTALS = ("total_pattern_frequencies", "total_symbol_frequencies", "total_symbols_in_patterns_frequencies")
+
+#: KEYS: frequencies, member frequencies, totals, mark. ARGV: mark before, mark after, the three totals before, triples
+#: of which, name, amount. Returns 0 where the mirror is not what the knowledge was before.
 ADD = Script(
-    """
+    f"""
 if (redis.call('GET', KEYS[4]) or '') ~= ARGV[1] then return 0 end
-for i = 3, #ARGV, 3 do
+local totals = redis.call('HMGET', KEYS[3], {", ".join(repr(name) for name in TOTALS)})
+for i = 1, 3 do
+  if (totals[i] or '0') ~= ARGV[i + 2] then return 0 end
+end
+for i = 6, #ARGV, 3 do
   if redis.call('HINCRBY', KEYS[tonumber(ARGV[i])], ARGV[i + 1], ARGV[i + 2]) == 0 and ARGV[i] ~= '3' then
     redis.call('HDEL', KEYS[tonumber(ARGV[i])], ARGV[i + 1])
   end
@@ -76,11 +84,22 @@ class CounterMirror:
         """As ``KnowledgeBase.learn``."""
         return self.learn_many([events], emotives=[emotives])[0]
 
-    def learn_many(self, sequences: Sequence, *, emotives: Optional[Sequence] = None) -> list[Optional[str]]:
+    def learn_many(
+        self, sequences: Sequence, *, emotives: Optional[Sequence] = None, notes: Optional[Mapping[str, str]] = None
+    ) -> list[Optional[str]]:
         """As ``KnowledgeBase.learn_many``: one transaction, then one round trip."""
+        return self.written(
+            list(sequences),
+            lambda items, marked: self._knowledge.learn_many(
+                items, emotives=emotives, notes={**(notes or {}), **marked}
+            ),
+        )
+
+    def written(self, sequences: Sequence, write: Callable[[Sequence, Mapping[str, str]], list]) -> list:
+        """write(sequences, notes) learns with these notes and gives the names; then what was learned is added."""
         with self._lock:
-            before, after = self._knowledge.note(MARK) or "", secrets.token_hex(8)
-            names = self._knowledge.learn_many(sequences, emotives=emotives, notes={MARK: after})
+            before, after = self._before(), secrets.token_hex(8)
+            names = write(sequences, {MARK: after})
             learned = [events for name, events in zip(names, sequences) if name is not None]
             self._add(before, after, [(events, 1) for events in learned])
         return names
@@ -91,7 +110,7 @@ class CounterMirror:
             pattern = self._knowledge.pattern(name)
             if pattern is None:
                 return False
-            before = self._knowledge.note(MARK) or ""
+            before = self._before()
             self._mark()
             if not self._knowledge.forget(name):
                 return False
@@ -112,12 +131,19 @@ class CounterMirror:
         self._knowledge.learn_many([], notes={MARK: mark})
         return mark
 
-    def _add(self, before: str, after: str, changes: Sequence[tuple[Sequence, int]]) -> None:
-        args: list = [before, after]
+    def _before(self) -> list:
+        """The mark and the totals, which bring the knowledge up to date."""
+        totals = self._knowledge.totals()
+        return [self._knowledge.note(MARK) or "", *(totals[name] for name in TOTALS)]
+
+    def _add(self, before: list, after: str, changes: Sequence[tuple[Sequence, int]]) -> None:
+        mark, *totals = before
+        args: list = [mark, after, *totals]
         for which, name, amount in _amounts(changes):
             args += [which, name, amount]
         try:
-            ADD.call(self._client, self._keys, args)
+            if not ADD.call(self._client, self._keys, args):
+                self._rebuild("behind")
         except RedisError:
             self.missed += 1
 
@@ -185,11 +211,7 @@ def _amounts(changes: Sequence[tuple[Sequence, int]]) -> list[tuple[int, str, in
             frequency[symbol] += count * times
             members[symbol] += times
         patterns += times
-    totals = {
-        "total_pattern_frequencies": patterns,
-        "total_symbol_frequencies": sum(frequency.values()),
-        "total_symbols_in_patterns_frequencies": sum(members.values()),
-    }
+    totals = dict(zip(TOTALS, (patterns, sum(frequency.values()), sum(members.values()))))
     rows = [(1, name, count) for name, count in frequency.items()]
     rows += [(2, name, count) for name, count in members.items()]
     return rows + [(3, name, count) for name, count in totals.items() if count]

@@ -75,7 +75,7 @@ class MongoStore:
         self._doubtful: dict[str, str] = {}
         self._able = Ability()
         self._undecided: dict[str, dict[str, int]] = {}  # by pattern: operations, and the generation before each
-        self._owed: list[dict] = []  # journal entries whose counters got no answer
+        self._owed: list[list[dict]] = []  # notes and journal entries whose counters got no answer
         self._asked = self._reloaded = float("-inf")
         self.trouble: Optional[Unreachable] = None
         self._resident = True
@@ -276,9 +276,7 @@ class MongoStore:
             rows = writes.rows_of(learned, operation, self._doubtful)
             if rows:
                 self._write_patterns(rows)
-            if notes:
-                self._write_notes(notes)
-            self._write_counters(list(rows.values()), operation, bool(notes))
+            self._write_counters(list(rows.values()), operation, notes)
             return learned
 
     def _learn_whole(self, learned: Sequence[Learned], operation: str, notes: Mapping[str, str]) -> bool:
@@ -410,11 +408,14 @@ class MongoStore:
     def _has_mark(self, row: writes.Row) -> bool:
         return bool(self.database.find("patterns_kb", {"name": row.name, row.mark: 1}, projection={"_id": 1}))
 
-    def _write_counters(self, rows: list[writes.Row], operation: str, notes: bool) -> None:
+    def _write_counters(self, rows: list[writes.Row], operation: str, notes: Mapping[str, str]) -> None:
         """The second round trip. Where it gets no answer the learn is stored all the same; the counters are owed."""
         totals = writes.totals_of(rows)
-        entry = writes.journal_statement(operation, [row.name for row in rows], totals[writes.TOTAL_NAMES[0]], notes)
-        metadata = writes.update("metadata", [entry, writes.totals_statement(totals)], ordered=True)
+        names, learns = [row.name for row in rows], totals[writes.TOTAL_NAMES[0]]
+        noted = [writes.note_statement(key, text) for key, text in notes.items()]
+        owed = [*noted, writes.journal_statement(operation, names, learns, bool(notes))]
+        metadata = writes.update("metadata", [*owed, writes.totals_statement(totals)], ordered=True)
+        self._notes.update(notes)
         self._own.append(operation)
         if not self._owed:
             self._untold = operation
@@ -422,7 +423,7 @@ class MongoStore:
             self._add(writes.symbol_statements(rows), [writes.unmark_statement(row) for row in rows], metadata)
         except (Unreachable, Refused) as error:
             log.warning("%s: a learn is stored, its counters will be counted again: %s", self.where, error)
-            self._owed.append(entry)
+            self._owed.append(owed)
 
     def _add(self, symbols: list[dict], marks: list[dict], metadata: dict) -> None:
         """Symbols, marks and totals at the same time; more bulks where one does not hold them."""
@@ -449,21 +450,15 @@ class MongoStore:
     def _write(self, commands: list[dict]) -> list:
         return self.database.run(commands, True)
 
-    def _write_notes(self, notes: Mapping[str, str]) -> None:
-        statements = [writes.note_statement(key, text) for key, text in notes.items()]
-        for chunk in writes.chunks(statements):
-            self._send([writes.update("metadata", chunk)])
-        self._notes.update(notes)
-
     def _settle(self) -> None:
         """A server that went away in the second round trip is back: tell the others, and count again."""
         from kato_fast.stores.mongo_verify import verify
 
         journal, _ = self._journal()
         known = {entry["o"] for entry in journal["recent"]} if journal else set()
-        for entry in self._owed:
-            if entry["u"]["$push"]["recent"]["$each"][0]["o"] not in known:
-                self._send([writes.update("metadata", [entry])])
+        for owed in self._owed:
+            if owed[-1]["u"]["$push"]["recent"]["$each"][0]["o"] not in known:
+                self._send([writes.update("metadata", owed, ordered=True)])
         verify(self._patient, repair=True)
         self._owed.clear()
 
@@ -493,7 +488,7 @@ class MongoStore:
                 raise Refused(f"MongoDB at {self.where} refuses: {stopped}", stopped.error.get("code", 0)) from None
             return
         raised(self._write([{"delete": "patterns_kb", "deletes": [delete]}])[0])
-        self._write_counters([row], operation, False)
+        self._write_counters([row], operation, NO_NOTES)
         with suppress(Unreachable, Refused):  # they count for nothing; a recount takes them
             raised(self._write([{"delete": "symbols_kb", "deletes": [gone]}])[0])
 

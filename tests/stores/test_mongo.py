@@ -257,10 +257,11 @@ def test_lost_counters_are_counted_again(address: str, carried_out: bool) -> Non
     with KnowledgeBase(address) as kb, KnowledgeBase(address) as other:
         losing = kb._store.database = Losing(kb._store.database, carried_out)
         losing.losses = ["metadata"]
-        kb.learn([["a", "b"], ["a"]])  # acknowledged: the pattern is stored
+        kb.learn_many([[["a", "b"], ["a"]]], notes={"turn": "1"})  # acknowledged: the pattern is stored
         wait_until(lambda: len(kb) and not kb._store._owed)
         assert kb._store.verify() == []
         wait_until(lambda: len(other) == 1)
+        assert kb.note("turn") == other.note("turn") == "1"
 
 
 def test_verify_finds_drift_and_mends_it(address: str, client: pymongo.MongoClient) -> None:
@@ -296,7 +297,8 @@ def test_two_round_trips(address: str) -> None:
 
         kb._store.database = Counting()
         kb.learn([["a", "b"], ["c", "d", "a"]], [{"mood": 1}])
-        assert [sorted(next(iter(c.values())) for c in call) for call in calls] == [
+        kb.learn_many([[["a", "b"], ["c"]]], notes={"turn": "1"})
+        assert [sorted(next(iter(c.values())) for c in call) for call in calls] == 2 * [
             ["patterns_kb"],
             ["metadata", "patterns_kb", "symbols_kb"],
         ]

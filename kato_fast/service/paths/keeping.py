@@ -132,6 +132,16 @@ class Kept:
         self._owed = False  # Redis could not be told of a write
         self.generation = Generation(caches.client, f"{caches.space}:generation:{id}")
 
+    @property
+    def client(self) -> Optional[Client]:
+        """Of Redis, where that is used."""
+        return self._caches.client
+
+    @property
+    def counters_key(self) -> str:
+        """Beginning of the keys of the mirrored counters."""
+        return f"{self._caches.space}:counters:{self.id}"
+
     def counters(self, pair: Pair) -> Any:
         """Every symbol's counter, the totals, the number of symbols."""
         return self._get(self._caches.patterns, pair, "counters", lambda: list(pair.counts.all(pair)))
