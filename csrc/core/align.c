@@ -8,6 +8,11 @@
 #include <string.h>
 
 #define WORD_BITS KF_WORD_BITS
+/* Of KF_SYMBOLS_MAX symbols none has it. */
+#define NO_NUMBER UINT16_MAX
+/* Where one in so many positions of the state has the symbol, a row of the
+ * table of runs is made for all of them, many at a time. */
+#define DENSE_SHARE 8u
 #define PERFECT_TRIES 16
 #define PERFECT_BITS_MAX 14
 
@@ -24,7 +29,7 @@ struct kf_align_state {
     const kf_align_variant *variant;
     uint32_t *starts;  /* m > 64, by number, n_distinct + 1 */
     uint32_t *places;  /* m > 64: ascending positions, symbol after symbol */
-    uint32_t *numbers; /* m > 64, by position; KF_SYMBOL_NONE: unknown */
+    uint16_t *numbers; /* m > 64, by position; NO_NUMBER: unknown */
 };
 
 struct kf_align_scratch {
@@ -39,10 +44,12 @@ struct kf_align_scratch {
     uint64_t *mask;      /* m <= 64: their state positions */
     uint64_t *level;     /* m <= 64: ends of runs of the length at hand */
     uint32_t *number;    /* m > 64: their symbols */
-    uint32_t *run;       /* m > 64: run length by state position, shifted by
-                          * 1 */
-    uint32_t *next_run;
-    uint64_t *words;      /* m > 64: LCS state, and one symbol's positions */
+    uint16_t *run;       /* m > 64: run length by state position, shifted by
+                          * 1; all 0 between searches */
+    uint16_t *next_run;
+    uint16_t *bounds; /* m > 64: no run that ends at the matched position is
+                       * longer, in the area that it is in */
+    uint64_t *words;  /* m > 64: LCS state, and one symbol's positions */
     kf_align_area *areas; /* m > 64 */
     uint64_t seen_bits;   /* m <= 64: by position */
     bool *seen;           /* m > 64: by number */
@@ -148,7 +155,7 @@ number_symbols(kf_align_state *state, const uint32_t *ids)
 {
     for (uint32_t j = 0; j < state->table.m; j++) {
         kf_align_slot *slot;
-        state->numbers[j] = KF_SYMBOL_NONE;
+        state->numbers[j] = NO_NUMBER;
         if (ids[j] == KF_SYMBOL_NONE) {
             continue;
         }
@@ -156,7 +163,7 @@ number_symbols(kf_align_state *state, const uint32_t *ids)
         if (slot->number == KF_SYMBOL_NONE) {
             slot->number = state->n_distinct++;
         }
-        state->numbers[j] = slot->number;
+        state->numbers[j] = (uint16_t)slot->number;
         state->starts[slot->number + 1]++;
     }
 }
@@ -183,7 +190,7 @@ build_places(kf_align_state *state, const uint32_t *ids)
     }
     for (uint32_t j = 0; j < state->table.m; j++) {
         uint32_t number = state->numbers[j];
-        if (number != KF_SYMBOL_NONE) {
+        if (number != NO_NUMBER) {
             state->places[state->starts[number] + filled[number]++] = j;
         }
     }
@@ -272,14 +279,15 @@ allocate_list_scratch(kf_align_scratch *scratch, const kf_align_state *state)
     scratch->number = kf_allocate(alloc, n, sizeof *scratch->number);
     scratch->run = kf_allocate_zero(alloc, m, sizeof *scratch->run);
     scratch->next_run = kf_allocate_zero(alloc, m, sizeof *scratch->run);
+    scratch->bounds = kf_allocate(alloc, n, sizeof *scratch->bounds);
     scratch->words = kf_allocate_zero(alloc, 2 * words, sizeof(uint64_t));
     scratch->seen = kf_allocate_zero(alloc, state->n_distinct, sizeof(bool));
     scratch->areas =
         kf_allocate(alloc, (n < m ? n : m) + 1, sizeof *scratch->areas);
     return scratch->at != NULL && scratch->number != NULL &&
            scratch->run != NULL && scratch->next_run != NULL &&
-           scratch->words != NULL && scratch->seen != NULL &&
-           scratch->areas != NULL;
+           scratch->bounds != NULL && scratch->words != NULL &&
+           scratch->seen != NULL && scratch->areas != NULL;
 }
 
 kf_status
@@ -317,6 +325,7 @@ kf_align_scratch_free(kf_align_scratch *scratch)
     kf_release(&alloc, scratch->number);
     kf_release(&alloc, scratch->run);
     kf_release(&alloc, scratch->next_run);
+    kf_release(&alloc, scratch->bounds);
     kf_release(&alloc, scratch->words);
     kf_release(&alloc, scratch->seen);
     kf_release(&alloc, scratch->areas);
@@ -378,15 +387,6 @@ typedef struct {
     kf_align_scratch *scratch;
 } lists;
 
-static void
-clear_runs(const kf_align_state *state, uint32_t number, uint32_t *run)
-{
-    for (uint32_t q = state->starts[number]; q < state->starts[number + 1];
-         q++) {
-        run[state->places[q] + 1] = 0;
-    }
-}
-
 /* The first place of the symbol that is not before `from`. */
 static uint32_t
 place_from(const kf_align_state *state, uint32_t number, uint32_t from)
@@ -405,43 +405,253 @@ place_from(const kf_align_state *state, uint32_t number, uint32_t from)
     return low;
 }
 
+static bool
+is_dense(const kf_align_state *state, uint32_t number,
+         const kf_align_area *range)
+{
+    uint64_t count = state->starts[number + 1] - state->starts[number];
+    return count * DENSE_SHARE >= range->to - range->from;
+}
+
+/* Set the row's lengths, where the symbol may have left some, back to 0. */
+static void
+clear_row(const kf_align_state *state, uint32_t number,
+          const kf_align_area *range, uint16_t *row)
+{
+    if (is_dense(state, number, range)) {
+        memset(row + range->from + 1, 0,
+               (range->to - range->from) * sizeof *row);
+        return;
+    }
+    for (uint32_t q = state->starts[number]; q < state->starts[number + 1];
+         q++) {
+        row[state->places[q] + 1] = 0;
+    }
+}
+
+/* The two rows of the table that are looked at: that of position p, and that
+ * before it, which counts where p follows it in the pattern. */
+typedef struct {
+    uint32_t number; /* of the symbol at p */
+    bool follows;
+    const uint16_t *before;
+    uint16_t *row;
+} row_pair;
+
+/* Returns the longest run of the row, *last: where the first of them ends in
+ * the state. row is all 0. */
+static uint32_t
+fill_sparse_row(const kf_align_state *state, const kf_align_area *range,
+                const row_pair *at, uint32_t *last)
+{
+    uint32_t end = state->starts[at->number + 1];
+    uint32_t longest = 0;
+    for (uint32_t q = place_from(state, at->number, range->from);
+         q < end && state->places[q] < range->to; q++) {
+        uint32_t j = state->places[q];
+        uint32_t length = (at->follows ? at->before[j] : 0u) + 1;
+        at->row[j + 1] = (uint16_t)length;
+        if (length > longest) {
+            longest = length;
+            *last = j;
+        }
+    }
+    return longest;
+}
+
+/* The same, but *last is set only where the run is longer than `known`; row
+ * may hold what an earlier one left. */
+static uint32_t
+fill_dense_row(const kf_align_state *state, const kf_align_area *range,
+               const row_pair *at, uint32_t known, uint32_t *last)
+{
+    uint32_t from = range->from;
+    uint32_t first = 0;
+    uint32_t longest = state->variant->row(
+        state->numbers + from, at->number, range->to - from, at->follows,
+        at->before + from, at->row + from, known, &first);
+    *last = from + first;
+    return longest;
+}
+
+/* A stretch of rows, from matched position `first` on. */
+typedef struct {
+    const lists *both;
+    const kf_align_area *range;
+    uint32_t first;
+} stretch;
+
+static uint16_t *
+memory_of_row(const stretch *rows, uint32_t p)
+{
+    const kf_align_scratch *scratch = rows->both->scratch;
+    return ((p - rows->first) & 1) != 0 ? scratch->next_run : scratch->run;
+}
+
+static void
+clear_row_of(const stretch *rows, uint32_t p)
+{
+    clear_row(rows->both->state, rows->both->scratch->number[p], rows->range,
+              memory_of_row(rows, p));
+}
+
+/* The row of position p, the next of the stretch, in memory that was another's
+ * two rows ago. */
+static uint32_t
+fill_row(const stretch *rows, uint32_t p, uint32_t known, uint32_t *last)
+{
+    const kf_align_state *state = rows->both->state;
+    const kf_align_scratch *scratch = rows->both->scratch;
+    row_pair at = {
+        .number = scratch->number[p],
+        .follows = p > rows->first && scratch->at[p] == scratch->at[p - 1] + 1,
+        .before = memory_of_row(rows, p + 1),
+        .row = memory_of_row(rows, p),
+    };
+    if (is_dense(state, at.number, rows->range)) {
+        return fill_dense_row(state, rows->range, &at, known, last);
+    }
+    if (p >= rows->first + 2) {
+        clear_row_of(rows, p - 2);
+    }
+    return fill_sparse_row(state, rows->range, &at, last);
+}
+
+/* The stretch has ended before position `end`. */
+static void
+clear_stretch(const stretch *rows, uint32_t end)
+{
+    uint32_t p = end < rows->first + 2 ? rows->first : end - 2;
+    for (; p < end; p++) {
+        clear_row_of(rows, p);
+    }
+}
+
+/* The longest run so far: its length, where it ends in the state and at which
+ * matched position. */
+typedef struct {
+    uint32_t k;
+    uint32_t last;
+    uint32_t p;
+} longest_run;
+
 /* difflib's own walk: i upward, for each the positions j of its symbol upward,
- * run length (i, j) = run length (i-1, j-1) + 1, kept only if longer. */
+ * run length (i, j) = run length (i-1, j-1) + 1, kept only if longer. Nothing
+ * is longer than the run that was found around the area. */
+static void
+search_all(const lists *both, const kf_align_area *range, longest_run *best)
+{
+    stretch rows = {both, range, range->low};
+    uint32_t p = range->low;
+    best->k = 0;
+    while (p < range->high && (best->k == 0 || best->k != range->most)) {
+        uint32_t last = 0;
+        uint32_t longest = fill_row(&rows, p, best->k, &last);
+        both->scratch->bounds[p] = (uint16_t)longest;
+        if (longest > best->k) {
+            *best = (longest_run){longest, last, p};
+        }
+        p++;
+    }
+    clear_stretch(&rows, p);
+}
+
+/* The first position of those with the largest bound. */
+static uint32_t
+find_largest(const uint16_t *bounds, const kf_align_area *range)
+{
+    uint16_t largest = 0;
+    uint32_t p = range->low;
+    for (uint32_t q = range->low; q < range->high; q++) {
+        largest = bounds[q] > largest ? bounds[q] : largest;
+    }
+    while (bounds[p] != largest) {
+        p++;
+    }
+    return p;
+}
+
+/* Find what the bounds of p and of those behind it that are as large really
+ * are, until one is what it says: a run of that length began no earlier than
+ * so many rows before. Returns the number of rows that it took. */
+static uint32_t
+look_behind(const lists *both, const kf_align_area *range, uint32_t p,
+            longest_run *best)
+{
+    uint16_t *bounds = both->scratch->bounds;
+    uint32_t bound = bounds[p];
+    stretch rows = {both, range,
+                    p - range->low < bound ? range->low : p + 1 - bound};
+    uint32_t next = rows.first;
+    while (next <= p ||
+           (next < range->high && bounds[next] == bound && best->k != bound)) {
+        uint32_t last = 0;
+        uint32_t known = best->k > 0 ? best->k - 1 : 0;
+        uint32_t longest = fill_row(&rows, next, known, &last);
+        if (next >= p) {
+            bounds[next] = (uint16_t)longest;
+            if (longest > best->k || (longest == best->k && next < best->p)) {
+                *best = (longest_run){longest, last, next};
+            }
+        }
+        next++;
+    }
+    clear_stretch(&rows, next);
+    return next - rows.first;
+}
+
+/* The rows that a search by bounds may take: one of so many of the area. */
+#define BOUNDED_SHARE 4u
+#define BOUNDED_TRIES 16
+
+/* In a part of an area that was searched, look only where a run may be as long
+ * as the bounds allow, since it mostly is, or nearly. False where that would
+ * take too long. */
+static bool
+search_by_bounds(const lists *both, const kf_align_area *range,
+                 longest_run *best)
+{
+    const uint16_t *bounds = both->scratch->bounds;
+    uint32_t left = (range->high - range->low) / BOUNDED_SHARE;
+    *best = (longest_run){0, 0, range->high};
+    for (int tries = 0; tries < BOUNDED_TRIES; tries++) {
+        uint32_t p = find_largest(bounds, range);
+        if (p == best->p) {
+            return true;
+        }
+        if (bounds[p] <= 1) { /* what to walk, or nothing */
+            *best = (longest_run){bounds[p], 0, p};
+            return true;
+        }
+        if (bounds[p] > left) {
+            return false;
+        }
+        left -= bounds[p];
+        {
+            uint32_t took = look_behind(both, range, p, best);
+            left = took < left ? left - took : 0;
+        }
+    }
+    return false;
+}
+
 static void
 longest_list_run(void *of, const kf_align_area *range, kf_block *out,
                  uint32_t *end)
 {
-    const kf_align_state *state = ((const lists *)of)->state;
-    kf_align_scratch *scratch = ((const lists *)of)->scratch;
-    uint32_t *run = scratch->run;
-    uint32_t *next_run = scratch->next_run;
+    const lists *both = of;
+    longest_run best = {0, 0, 0};
     out->k = 0;
-    for (uint32_t p = range->low; p < range->high; p++) {
-        uint32_t number = scratch->number[p];
-        bool adjacent =
-            p > range->low && scratch->at[p] == scratch->at[p - 1] + 1;
-        uint32_t *swap;
-        for (uint32_t q = place_from(state, number, range->from);
-             q < state->starts[number + 1] && state->places[q] < range->to;
-             q++) {
-            uint32_t j = state->places[q];
-            uint32_t length = (adjacent ? run[j] : 0) + 1;
-            next_run[j + 1] = length;
-            if (length > out->k) {
-                *out = (kf_block){scratch->at[p] + 1 - length, j + 1 - length,
-                                  length};
-                *end = p;
-            }
-        }
-        if (p > range->low) {
-            clear_runs(state, scratch->number[p - 1], run);
-        }
-        swap = run;
-        run = next_run;
-        next_run = swap;
+    if (range->low == range->high) {
+        return;
     }
-    if (range->high > range->low) {
-        clear_runs(state, scratch->number[range->high - 1], run);
+    if (range->most == 0 || !search_by_bounds(both, range, &best)) {
+        search_all(both, range, &best);
+    }
+    if (best.k != 0) {
+        *out = (kf_block){both->scratch->at[best.p] + 1 - best.k,
+                          best.last + 1 - best.k, best.k};
+        *end = best.p;
     }
 }
 
@@ -484,7 +694,7 @@ align_long(const kf_align_state *state, kf_align_scratch *scratch,
     }
     else {
         lists both = {state, scratch};
-        kf_align_area whole = {0, scratch->count, 0, state->table.m, 0};
+        kf_align_area whole = {0, scratch->count, 0, state->table.m, 0, 0};
         kf_align_sink to = {{0, 0, 0, 0}, blocks};
         kf_align_drive(&both, longest_list_run, walk_lists, whole, scratch->at,
                        scratch->areas, &to);
@@ -622,7 +832,7 @@ kf_align_collect_seen(const kf_align_state *state,
         return;
     }
     for (uint32_t j = 0; j < state->table.m; j++) {
-        if (state->numbers[j] != KF_SYMBOL_NONE &&
+        if (state->numbers[j] != NO_NUMBER &&
             scratch->seen[state->numbers[j]]) {
             seen[j / WORD_BITS] |= (uint64_t)1 << (j % WORD_BITS);
         }

@@ -8,13 +8,15 @@
 #include "kato_fast/align.h"
 
 /* Matched positions low..high-1 of the pattern against the state's positions
- * from..to-1; `behind` symbols of the block that ends where it begins. */
+ * from..to-1; `behind` symbols of the block that ends where it begins; no run
+ * longer than `most`, that of the area it is a part of, 0: unknown. */
 typedef struct {
     uint32_t low;
     uint32_t high;
     uint32_t from;
     uint32_t to;
     uint32_t behind;
+    uint32_t most;
 } kf_align_area;
 
 /* Where blocks go, in order: counted, and stored where blocks is not NULL. */
@@ -77,10 +79,11 @@ kf_align_drive(void *of, kf_align_longest *longest, kf_align_walk *walk,
             if (block.k <= 1) {
                 break;
             }
-            areas[left++] = (kf_align_area){
-                end + 1, here.high, block.j + block.k, here.to, block.k};
-            here = (kf_align_area){here.low, end + 1 - block.k, here.from,
-                                   block.j, 0};
+            areas[left++] =
+                (kf_align_area){end + 1, here.high, block.j + block.k,
+                                here.to, block.k,   block.k};
+            here = (kf_align_area){
+                here.low, end + 1 - block.k, here.from, block.j, 0, block.k};
         }
         if (block.k == 1) {
             walk(of, &here, to);

@@ -87,7 +87,7 @@ kf_align_words_run(kf_align_words *words, uint32_t m, kf_block *blocks,
                    kf_alignment *out)
 {
     kf_align_area areas[AREAS];
-    kf_align_area whole = {0, words->count, 0, m, 0};
+    kf_align_area whole = {0, words->count, 0, m, 0, 0};
     kf_align_sink to = {{0, 0, 0, 0}, blocks};
     if (!words->has_runs && blocks == NULL) {
         *out = count_singles(words);

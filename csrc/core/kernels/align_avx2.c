@@ -10,6 +10,7 @@
 #include "align_runs.h"
 #include "align_batch.h"
 #include "align_pair.h"
+#include "align_row.h"
 
 /* `set` with the bit of every lane in which word is not 0. */
 KF_TARGET KF_INLINE __m256i
@@ -147,6 +148,6 @@ many(kf_align_local *local, uint32_t id_bytes, const kf_align_task *tasks,
     align_any(local, id_bytes, tasks, count, out, symbols);
 }
 
-const kf_align_variant kf_align_avx2 = {many, pair, lcs};
+const kf_align_variant kf_align_avx2 = {many, pair, lcs, row};
 
 #endif

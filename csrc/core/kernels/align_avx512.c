@@ -12,6 +12,7 @@
 #include "align_runs.h"
 #include "align_batch.h"
 #include "align_pair.h"
+#include "align_row.h"
 
 /* The bits of a comparison. Not by a conversion: GCC 12 spills that with a
  * 16-bit store to a word of 64, and leaves what was above them. */
@@ -146,6 +147,6 @@ many(kf_align_local *local, uint32_t id_bytes, const kf_align_task *tasks,
     align_any(local, id_bytes, tasks, count, out, symbols);
 }
 
-const kf_align_variant kf_align_avx512 = {many, pair, lcs};
+const kf_align_variant kf_align_avx512 = {many, pair, lcs, row};
 
 #endif

@@ -7,8 +7,8 @@
  *     fill_many(...)  a step of the search for runs
  *     find_hits(...)  which symbols of one pattern are in the state
  *
- * and includes align_runs.h, align_batch.h and align_pair.h, which say what
- * they do and hold the rest. */
+ * and includes align_runs.h, align_batch.h, align_pair.h and align_row.h,
+ * which say what they do and hold the rest. */
 #ifndef KATO_FAST_KERNELS_ALIGN_KERNEL_H
 #define KATO_FAST_KERNELS_ALIGN_KERNEL_H
 
@@ -66,10 +66,21 @@ typedef uint64_t kf_align_pair(const kf_align_table *table,
 typedef uint32_t kf_align_subsequence(const kf_align_table *table,
                                       const uint32_t *ids, uint32_t n);
 
+/* A row of difflib's table: to[j] is the length of the run that ends at
+ * position j - 1 of the state and at the row's symbol, whose number is
+ * `number`; from[j] that of the row before, and begins anew where `follows`
+ * is false. count: positions, numbers of them; from[0] is 0. Returns the
+ * longest; where that is more than `known`, *first is its first position. */
+typedef uint32_t kf_align_table_row(const uint16_t *numbers, uint32_t number,
+                                    uint32_t count, bool follows,
+                                    const uint16_t *from, uint16_t *to,
+                                    uint32_t known, uint32_t *first);
+
 typedef struct {
     kf_align_kernel *many;
     kf_align_pair *pair;
     kf_align_subsequence *lcs;
+    kf_align_table_row *row;
 } kf_align_variant;
 
 extern const kf_align_variant kf_align_scalar;

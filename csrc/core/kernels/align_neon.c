@@ -10,6 +10,7 @@
 #include "align_runs.h"
 #include "align_batch.h"
 #include "align_pair.h"
+#include "align_row.h"
 
 /* The walk of two lanes. */
 typedef struct {
@@ -131,6 +132,6 @@ many(kf_align_local *local, uint32_t id_bytes, const kf_align_task *tasks,
     align_any(local, id_bytes, tasks, count, out, symbols);
 }
 
-const kf_align_variant kf_align_neon = {many, pair, lcs};
+const kf_align_variant kf_align_neon = {many, pair, lcs, row};
 
 #endif

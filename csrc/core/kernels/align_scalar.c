@@ -6,6 +6,7 @@
 #include "align_runs.h"
 #include "align_batch.h"
 #include "align_pair.h"
+#include "align_row.h"
 
 /* Positions whose symbol is in the state, ascending. Without a branch, which
  * the processor could not predict; one more than count is written to. */
@@ -83,4 +84,4 @@ many(kf_align_local *local, uint32_t id_bytes, const kf_align_task *tasks,
     align_any(local, id_bytes, tasks, count, out, symbols);
 }
 
-const kf_align_variant kf_align_scalar = {many, pair, lcs};
+const kf_align_variant kf_align_scalar = {many, pair, lcs, row};
