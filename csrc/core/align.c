@@ -47,9 +47,11 @@ struct kf_align_scratch {
     uint16_t *run;       /* m > 64: run length by state position, shifted by
                           * 1; all 0 between searches */
     uint16_t *next_run;
-    uint16_t *bounds; /* m > 64: no run that ends at the matched position is
-                       * longer, in the area that it is in */
-    uint64_t *words;  /* m > 64: LCS state, and one symbol's positions */
+    /* m > 64: no run that ends at the matched position, at the position of the
+     * state, is longer in the area that it is in. */
+    uint16_t *bounds;
+    uint16_t *columns;
+    uint64_t *words;      /* m > 64: LCS state, and one symbol's positions */
     kf_align_area *areas; /* m > 64 */
     uint64_t seen_bits;   /* m <= 64: by position */
     bool *seen;           /* m > 64: by number */
@@ -280,14 +282,16 @@ allocate_list_scratch(kf_align_scratch *scratch, const kf_align_state *state)
     scratch->run = kf_allocate_zero(alloc, m, sizeof *scratch->run);
     scratch->next_run = kf_allocate_zero(alloc, m, sizeof *scratch->run);
     scratch->bounds = kf_allocate(alloc, n, sizeof *scratch->bounds);
+    scratch->columns = kf_allocate(alloc, m, sizeof *scratch->columns);
     scratch->words = kf_allocate_zero(alloc, 2 * words, sizeof(uint64_t));
     scratch->seen = kf_allocate_zero(alloc, state->n_distinct, sizeof(bool));
     scratch->areas =
         kf_allocate(alloc, (n < m ? n : m) + 1, sizeof *scratch->areas);
     return scratch->at != NULL && scratch->number != NULL &&
            scratch->run != NULL && scratch->next_run != NULL &&
-           scratch->bounds != NULL && scratch->words != NULL &&
-           scratch->seen != NULL && scratch->areas != NULL;
+           scratch->bounds != NULL && scratch->columns != NULL &&
+           scratch->words != NULL && scratch->seen != NULL &&
+           scratch->areas != NULL;
 }
 
 kf_status
@@ -326,6 +330,7 @@ kf_align_scratch_free(kf_align_scratch *scratch)
     kf_release(&alloc, scratch->run);
     kf_release(&alloc, scratch->next_run);
     kf_release(&alloc, scratch->bounds);
+    kf_release(&alloc, scratch->columns);
     kf_release(&alloc, scratch->words);
     kf_release(&alloc, scratch->seen);
     kf_release(&alloc, scratch->areas);
@@ -436,6 +441,7 @@ typedef struct {
     bool follows;
     const uint16_t *before;
     uint16_t *row;
+    uint16_t *columns; /* bounds to be raised, or NULL */
 } row_pair;
 
 /* Returns the longest run of the row, *last: where the first of them ends in
@@ -451,6 +457,9 @@ fill_sparse_row(const kf_align_state *state, const kf_align_area *range,
         uint32_t j = state->places[q];
         uint32_t length = (at->follows ? at->before[j] : 0u) + 1;
         at->row[j + 1] = (uint16_t)length;
+        if (at->columns != NULL && length > at->columns[j]) {
+            at->columns[j] = (uint16_t)length;
+        }
         if (length > longest) {
             longest = length;
             *last = j;
@@ -469,16 +478,18 @@ fill_dense_row(const kf_align_state *state, const kf_align_area *range,
     uint32_t first = 0;
     uint32_t longest = state->variant->row(
         state->numbers + from, at->number, range->to - from, at->follows,
-        at->before + from, at->row + from, known, &first);
+        at->before + from, at->row + from,
+        at->columns != NULL ? at->columns + from : NULL, known, &first);
     *last = from + first;
     return longest;
 }
 
-/* A stretch of rows, from matched position `first` on. */
+/* A stretch of rows, from matched position `first` on; columns: as above. */
 typedef struct {
     const lists *both;
     const kf_align_area *range;
     uint32_t first;
+    uint16_t *columns;
 } stretch;
 
 static uint16_t *
@@ -507,6 +518,7 @@ fill_row(const stretch *rows, uint32_t p, uint32_t known, uint32_t *last)
         .follows = p > rows->first && scratch->at[p] == scratch->at[p - 1] + 1,
         .before = memory_of_row(rows, p + 1),
         .row = memory_of_row(rows, p),
+        .columns = rows->columns,
     };
     if (is_dense(state, at.number, rows->range)) {
         return fill_dense_row(state, rows->range, &at, known, last);
@@ -536,58 +548,56 @@ typedef struct {
 } longest_run;
 
 /* difflib's own walk: i upward, for each the positions j of its symbol upward,
- * run length (i, j) = run length (i-1, j-1) + 1, kept only if longer. Nothing
- * is longer than the run that was found around the area. */
+ * run length (i, j) = run length (i-1, j-1) + 1, kept only if longer. Bounds
+ * of columns are only worth their time where those of rows were not enough. */
 static void
 search_all(const lists *both, const kf_align_area *range, longest_run *best)
 {
-    stretch rows = {both, range, range->low};
-    uint32_t p = range->low;
-    best->k = 0;
-    while (p < range->high && (best->k == 0 || best->k != range->most)) {
+    kf_align_scratch *scratch = both->scratch;
+    bool is_part = range->most != 0;
+    stretch rows = {both, range, range->low,
+                    is_part ? scratch->columns : NULL};
+    *best = (longest_run){0, 0, 0};
+    memset(scratch->columns + range->from, is_part ? 0 : 0xff,
+           (range->to - range->from) * sizeof *scratch->columns);
+    for (uint32_t p = range->low; p < range->high; p++) {
         uint32_t last = 0;
         uint32_t longest = fill_row(&rows, p, best->k, &last);
-        both->scratch->bounds[p] = (uint16_t)longest;
+        scratch->bounds[p] = (uint16_t)longest;
         if (longest > best->k) {
             *best = (longest_run){longest, last, p};
         }
-        p++;
     }
-    clear_stretch(&rows, p);
+    clear_stretch(&rows, range->high);
 }
 
-/* The first position of those with the largest bound. */
 static uint32_t
-find_largest(const uint16_t *bounds, const kf_align_area *range)
+largest_of(const uint16_t *bounds, uint32_t from, uint32_t to)
 {
     uint16_t largest = 0;
-    uint32_t p = range->low;
-    for (uint32_t q = range->low; q < range->high; q++) {
-        largest = bounds[q] > largest ? bounds[q] : largest;
+    for (uint32_t i = from; i < to; i++) {
+        largest = bounds[i] > largest ? bounds[i] : largest;
     }
-    while (bounds[p] != largest) {
-        p++;
-    }
-    return p;
+    return largest;
 }
 
-/* Find what the bounds of p and of those behind it that are as large really
- * are, until one is what it says: a run of that length began no earlier than
- * so many rows before. Returns the number of rows that it took. */
-static uint32_t
+/* Find what the bounds of p, and of those behind it that allow as much, really
+ * are, until one is `most`: no run is longer, so that none began earlier than
+ * so many rows before. Takes rows off *left, and ends where none are. */
+static void
 look_behind(const lists *both, const kf_align_area *range, uint32_t p,
-            longest_run *best)
+            uint32_t most, uint32_t *left, longest_run *best)
 {
     uint16_t *bounds = both->scratch->bounds;
-    uint32_t bound = bounds[p];
     stretch rows = {both, range,
-                    p - range->low < bound ? range->low : p + 1 - bound};
+                    p - range->low < most ? range->low : p + 1 - most, NULL};
     uint32_t next = rows.first;
-    while (next <= p ||
-           (next < range->high && bounds[next] == bound && best->k != bound)) {
+    uint32_t longest = 0;
+    while (next <= p || (next < range->high && bounds[next] >= most &&
+                         longest != most && *left > 0)) {
         uint32_t last = 0;
         uint32_t known = best->k > 0 ? best->k - 1 : 0;
-        uint32_t longest = fill_row(&rows, next, known, &last);
+        longest = fill_row(&rows, next, known, &last);
         if (next >= p) {
             bounds[next] = (uint16_t)longest;
             if (longest > best->k || (longest == best->k && next < best->p)) {
@@ -595,9 +605,9 @@ look_behind(const lists *both, const kf_align_area *range, uint32_t p,
             }
         }
         next++;
+        *left -= *left > 0;
     }
     clear_stretch(&rows, next);
-    return next - rows.first;
 }
 
 /* The rows that a search by bounds may take: one of so many of the area. */
@@ -612,25 +622,28 @@ search_by_bounds(const lists *both, const kf_align_area *range,
                  longest_run *best)
 {
     const uint16_t *bounds = both->scratch->bounds;
+    uint32_t columns =
+        largest_of(both->scratch->columns, range->from, range->to);
     uint32_t left = (range->high - range->low) / BOUNDED_SHARE;
     *best = (longest_run){0, 0, range->high};
     for (int tries = 0; tries < BOUNDED_TRIES; tries++) {
-        uint32_t p = find_largest(bounds, range);
+        uint32_t most = largest_of(bounds, range->low, range->high);
+        uint32_t p = range->low;
+        most = columns < most ? columns : most;
+        while (bounds[p] < most) {
+            p++;
+        }
         if (p == best->p) {
             return true;
         }
-        if (bounds[p] <= 1) { /* what to walk, or nothing */
-            *best = (longest_run){bounds[p], 0, p};
+        if (most <= 1) { /* what to walk, or nothing */
+            *best = (longest_run){most, 0, p};
             return true;
         }
-        if (bounds[p] > left) {
+        if (most > left) {
             return false;
         }
-        left -= bounds[p];
-        {
-            uint32_t took = look_behind(both, range, p, best);
-            left = took < left ? left - took : 0;
-        }
+        look_behind(both, range, p, most, &left, best);
     }
     return false;
 }

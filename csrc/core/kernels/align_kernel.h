@@ -70,11 +70,14 @@ typedef uint32_t kf_align_subsequence(const kf_align_table *table,
  * position j - 1 of the state and at the row's symbol, whose number is
  * `number`; from[j] that of the row before, and begins anew where `follows`
  * is false. count: positions, numbers of them; from[0] is 0. Returns the
- * longest; where that is more than `known`, *first is its first position. */
+ * longest; where that is more than `known`, *first is its first position.
+ * longest[j], unless longest is NULL, becomes the longest that ever ended at
+ * the position. */
 typedef uint32_t kf_align_table_row(const uint16_t *numbers, uint32_t number,
                                     uint32_t count, bool follows,
                                     const uint16_t *from, uint16_t *to,
-                                    uint32_t known, uint32_t *first);
+                                    uint16_t *longest, uint32_t known,
+                                    uint32_t *first);
 
 typedef struct {
     kf_align_kernel *many;

@@ -32,24 +32,39 @@ find_length(const uint16_t *to, uint32_t count, uint16_t length)
     return j;
 }
 
-KF_TARGET static uint32_t
-row(const uint16_t *numbers, uint32_t number, uint32_t count, bool follows,
-    const uint16_t *from, uint16_t *restrict to, uint32_t known,
-    uint32_t *first)
+KF_TARGET KF_INLINE uint16_t
+fill_row(const uint16_t *numbers, uint16_t number, uint32_t count,
+         uint16_t keep, const uint16_t *from, uint16_t *restrict to,
+         uint16_t *restrict longest)
 {
-    const uint16_t wanted = (uint16_t)number;
-    const uint16_t keep = (uint16_t)(follows ? 0xffff : 0);
-    uint16_t longest = 0;
+    uint16_t most = 0;
     for (uint32_t j = 0; j < count; j++) {
-        uint16_t equal = (uint16_t)-(numbers[j] == wanted);
+        uint16_t equal = (uint16_t)-(numbers[j] == number);
         uint16_t length = (uint16_t)((from[j] & keep) + 1) & equal;
         to[j + 1] = length;
-        longest = length > longest ? length : longest;
+        if (longest != NULL) {
+            longest[j] = length > longest[j] ? length : longest[j];
+        }
+        most = length > most ? length : most;
     }
-    if (longest > known) {
-        *first = find_length(to + 1, count, longest);
+    return most;
+}
+
+KF_TARGET static uint32_t
+row(const uint16_t *numbers, uint32_t number, uint32_t count, bool follows,
+    const uint16_t *from, uint16_t *to, uint16_t *longest, uint32_t known,
+    uint32_t *first)
+{
+    uint16_t wanted = (uint16_t)number;
+    uint16_t keep = (uint16_t)(follows ? 0xffff : 0);
+    uint16_t most =
+        longest != NULL
+            ? fill_row(numbers, wanted, count, keep, from, to, longest)
+            : fill_row(numbers, wanted, count, keep, from, to, NULL);
+    if (most > known) {
+        *first = find_length(to + 1, count, most);
     }
-    return longest;
+    return most;
 }
 
 #endif
