@@ -11,8 +11,8 @@ from types import ModuleType
 import pytest
 
 from kato_fast import native
+from tests.engines import need_c
 
-REQUIRE_C = os.environ.get("KATO_FAST_REQUIRE_C") == "1"
 SEED = int(os.environ.get("KATO_FAST_TEST_SEED") or random.SystemRandom().randrange(2**32))
 
 
@@ -29,12 +29,7 @@ def pytest_report_header() -> list[str]:
 def implementation(request: pytest.FixtureRequest) -> str:
     """``"c"`` and ``"python"`` in turn. A C engine that is not there is a skip, or a failure where it is required."""
     if request.param == "c":
-        try:
-            native.load("c")
-        except ImportError as error:
-            if REQUIRE_C:
-                pytest.fail(f"KATO_FAST_REQUIRE_C=1, but {error}")
-            pytest.skip(str(error))
+        need_c()
     return request.param
 
 

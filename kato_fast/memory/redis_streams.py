@@ -20,7 +20,8 @@ PREFIX = "kato_fast:stm:"
 #: Seconds after the last write that a memory lives without an owner.
 TTL = 86_400
 
-_LAST = """
+#: Lua: the number of a stream's newest entry, 0 without one, also where entries were trimmed.
+LAST = """
 local function last(key)
   if redis.call('EXISTS', key) == 0 then return 0 end
   local about = redis.call('XINFO', 'STREAM', key)
@@ -33,7 +34,7 @@ end
 #: KEYS: stream, notes. ARGV: after (or *), keep_from, bound, ttl, operation, events...
 #: Returns {1, last}; {0, last} for a conflict. An operation that was done before is not done again.
 CHANGE = Script(
-    _LAST
+    LAST
     + """
 local now, fresh = last(KEYS[1]), #ARGV - 5
 if ARGV[1] ~= '*' and tonumber(ARGV[1]) ~= now then
@@ -69,7 +70,7 @@ return {1, now}
 
 #: KEYS: stream, notes. ARGV: count. Returns {last, dropped, events newest first}.
 WINDOW = Script(
-    _LAST
+    LAST
     + """
 local events = {}
 for _, entry in ipairs(redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', ARGV[1])) do

@@ -138,19 +138,7 @@ class Sessions:
 
     def stats(self) -> dict:
         """The figures of ``GET /status``."""
-        now = text_of(_now())
-        total = self._one("SELECT count(*) FROM sessions")
-        active = self.count()
-        users = self._one("SELECT count(DISTINCT user_id) FROM sessions WHERE expires > ?", now)
-        events = self._one("SELECT count(*) FROM events JOIN sessions ON key = session WHERE expires > ?", now)
-        return {
-            "total_sessions": total,
-            "active_sessions": active,
-            "expired_sessions": total - active,
-            "users_with_sessions": users,
-            "average_stm_size": events / max(active, 1),
-            "total_stm_events": events,
-        }
+        return session_stats(self._db)
 
     # changing
 
@@ -260,6 +248,27 @@ class Sessions:
 
     def _one(self, query: str, *values: str) -> int:
         return self._db.execute(query, values).fetchone()[0]
+
+
+def session_stats(db: sqlite3.Connection) -> dict:
+    """The figures of ``GET /status``, from a sessions' file."""
+
+    def one(query: str, *values: str) -> int:
+        return db.execute(query, values).fetchone()[0]
+
+    now = text_of(_now())
+    total = one("SELECT count(*) FROM sessions")
+    active = one("SELECT count(*) FROM sessions WHERE expires > ?", now)
+    users = one("SELECT count(DISTINCT user_id) FROM sessions WHERE expires > ?", now)
+    events = one("SELECT count(*) FROM events JOIN sessions ON key = session WHERE expires > ?", now)
+    return {
+        "total_sessions": total,
+        "active_sessions": active,
+        "expired_sessions": total - active,
+        "users_with_sessions": users,
+        "average_stm_size": events / max(active, 1),
+        "total_stm_events": events,
+    }
 
 
 class _Transaction:

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from kato_fast import native
-from tests.conftest import REQUIRE_C, SEED
+from tests.conftest import SEED
+from tests.engines import need_c
 
 SCALE = int(os.environ.get("KATO_FAST_WORST", "1"))
 LIMIT = 65_535
@@ -22,12 +22,7 @@ LIMIT = 65_535
 
 @pytest.fixture
 def core():
-    try:
-        return native.load("c")
-    except ImportError as error:
-        if REQUIRE_C:
-            pytest.fail(f"KATO_FAST_REQUIRE_C=1, but {error}")
-        pytest.skip(str(error))
+    return need_c()
 
 
 @pytest.fixture

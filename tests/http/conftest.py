@@ -14,6 +14,7 @@ from typing import Optional
 import pytest
 
 from kato_fast import native
+from tests.engines import need_c
 
 httpx = pytest.importorskip("httpx", reason="the HTTP tests need httpx")
 pytest.importorskip("fastapi", reason="the HTTP tests need the extra kato_fast[service]")
@@ -111,12 +112,7 @@ def receive(connection: socket.socket) -> bytes:
 def engine(request: pytest.FixtureRequest) -> str:
     """``"c"`` and ``"python"`` in turn, once per run; missing ones as in the fixture ``implementation``."""
     if request.param == "c":
-        try:
-            native.load("c")
-        except ImportError as error:
-            if os.environ.get("KATO_FAST_REQUIRE_C") == "1":
-                pytest.fail(f"KATO_FAST_REQUIRE_C=1, but {error}")
-            pytest.skip(str(error))
+        need_c()
     return request.param
 
 

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from types import ModuleType
 from typing import Any, Callable
 
-import pytest
-
 from kato_fast import native
-
-REQUIRE_C = os.environ.get("KATO_FAST_REQUIRE_C") == "1"
+from tests.engines import need_c
 
 
 def both_engines() -> tuple[ModuleType, ModuleType]:
     """The modules of C and of the twin; without C a skip, or a failure where it is required."""
-    try:
-        return native.load("c"), native.load("python")
-    except ImportError as error:
-        if REQUIRE_C:
-            pytest.fail(f"KATO_FAST_REQUIRE_C=1, but {error}")
-        pytest.skip(str(error))
+    return need_c(), native.load("python")
 
 
 def outcome(call: Callable, *arguments: Any) -> tuple:

@@ -6,13 +6,13 @@ bounds are about half of what was measured.
 
 from __future__ import annotations
 
-import os
 import sys
 
 import pytest
 
 from benchmarks.measure import Result
 from kato_fast import native
+from tests.engines import need_c
 
 pytestmark = [
     pytest.mark.performance,
@@ -23,12 +23,7 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def needs_c() -> None:
     """There is nothing to claim of the twin."""
-    try:
-        native.load("c")
-    except ImportError as error:
-        if os.environ.get("KATO_FAST_REQUIRE_C") == "1":
-            pytest.fail(f"KATO_FAST_REQUIRE_C=1, but {error}")
-        pytest.skip(str(error))
+    need_c()
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ import time
 from dataclasses import dataclass
 from typing import Optional
 
+from tests.servers.listening import Listening
+
 CHUNK = 65536
 ENDS = ("close", "reset", "silence")
 SIDES = ("reply", "request", "both")
@@ -58,18 +60,15 @@ BLACK_HOLE = Fault(pass_bytes=0, end="silence", where="both")
 DOWN = Fault(down=True)
 
 
-class FaultProxy:
+class FaultProxy(Listening):
     """``with FaultProxy(port, seed=1) as proxy``. The fault may be changed at any time, from any thread."""
 
     def __init__(self, port: int, *, seed: int = 0) -> None:
+        super().__init__()
         self._target = ("127.0.0.1", port)
         self._seed = seed
         self._fault = (0, Fault())
         self._links: list[_Link] = []
-        self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-        self.port: int = self._listener.getsockname()[1]
-        self.connections = 0
 
     @property
     def redis_url(self) -> str:
@@ -107,30 +106,20 @@ class FaultProxy:
         for link in list(self._links):
             link.end("reset")
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            if self.fault.down:
-                _reset(client)
-            else:
-                self._start(self._open, client, self.connections)
-
-    def _open(self, client: socket.socket, number: int) -> None:
+    def connected(self, connection: socket.socket, number: int) -> None:
         try:
+            if self.fault.down:
+                raise ConnectionResetError
             server = socket.create_connection(self._target, 5)
         except OSError:
-            _reset(client)
+            _reset(connection)
             return
         server.settimeout(None)
-        for end in (client, server):
+        for end in (connection, server):
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        link = _Link(self, client, server)
+        link = _Link(self, connection, server)
         self._links.append(link)
-        ways = (("request", client, server), ("reply", server, client))
+        ways = (("request", connection, server), ("reply", server, connection))
         pumps = [
             threading.Thread(
                 target=link.pump, args=(way, source, sink, random.Random(f"{self._seed}/{number}/{way}")), daemon=True
@@ -141,26 +130,9 @@ class FaultProxy:
             pump.start()
         for pump in pumps:
             pump.join()
-        client.close()
+        connection.close()
         server.close()
         self._links.remove(link)
-
-    def _start(self, target, *args) -> None:
-        thread = threading.Thread(target=target, args=args, daemon=True)
-        thread.start()
-        self._threads.append(thread)
-
-    def __enter__(self) -> FaultProxy:
-        self._start(self._accept)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self.drop_all()
-        for thread in self._threads:
-            thread.join(10)
 
 
 class _Link:

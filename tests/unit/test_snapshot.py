@@ -19,6 +19,7 @@ from kato_fast import native
 from kato_fast.profiles import PROFILES
 from kato_fast.reference import snapshot as twin_snapshot
 from kato_fast.reference.checksum import checksum
+from tests.engines import need_c
 
 READ_ONLY = "the knowledge base is a read-only snapshot"
 SYMBOLS = [f"s{i}" for i in range(40)] + ['é"x', "\n\x00", "日本", "", "\U0001f600"]
@@ -29,12 +30,7 @@ KINDS = ("plain", "emotives", "forgotten", "empty", "one", *LARGEST)
 
 @pytest.fixture(autouse=True)
 def needs_c() -> None:
-    try:
-        native.load("c")
-    except ImportError as error:
-        if os.environ.get("KATO_FAST_REQUIRE_C") == "1":
-            pytest.fail(f"KATO_FAST_REQUIRE_C=1, but {error}")
-        pytest.skip(str(error))
+    need_c()
 
 
 def some_events(rng: random.Random) -> list[list[str]]:

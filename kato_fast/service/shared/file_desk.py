@@ -19,7 +19,7 @@ from datetime import datetime, timezone
 from typing import Any, Optional
 
 from kato_fast.memory import MAX_EVENTS
-from kato_fast.service.sessions import EXPIRED, SCHEMA, TooManySessions, moment_of, text_of
+from kato_fast.service.sessions import EXPIRED, SCHEMA, TooManySessions, moment_of, session_stats, text_of
 from kato_fast.service.shared import Unavailable
 from kato_fast.service.shared.desk import Begun, Row, SharedDesk, SharedSession, Written
 
@@ -182,21 +182,7 @@ class FileDesk(SharedDesk):
 
     async def stats(self) -> dict:
         """From the file."""
-        now = text_of(datetime.now(timezone.utc))
-        total = self._db.execute("SELECT count(*) FROM sessions").fetchone()[0]
-        active = await self.count()
-        of = "FROM sessions WHERE expires > ?"
-        users = self._db.execute(f"SELECT count(DISTINCT user_id) {of}", (now,)).fetchone()[0]
-        held = f"SELECT count(*) FROM events WHERE session IN (SELECT key {of})"
-        events = self._db.execute(held, (now,)).fetchone()[0]
-        return {
-            "total_sessions": total,
-            "active_sessions": active,
-            "expired_sessions": total - active,
-            "users_with_sessions": users,
-            "average_stm_size": events / max(active, 1),
-            "total_stm_events": events,
-        }
+        return session_stats(self._db)
 
     def sweep(self) -> None:
         """Remove what has expired."""

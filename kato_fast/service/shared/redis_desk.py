@@ -19,6 +19,7 @@ from datetime import datetime, timezone
 from typing import Any, Optional, TypeVar
 
 from kato_fast.memory import MAX_EVENTS
+from kato_fast.memory.redis_streams import LAST
 from kato_fast.redis_client import Client, RedisError, ResponseError
 from kato_fast.redis_client.script import Script
 from kato_fast.service.sessions import TooManySessions
@@ -35,14 +36,9 @@ STATE_TTL = 7 * 86_400
 
 Answer = TypeVar("Answer")
 
-_LOOK = """
-local function last(key)
-  if redis.call('EXISTS', key) == 0 then return 0 end
-  local about = redis.call('XINFO', 'STREAM', key)
-  for i = 1, #about, 2 do
-    if about[i] == 'last-generated-id' then return tonumber(string.match(about[i + 1], '^%d+')) end
-  end
-end
+_LOOK = (
+    LAST
+    + """
 local function look(prefix, id, known_last, known_length)
   local found = redis.call('HMGET', prefix .. 'session:' .. id,
     'user', 'created', 'expires', 'metadata', 'config', 'by', 'dropped')
@@ -56,6 +52,7 @@ local function look(prefix, id, known_last, known_length)
   return {id, found, now, same and 1 or 0, events}
 end
 """
+)
 
 #: ARGV: prefix, session, known last, known length.
 FIND = Script(_LOOK + "return look(ARGV[1], ARGV[2], ARGV[3], ARGV[4])")
@@ -94,12 +91,16 @@ return look(ARGV[1], ARGV[6], 0, 0)
 """
 )
 
-#: ARGV: prefix, processor, token, lease, known version, session, known last, known length.
+#: ARGV: prefix, processor, token, lease, known version, session, known last, known length, ttl.
+#: ``holder`` outlives the lock: a turn whose lock ended writes all the same where nobody began after it.
 BEGIN = Script(
     _LOOK
     + """
 if not redis.call('SET', ARGV[1] .. 'lock:' .. ARGV[2], ARGV[3], 'NX', 'PX', ARGV[4]) then return 0 end
-local kept = redis.call('HMGET', ARGV[1] .. 'processor:' .. ARGV[2], 'version', 'state', 'predictions', 'potentials')
+local processor = ARGV[1] .. 'processor:' .. ARGV[2]
+redis.call('HSET', processor, 'holder', ARGV[3])
+redis.call('EXPIRE', processor, ARGV[9])
+local kept = redis.call('HMGET', processor, 'version', 'state', 'predictions', 'potentials')
 local version = kept[1] or ''
 local parts = version ~= ARGV[5] and {kept[2] or '', kept[3] or '', kept[4] or ''} or {}
 return {version, parts, look(ARGV[1], ARGV[6], ARGV[7], ARGV[8])}
@@ -116,16 +117,15 @@ return {version, version ~= ARGV[3] and {kept[2] or '', kept[3] or '', kept[4] o
 )
 
 #: ARGV: prefix, processor, token, session, has parts, state, predictions, potentials, keep_from, bound, ttl, events...
-#: Returns {1, last, dropped}, also where this token has written before; {0} where the lock is another's by now.
+#: Returns {1, last, dropped}, also where this token has written before; {0} where another turn began after it.
 WRITE = Script(
     _LOOK
     + """
 local key, stream, lock = ARGV[1] .. 'session:' .. ARGV[4], ARGV[1] .. 'stm:' .. ARGV[4], ARGV[1] .. 'lock:' .. ARGV[2]
 local processor = ARGV[1] .. 'processor:' .. ARGV[2]
-if redis.call('GET', lock) ~= ARGV[3] then
-  if redis.call('HGET', processor, 'by') ~= ARGV[3] then return {0} end
-  return {1, last(stream), tonumber(redis.call('HGET', key, 'dropped') or '0')}
-end
+local turns, held = redis.call('HMGET', processor, 'by', 'holder'), redis.call('GET', lock)
+if turns[1] == ARGV[3] then return {1, last(stream), tonumber(redis.call('HGET', key, 'dropped') or '0')} end
+if held ~= ARGV[3] and (held or turns[2] ~= ARGV[3]) then return {0} end
 redis.call('HSET', processor, 'by', ARGV[3])
 if ARGV[5] == '1' then
   redis.call('HSET', processor, 'version', ARGV[3], 'state', ARGV[6], 'predictions', ARGV[7], 'potentials', ARGV[8])
@@ -239,7 +239,7 @@ class RedisDesk(SharedDesk):
 
     async def _begin(self, token: str, processor_id: str, version: str, session: SharedSession) -> Begun:
         until, pause = time.monotonic() + PATIENCE, 0.001
-        args = [processor_id, token, int(LEASE * 1000), version, session.id, *session.known()]
+        args = [processor_id, token, int(LEASE * 1000), version, session.id, *session.known(), STATE_TTL]
         while True:
             try:
                 reply = await self._ask(BEGIN, *args)
