@@ -112,12 +112,15 @@ def _headline(result: dict) -> str:
 
 
 def _off(result: dict) -> str:
-    lines = ["| request | plain, calls | attached, all off | more | CPU time |", "|" + " --- |" * 5]
+    head = "| request | plain, calls | attached, all off | more | plain, CPU ms | attached, all off | more | in 95 of 100 |"
+    lines = [head, "|" + " --- |" * 8]
     for row in result["rows"]:
         calls, cpu = row["calls"], row["cpu"]
         cells = [row["operation"], f"{calls['plain']:,.0f}", f"{calls['off']:,.0f}", f"{calls['share']:+.2%}"]
-        lines.append(f"| {' | '.join(cells)} | {cpu['share']:+.0%} |")
-    patterns, requests = result["rows"][0]["patterns"], result["rows"][0]["requests"]
+        cells += [f"{cpu['plain']:.3g}", f"{cpu['off']:.3g}", f"{cpu['share']:+.2%}"]
+        cells.append(" to ".join(f"{value:+.1%}" for value in cpu["between"]))
+        lines.append(f"| {' | '.join(cells)} |")
+    patterns, requests = result["rows"][0]["patterns"], result["rows"][0]["cpu"]["requests"]
     return "\n".join([*lines, "", f"{patterns} patterns, medians of {requests} requests. {_conditions(result)}"])
 
 

@@ -90,6 +90,10 @@ class Futures(Sequence):
         return self.listed()[index]
 
 
+#: Looked up by type: a Sequence asks its ABC, in Python, about every list that is none.
+UNREAD = (Answer, Futures)
+
+
 class Late:
     """A descriptor for an attribute of the host that may hold an Answer: whoever reads it gets the list.
 
@@ -108,11 +112,11 @@ class Late:
             value = instance.__dict__[self.name]
         except KeyError:
             raise AttributeError(self.name) from None
-        return value.listed() if isinstance(value, (Answer, Futures)) else value
+        return value.listed() if type(value) in UNREAD else value
 
     def __set__(self, instance, value) -> None:
         instance.__dict__[self.name] = value
-        if isinstance(value, (Answer, Futures)):
+        if type(value) in UNREAD:
             self._holders.add(instance)
 
     def __delete__(self, instance) -> None:

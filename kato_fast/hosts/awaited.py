@@ -11,10 +11,10 @@ from contextvars import ContextVar
 from itertools import chain
 from typing import Any, Callable, Optional
 
-from kato_fast.hosts import played, predicting
+from kato_fast.hosts import learning, played, predicting
 from kato_fast.hosts.answers import Answer, Futures
 from kato_fast.hosts.predicting import Computed, key_of
-from kato_fast.hosts.shared import GATE, RESIDENTS, is_off
+from kato_fast.hosts.shared import BATCH, GATE, RESIDENTS, is_off
 from kato_fast.rollout import Choice, Declined, Rules
 
 #: Sums run over sets and batches, whose order follows the seed of Python's hashes and the threads; nothing is rounded.
@@ -148,13 +148,19 @@ def process_events(original: Callable) -> Callable:
 
     @functools.wraps(original)
     async def processEvents(self: Any, current_unique_id: str) -> Any:
-        if PREDICTING.choice is None or (is_off("native_matching") and is_off("native_store")):
+        batch = BATCH.get()
+        if PREDICTING.choice is None or (batch is None and is_off("native_matching") and is_off("native_store")):
             return await original(self, current_unique_id)
         state = list(chain(*self.STM))
         if not (len(state) >= 2 and self.predict and self.trigger_predictions):
             return []
+        if batch is not None and batch.may_pass(self):
+            batch.pass_over(self, state)
+            return []
         predictions = await PREDICTING.computed(self, state, self.STM)
         self.predictions = predictions
+        if batch is not None:
+            batch.computed()
         if predictions:
             keep(self, current_unique_id, predictions)
         return predictions
@@ -188,6 +194,20 @@ def matched_by_engine(searcher: Any, state: list, targets: Any = None, events: A
     engine = engine_of(searcher, targets, counters=False)
     found = predicted(engine, state, events, searcher.recall_threshold, len(engine))
     return predicting.predictions_of(searcher, found)
+
+
+# symbols
+
+
+def all_symbols(original: Callable) -> Callable:
+    """The host aggregates all symbols for every prediction that it makes by itself."""
+    choice = Choice("aggregation", "get_all_symbols_optimized", original, learning.aggregated)
+
+    @functools.wraps(original)
+    def get_all_symbols_optimized(self: Any, collection: Any) -> dict:
+        return (original if _INSIDE.get() == "original" else choice)(self, collection)
+
+    return get_all_symbols_optimized
 
 
 # loading

@@ -10,13 +10,15 @@ learned.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Awaitable, Iterator
 from typing import Any, Callable, Optional
 
+from kato_fast.hosts import awaited, responses
 from kato_fast.hosts.predicting import PREDICTING
 from kato_fast.hosts.responses import key_of_request
 from kato_fast.hosts.seams import Place
-from kato_fast.hosts.shared import BATCH
+from kato_fast.hosts.shared import BATCH, is_off
 from kato_fast.rollout import Choice, Declined
 
 #: Larger bodies are the host's.
@@ -73,46 +75,119 @@ class Batch:
                 return
 
 
+class NodesBatch:
+    """One request to KATO 2.1, whose predictions are awaited: nothing is passed over that a learn would come after.
+
+    There the futures are always those of the last state that was predicted with, so that one state is kept at most.
+    """
+
+    def __init__(self, observations: int, learns: bool, clears: bool) -> None:
+        self.left = observations
+        self._learns, self._clears = learns, clears
+        self._host: Any = None
+        self._passed: Optional[tuple] = None
+        self._passing = self._readable = False
+
+    def begin(self, host: Any) -> None:
+        """An observation of the host's processor begins. Without this, nothing is passed over."""
+        self._host, self._passing = host, False
+
+    def may_pass(self, processor: Any) -> bool:
+        if self.left <= 1 or self._learns or self._host is None:
+            return False
+        most = self._host.observation_processor.max_pattern_length
+        return not 0 < most <= len(processor.STM)
+
+    def pass_over(self, processor: Any, state: list) -> None:
+        self._passed = processor, state, [list(event) for event in processor.STM]
+        self._passing = True
+
+    def computed(self) -> None:
+        self._passed = None
+
+    async def observed(self) -> None:
+        self.left -= 1
+        self._readable = self._passing
+        if self.left == 0:
+            await self._settle()
+
+    async def _settle(self) -> None:
+        passed, self._passed = self._passed, None
+        if passed is not None:
+            processor, state, events = passed
+            processor.predictions = await awaited.PREDICTING.computed(processor, state, events)
+
+    async def ended(self) -> None:
+        """The request is over, maybe early: the last observation that was made has left its predictions."""
+        if self._passed is not None:
+            processor = self._passed[0]
+            await self._settle()
+            if self._readable and not self._clears:
+                self._host.predictions = processor.predictions
+
+
 def sequence_route(module: Any) -> Iterator[Place]:
-    endpoint = vars(module)["observe_sequence_primary"]
-    for route in module.app.router.routes:
-        if getattr(route, "endpoint", None) is endpoint:
-            yield Place(route, "app", route.app, endpoint)
+    return responses.routes(module, "observe_sequence_primary")
 
 
-def replace_app(original: Callable) -> Callable:
+def sequence_in_session(module: Any) -> Iterator[Place]:
+    return responses.routes(module, "observe_sequence_in_session", sys.modules["kato.api.endpoints.sessions"])
+
+
+def replace_app(routed: responses.Routed) -> Callable:
+    planned = plan if routed.name == "observe_sequence_primary" else plan_of_nodes
+
     def item_after_item(scope: dict, body: Optional[bytes]) -> None:
         return None
 
-    choice = Choice("batch", "observe-sequence", item_after_item, plan, key=key_of_request)
+    choice = Choice("batch", "observe-sequence", item_after_item, planned, key=key_of_request)
 
-    async def app(scope: dict, receive: Any, send: Any) -> None:
+    async def answer(scope: dict, receive: Any, send: Any) -> None:
         body, again = await read(receive)
         batch = choice(scope, body)
         if batch is None:
-            await original(scope, again, send)
+            await routed.app(scope, again, send)
             return
         token = BATCH.set(batch)
         try:
-            await original(scope, again, send)
+            await routed.app(scope, again, send)
         finally:
             BATCH.reset(token)
-            batch.ended()
+            waiting = batch.ended()
+            if waiting is not None:
+                await waiting
+
+    def app(scope: dict, receive: Any, send: Any) -> Awaitable[None]:
+        return (routed.app if is_off("batch") else answer)(scope, receive, send)
 
     return app
 
 
 def plan(scope: dict, body: Optional[bytes]) -> Batch:
     """How many observations there will be. What is no batch is the host's to refuse."""
-    if body is None or PREDICTING.choice is None:
+    if PREDICTING.choice is None:
+        raise Declined("unsupported", "the host predicts by itself")
+    return Batch(len(_request(body)["observations"]))
+
+
+def plan_of_nodes(scope: dict, body: Optional[bytes]) -> NodesBatch:
+    if awaited.PREDICTING.choice is None:
+        raise Declined("unsupported", "the host predicts by itself")
+    request = _request(body)
+    options = (bool(request.get(name)) for name in ("learn_after_each", "clear_stm_between"))
+    return NodesBatch(len(request["observations"]), *options)
+
+
+def _request(body: Optional[bytes]) -> dict:
+    if body is None:
         raise Declined("unsupported", "no body, or too large a one")
     try:
-        observations = json.loads(body)["observations"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        request = json.loads(body)
+    except (ValueError, RecursionError):
         raise Declined("unsupported", "no batch") from None
-    if not isinstance(observations, list):
+    if not isinstance(request, dict) or not isinstance(request.get("observations"), list):
         raise Declined("unsupported", "no batch")
-    return Batch(len(observations))
+    return request
 
 
 async def read(receive: Any) -> tuple:

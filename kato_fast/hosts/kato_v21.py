@@ -11,14 +11,15 @@ import weakref
 from contextvars import ContextVar
 from typing import Any, Callable, Optional
 
-from kato_fast.hosts import awaited, kato_m, learning, responses, sessions
+from kato_fast.hosts import awaited, batches, kato_m, learning, middleware, responses, sessions
 from kato_fast.hosts.seams import Seam
-from kato_fast.hosts.shared import FUTURES, GATE, PATTERN_PREDICTIONS, PREDICTIONS, is_off
+from kato_fast.hosts.shared import BATCH, FUTURES, GATE, PATTERN_PREDICTIONS, PREDICTIONS, is_off
 
 NAME = "KATO 2.1"
 PROFILE = "kato-2.1-indexed"
 
 SEARCH = "kato.searches.pattern_search"
+PIPELINES = "kato.storage.aggregation_pipelines"
 KNOWLEDGE = "kato.informatics.knowledge_base"
 PATTERNS = "kato.workers.pattern_processor"
 OPERATIONS = "kato.workers.pattern_operations"
@@ -48,13 +49,20 @@ STATE = ("stm", "emotives_accumulator", "metadata_accumulator")
 def one_at_a_time(original: Callable) -> Callable:
     """The host holds a lock of the whole process while it awaits: a second observation of the node stops everything.
 
-    Here the second one waits on the event loop, and then has the state that its endpoint had set.
+    Here the second one waits on the event loop, and then has the state that its endpoint had set. A batch is told how
+    far it is.
     """
 
     @functools.wraps(original)
     async def observe(self: Any, data: Any = None) -> Any:
+        batch = BATCH.get()
         with GATE:
-            return await (original if is_off("host_repairs") else in_turn)(self, data)
+            if batch is not None:
+                batch.begin(self)
+            answer = await (original if is_off("host_repairs") else in_turn)(self, data)
+            if batch is not None:
+                await batch.observed()
+            return answer
 
     async def in_turn(self: Any, data: Any) -> Any:
         kept, clock = _taken(self), self.time
@@ -189,7 +197,7 @@ ASSEMBLY = (
     "kato.informatics.predictive_information:hash_future",
     f"{PATTERNS}:PatternProcessor.patternProbability",
 )
-LOADING = ("kato.storage.aggregation_pipelines:OptimizedQueryManager.get_patterns_optimized",)
+LOADING = (f"{PIPELINES}:OptimizedQueryManager.get_patterns_optimized",)
 
 # In the order in which they are applied to a module; a late one needs what is above it.
 SEAMS = (
@@ -201,6 +209,7 @@ SEAMS = (
     Seam(SEARCH, "PatternSearcher.assignNewlyLearnedToWorkers", "host_repairs", load_before_learning),
     Seam(SEARCH, "PatternSearcher.delete_pattern", "native_matching", learning.then_changed("deleted"), wraps=True),
     Seam(SEARCH, "PatternSearcher.clearPatternsFromRAM", "native_matching", learning.clear_patterns, wraps=True),
+    Seam(PIPELINES, "OptimizedQueryManager.get_all_symbols_optimized", "aggregation", awaited.all_symbols),
     Seam(KNOWLEDGE, "SuperKnowledgeBase.__init__", "native_store", kato_m.remembered, wraps=True),
     Seam(KNOWLEDGE, "SuperKnowledgeBase.learnPattern", "native_store", learning.learn_pattern_with_metadata),
     Seam(KNOWLEDGE, "SuperKnowledgeBase.clear_all_memory", "native_store", learning.flush_first, wraps=True),
@@ -226,6 +235,7 @@ SEAMS = (
     Seam(PROCESSOR, "KatoProcessor.learn", "host_repairs", learn_own, wraps=True),
     Seam(REDIS, "RedisSessionManager.initialize", "connection_pools", sessions.wider_pool, wraps=True),
     Seam(REDIS, "pool.max_connections", "connection_pools", sessions.more, wraps=True, places=sessions.live_pool),
+    Seam(REDIS, "RedisSessionManager.get_session", "host_repairs", sessions.get_extended_session),
     Seam(REDIS, "RedisSessionManager.get_active_session_count_async", "host_repairs", sessions.active_count),
     Seam(
         METRICS,
@@ -233,6 +243,24 @@ SEAMS = (
         "host_repairs",
         sessions.Psutil,
         places=sessions.psutil_places,
+    ),
+    Seam(SERVICE, "SessionMiddleware", "host_repairs", middleware.replace, places=middleware.nodes_session_entry),
+    Seam(SERVICE, "metrics_middleware", "host_repairs", middleware.replace, places=middleware.metrics_entry),
+    Seam(
+        SERVICE,
+        "concurrency_monitor_middleware",
+        "host_repairs",
+        middleware.replace,
+        places=middleware.concurrency_entry,
+    ),
+    Seam(SERVICE, "trace_middleware", "host_repairs", middleware.replace, places=middleware.trace_entry),
+    Seam(SERVICE, "app.middleware_stack", "host_repairs", middleware.build, wraps=True, places=middleware.built_stack),
+    Seam(
+        SERVICE,
+        "observe_sequence_in_session",
+        "batch",
+        batches.replace_app,
+        places=batches.sequence_in_session,
     ),
     Seam(
         SERVICE,
@@ -276,8 +304,15 @@ PRINTS = {
     "kato.searches.pattern_search:PatternSearcher.getPatterns": ("4a696e94cffaa81c",),
     "kato.searches.pattern_search:PatternSearcher.getPatternsAsync": ("8ab8ad573bf4f89a",),
     "kato.searches.pattern_search:_lcs_ratio_scorer": ("ae60f74ac62b40dc",),
+    "kato.services.kato_fastapi:SessionMiddleware": ("2579633b1244b538",),
+    "kato.services.kato_fastapi:concurrency_monitor_middleware": ("1a5b9902c590d846",),
     "kato.services.kato_fastapi:get_session_predictions": ("15b595a853bcab89",),
+    "kato.services.kato_fastapi:metrics_middleware": ("5c43cf042c4ab1ed",),
+    "kato.services.kato_fastapi:observe_sequence_in_session": ("bce64223f9f77fc5",),
+    "kato.services.kato_fastapi:trace_middleware": ("2f3c535cc71caab2",),
     "kato.sessions.redis_session_manager:RedisSessionManager.get_active_session_count_async": ("dc6a46e98fbecdca",),
+    "kato.sessions.redis_session_manager:RedisSessionManager.get_session": ("12cc8ce70a988333",),
+    "kato.storage.aggregation_pipelines:OptimizedQueryManager.get_all_symbols_optimized": ("383162b4b42606a6",),
     "kato.storage.aggregation_pipelines:OptimizedQueryManager.get_patterns_optimized": ("06e2d9e3b68bc024",),
     "kato.workers.kato_processor:KatoProcessor.observe": ("52fa0fb9f7888eca",),
     "kato.workers.pattern_processor:PatternProcessor.patternProbability": ("2209167d19b12c65",),

@@ -139,18 +139,13 @@ def replanned(call: dict) -> dict:
     return write_sets.effect(writes_of(plan_of(call)))
 
 
-def recorded(call: dict) -> dict:
-    """For a replay: what the host had written."""
-    return call["written"]
-
-
 WRITES = Writes(
     watched=lambda args, seen: (write_sets.Watched(args[0], seen), *args[1:]),
     planned=lambda *args: writes_of(planned(*args)),
     effect=write_sets.effect,
     record=call_of,
     replan=replanned,
-    recorded=recorded,
+    recorded=write_sets.recorded,
 )
 
 
@@ -261,23 +256,25 @@ def all_symbols(original: Any) -> Callable:
     def missing(manager: Any, collection: Any) -> dict:
         raise AttributeError(f"{type(manager).__name__!r} object has no attribute 'get_all_symbols_optimized'")
 
-    def aggregated(manager: Any, collection: Any) -> dict:
-        resident = RESIDENTS.named(collection.database.name)
-        if resident is not None and not is_off("incremental_metrics"):
-            try:
-                symbols = resident.current().symbols()
-            except Declined:
-                pass
-            else:
-                return {name: {"name": name, **figures} for name, figures in symbols.items()}
-        return manager.pipelines.get_all_symbols_optimized(collection)
-
     choice = Choice("aggregation", "get_all_symbols_optimized", missing, aggregated)
 
     def get_all_symbols_optimized(self: Any, collection: Any) -> dict:
         return missing(self, collection) if NESTED.original else choice(self, collection)
 
     return get_all_symbols_optimized
+
+
+def aggregated(manager: Any, collection: Any) -> dict:
+    """From the engine's counters where they are kept, else by one aggregation."""
+    resident = RESIDENTS.named(collection.database.name)
+    if resident is not None and not is_off("incremental_metrics"):
+        try:
+            symbols = resident.current().symbols()
+        except Declined:
+            pass
+        else:
+            return {name: {"name": name, **figures} for name, figures in symbols.items()}
+    return manager.pipelines.get_all_symbols_optimized(collection)
 
 
 # the host's two indexes in memory

@@ -1,16 +1,17 @@
-"""The host's two middlewares as plain ASGI: no task, no stream and no copy of the response for each request.
+"""The host's own middlewares as plain ASGI: no task, no stream and no copy of the response for each request.
 
-They do what the host's do, in the same order. Each holds the host's own beside it, for when the flag is off.
+They do what the host's do, in the same order, two in KATO of September 2025 and four in 2.1. Each holds the host's own
+beside it, for when the flag is off.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from typing import Any, Optional
 
+from kato_fast.flags import current
 from kato_fast.hosts.seams import Place
-from kato_fast.hosts.shared import is_off
 from kato_fast.hosts.writer import BUSY
 
 FLAG = "host_repairs"
@@ -22,9 +23,26 @@ def session_entry(module: Any) -> Iterator[Place]:
     yield from _entries(module, lambda entry: entry.cls is module.SessionMiddleware, dispatch, Session)
 
 
+def nodes_session_entry(module: Any) -> Iterator[Place]:
+    dispatch = vars(module.SessionMiddleware)["dispatch"]
+    yield from _entries(module, lambda entry: entry.cls is module.SessionMiddleware, dispatch, NodesSession)
+
+
 def metrics_entry(module: Any) -> Iterator[Place]:
-    dispatch = module.metrics_middleware
-    yield from _entries(module, lambda entry: _options(entry).get("dispatch") is dispatch, dispatch, Metrics)
+    return _dispatched(module, module.metrics_middleware, Metrics)
+
+
+def concurrency_entry(module: Any) -> Iterator[Place]:
+    return _dispatched(module, module.concurrency_monitor_middleware, Concurrency)
+
+
+def trace_entry(module: Any) -> Iterator[Place]:
+    return _dispatched(module, module.trace_middleware, Trace)
+
+
+def _dispatched(module: Any, dispatch: Any, kind: type) -> Iterator[Place]:
+    """The entry that the decorator of a function has made."""
+    return _entries(module, lambda entry: _options(entry).get("dispatch") is dispatch, dispatch, kind)
 
 
 def built_stack(module: Any) -> Iterator[Place]:
@@ -56,16 +74,22 @@ def replace(given: tuple) -> Any:
     return make
 
 
-class Metrics:
-    """Counts each request with its status and duration."""
+class Replaced:
+    """One middleware and the host's own beside it. Off, the host's is handed on as it is: nothing stands between."""
 
     def __init__(self, app: Any, original: Any, module: Any) -> None:
         self.app, self.original, self.module = app, original, module
 
-    async def __call__(self, scope: dict, receive: Any, send: Any) -> None:
-        if scope["type"] != "http" or is_off(FLAG):
-            await self.original(scope, receive, send)
-            return
+    def __call__(self, scope: dict, receive: Any, send: Any) -> Awaitable[None]:
+        if scope["type"] != "http" or current[FLAG].kind == "off":
+            return self.original(scope, receive, send)
+        return self.answer(scope, receive, send)
+
+
+class Metrics(Replaced):
+    """Counts each request with its status and duration."""
+
+    async def answer(self, scope: dict, receive: Any, send: Any) -> None:
         start, status = time.time(), 0
 
         async def sending(message: dict) -> None:
@@ -87,17 +111,11 @@ class Metrics:
                 self.module.logger.warning(f"Failed to record request metrics: {error}")
 
 
-class Session:
+class Session(Replaced):
     """Finds the session that a path or a header names, refuses one that is not there, and names it in the answer."""
 
-    def __init__(self, app: Any, original: Any, module: Any) -> None:
-        self.app, self.original, self.module = app, original, module
-
-    async def __call__(self, scope: dict, receive: Any, send: Any) -> None:
-        if scope["type"] != "http" or is_off(FLAG):
-            await self.original(scope, receive, send)
-            return
-        session_id, needed = _named(scope)
+    async def answer(self, scope: dict, receive: Any, send: Any) -> None:
+        session_id, needed = self.named(scope)
         if session_id is None:
             await self.app(scope, receive, send)
             return
@@ -109,7 +127,75 @@ class Session:
         if session:
             state = scope.setdefault("state", {})
             state.update(session=session, session_id=session_id, session_lock=manager.session_locks.get(session_id))
-        await self.app(scope, receive, _naming(send, session_id))
+        await self.app(scope, receive, self.sending(scope, send, session_id))
+
+    def named(self, scope: dict) -> tuple:
+        return _named(scope)
+
+    def sending(self, scope: dict, send: Any, session_id: str) -> Any:
+        return _naming(send, b"x-session-id", session_id)
+
+
+class NodesSession(Session):
+    """That of 2.1: it lets a question for existence pass, and keeps a session that an endpoint marks as changed."""
+
+    def named(self, scope: dict) -> tuple:
+        parts = scope["path"].split("/")
+        if scope["method"] == "GET" and len(parts) == 4 and parts[1] == "sessions" and parts[3] == "exists":
+            return None, False
+        return _named(scope)
+
+    def sending(self, scope: dict, send: Any, session_id: str) -> Any:
+        naming = _naming(send, b"x-session-id", session_id)
+
+        async def sending(message: dict) -> None:
+            if message["type"] == "http.response.start":
+                state = scope.get("state", {})
+                if "session" in state and state.get("session_modified"):
+                    await self.module.app_state.session_manager.update_session(state["session"])
+            await naming(message)
+
+        return sending
+
+
+class Concurrency(Replaced):
+    """Counts the requests that run, until their answer begins. What the host says of many is left to it to say."""
+
+    async def answer(self, scope: dict, receive: Any, send: Any) -> None:
+        module = self.module
+        running = module._concurrent_count + 1
+        if running > module._max_concurrent_seen:
+            if running >= module.CONCURRENCY_WARNING_THRESHOLD:
+                await self.original(scope, receive, send)
+                return
+            module._max_concurrent_seen = running
+        module._concurrent_count += 1
+        counted = True
+
+        def done() -> None:
+            nonlocal counted
+            module._concurrent_count -= counted
+            counted = False
+
+        async def sending(message: dict) -> None:
+            if message["type"] == "http.response.start":
+                done()
+            await send(message)
+
+        try:
+            await self.app(scope, receive, sending)
+        finally:
+            done()
+
+
+class Trace(Replaced):
+    """Gives each request an id for the log, or the one that it brings, and names it in the answer."""
+
+    async def answer(self, scope: dict, receive: Any, send: Any) -> None:
+        brought = next((value for name, value in scope["headers"] if name == b"x-trace-id"), None)
+        trace_id = self.module.generate_trace_id() if brought is None else brought.decode("latin-1")
+        with self.module.trace_context(trace_id):
+            await self.app(scope, receive, _naming(send, b"x-trace-id", trace_id))
 
 
 def _named(scope: dict) -> tuple:
@@ -150,11 +236,11 @@ def _refusal(session_id: str) -> Any:
     return JSONResponse(status_code=404, content={"error": error})
 
 
-def _naming(send: Any, session_id: str) -> Any:
+def _naming(send: Any, header: bytes, value: str) -> Any:
     async def sending(message: dict) -> None:
         if message["type"] == "http.response.start":
-            kept = [(name, value) for name, value in message.get("headers", ()) if name.lower() != b"x-session-id"]
-            message = {**message, "headers": [*kept, (b"x-session-id", session_id.encode("latin-1"))]}
+            kept = [(name, given) for name, given in message.get("headers", ()) if name.lower() != header]
+            message = {**message, "headers": [*kept, (header, value.encode("latin-1"))]}
         await send(message)
 
     return sending

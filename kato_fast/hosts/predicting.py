@@ -11,12 +11,13 @@ import functools
 import os
 from collections.abc import Mapping
 from itertools import chain
+from types import SimpleNamespace
 from typing import Any, Callable, NamedTuple, Optional
 
-from kato_fast.hosts import played
+from kato_fast.hosts import played, write_sets
 from kato_fast.hosts.answers import Answer, Futures
 from kato_fast.hosts.shared import BATCH, GATE, NESTED, RESIDENTS, WRITER, is_off
-from kato_fast.rollout import Choice, Declined, waiting
+from kato_fast.rollout import Choice, Declined, Writes, waiting
 
 #: 0: documents of predictions_kb are written before the response, as the host does.
 WRITE_BEHIND = "KATO_FAST_WRITE_BEHIND"
@@ -153,7 +154,31 @@ def keeping() -> Callable:
 
     if os.environ.get(WRITE_BEHIND, "1") in ("", "0"):
         return insert
-    return Choice("native_store", "predictions_kb", insert, insert_behind, key=key_of)
+    return Choice("native_store", "predictions_kb", insert, insert_behind, key=key_of, writes=WRITES)
+
+
+def watched(args: tuple, seen: list) -> tuple:
+    """All that inserting asks of its processor is the collection."""
+    processor, *rest = args
+    collection = write_sets.WatchedCollection(processor.predictions_kb, "predictions_kb", seen)
+    return (SimpleNamespace(predictions_kb=collection), *rest)
+
+
+def call_of(processor: Any, unique_id: str, predictions: Any) -> dict:
+    """The document that would be inserted, as plain data."""
+    return {"unique_id": unique_id, "predictions": documents(predictions)}
+
+
+def planned(*args: Any) -> list:
+    return [write_sets.inserted("predictions_kb", call_of(*args))]
+
+
+def replanned(call: dict) -> dict:
+    """For a replay: what the candidate would insert."""
+    return write_sets.effect([write_sets.inserted("predictions_kb", {k: call[k] for k in ("unique_id", "predictions")})])
+
+
+WRITES = Writes(watched, planned, write_sets.effect, call_of, replanned, write_sets.recorded)
 
 
 def process_events(original: Callable) -> Callable:

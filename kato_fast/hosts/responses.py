@@ -5,34 +5,43 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterable, Iterator
 from typing import Any, Callable, Optional
 
 from kato_fast.hosts.answers import Answer, Futures, add_names
 from kato_fast.hosts.seams import Place
-from kato_fast.hosts.shared import FUTURES, PREDICTIONS
+from kato_fast.hosts.shared import FUTURES, PREDICTIONS, is_off
 from kato_fast.rollout import Choice, Declined
 
 
 def primary(module: Any) -> Iterator[Place]:
-    return _routes(module, "get_predictions_primary")
+    return routes(module, "get_predictions_primary")
 
 
 def in_session(module: Any) -> Iterator[Place]:
-    return _routes(module, "get_session_predictions")
+    return routes(module, "get_session_predictions")
 
 
 def in_session_by_router(module: Any) -> Iterator[Place]:
     """In KATO 2.1 the application has copies of its routers' routes."""
-    return _routes(module, "get_session_predictions", sys.modules["kato.api.endpoints.sessions"])
+    return routes(module, "get_session_predictions", sys.modules["kato.api.endpoints.sessions"])
 
 
-def _routes(module: Any, name: str, endpoints: Any = None) -> Iterator[Place]:
-    """The routes' ASGI applications: the endpoint itself was captured by its decorator."""
+def routes(module: Any, name: str, endpoints: Any = None) -> Iterator[Place]:
+    """The routes' ASGI applications: the endpoint itself was captured by its decorator. AttributeError without any."""
     endpoint = vars(endpoints or module)[name]
-    for route in module.app.router.routes:
-        if getattr(route, "endpoint", None) is endpoint:
-            yield Place(route, "app", route.app, endpoint, Routed(route.app, module, name))
+    found = [route for route in _all(module.app.router.routes) if getattr(route, "endpoint", None) is endpoint]
+    if not found:
+        raise AttributeError(f"no route to {name}")
+    for route in found:
+        yield Place(route, "app", route.app, endpoint, Routed(route.app, module, name))
+
+
+def _all(routes: Iterable) -> Iterator[Any]:
+    """Newer versions of FastAPI copy no routes of a router but keep, for each, what of it holds there."""
+    for route in routes:
+        inner = getattr(route, "effective_route_contexts", None)
+        yield from (route,) if inner is None else inner()
 
 
 class Routed:
@@ -54,10 +63,13 @@ def replace_app(routed: Routed) -> Callable:
 
     choice = Choice("native_responses", routed.name, by_host, by_bytes, key=key_of_request)
 
-    async def app(scope: dict, receive: Any, send: Any) -> None:
+    async def answer(scope: dict, receive: Any, send: Any) -> None:
         response = await choice(scope, receive, send)
         if response is not None:
             await response(scope, receive, send)
+
+    def app(scope: dict, receive: Any, send: Any) -> Awaitable[None]:
+        return (routed.app if is_off("native_responses") else answer)(scope, receive, send)
 
     return app
 

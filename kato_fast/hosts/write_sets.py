@@ -1,6 +1,7 @@
 """What a host writes to MongoDB: seen while it writes, and as what is left by it.
 
-A write is a dict: collection, filter, update, upsert; or collection, method and arguments for what is none of ours.
+A write is a dict: collection, filter, update, upsert; collection and inserted, a document without the id that it gets;
+or collection, method and arguments for what is none of ours.
 """
 
 from __future__ import annotations
@@ -64,7 +65,14 @@ def update(collection: str, filter: dict, update: dict, upsert: bool = True) -> 
     return {"collection": collection, "filter": filter, "update": update, "upsert": upsert}
 
 
+def inserted(collection: str, document: dict) -> dict:
+    """One new document."""
+    return {"collection": collection, "inserted": {name: kept for name, kept in document.items() if name != "_id"}}
+
+
 def _write(collection: str, method: str, args: tuple, options: dict) -> dict:
+    if method == "insert_one" and len(args) == 1 and not options:
+        return inserted(collection, *args)
     if method == "update_one" and len(args) == 2 and set(options) <= {"upsert"}:
         return update(collection, *args, upsert=options.get("upsert", False))
     return {"collection": collection, "method": method, "arguments": [*map(repr, args), repr(options)]}
@@ -74,10 +82,12 @@ def effect(writes: Iterable[dict]) -> dict:
     """Of each document what is set, added and pushed, in no order: increments are summed, an upsert has its filter."""
     documents: dict[str, dict] = {}
     for write in writes:
-        what = write["filter"] if "filter" in write else write["method"]
+        what = write["filter"] if "filter" in write else write.get("method", "inserted")
         found = documents.setdefault(f"{write['collection']}: {what!r}", {})
         if "filter" in write:
             _merge(found, write)
+        elif "inserted" in write:
+            found.setdefault("documents", []).append(write["inserted"])
         else:
             found.setdefault("calls", []).append(write["arguments"])
     return {key: {name: _sorted(kept) for name, kept in sorted(documents[key].items())} for key in sorted(documents)}
@@ -99,3 +109,8 @@ def _merge(found: dict, write: dict) -> None:
 def _sorted(kept: Any) -> Any:
     """Fields of one document in one order; values, events above all, stay as they are."""
     return dict(sorted(kept.items())) if isinstance(kept, dict) else kept
+
+
+def recorded(call: dict) -> dict:
+    """For a replay: what the host had written."""
+    return call["written"]

@@ -29,8 +29,11 @@ def fingerprints() -> dict:
     for name in {name for seam in kato_v21.SEAMS for name in (seam.name, *seam.relies)}:
         importlib.import_module(name.partition(":")[0])
         what = seams.found_at(name)
-        if name == f"{kato_v21.SERVICE}:get_session_predictions":
-            what = sys.modules["kato.api.endpoints.sessions"].get_session_predictions
+        target = name.partition(":")[2]
+        if target in ("get_session_predictions", "observe_sequence_in_session"):
+            what = getattr(sys.modules["kato.api.endpoints.sessions"], target)
+        if target == "SessionMiddleware":
+            what = what.dispatch
         found[name] = None if what is None else seams.fingerprint(what)
     return {name: value for name, value in found.items() if value}
 
@@ -342,3 +345,131 @@ def test_observations_of_one_node_at_once(client, service) -> None:
 
     found = client.run(gathered([work(one) for one in sessions]))
     assert found == [[["a"], ["b"], [one[-1]]] for one in sessions]
+
+
+# sequences, sessions, middlewares
+
+
+def sequences(node: Node) -> list:
+    """Batches of every kind; what each answered, and what could be read after it."""
+    seen: list = [node.learn("ab", "c", "d"), node.learn("ab", "x"), node.learn("cd", "e")]
+    for options in itertools.product((False, True), repeat=3):
+        names = ("learn_after_each", "learn_at_end", "clear_stm_between")
+        for events in (["ab"], ["ab", "c"], ["ab", "q", "r"], ["q", "ab", ""], ["ab", "", "c"], []):
+            body = {"observations": [{"strings": list(event)} for event in events], **dict(zip(names, options))}
+            node.here("POST", "clear-stm")
+            seen += [node.here("POST", "observe-sequence", body), node.here("GET", "predictions")]
+            seen.append(node.call("GET", "/cognition-data"))
+    node.processor.observation_processor.max_pattern_length = 2
+    body = {"observations": [{"strings": list(event)} for event in ("ab", "c", "x", "ab", "c")]}
+    seen += [node.here("POST", "observe-sequence", body), node.here("GET", "predictions")]
+    return seen
+
+
+@pytest.mark.parametrize("others", ["on", "off"])
+def test_predictions_of_a_batch_that_nobody_can_read_are_not_made(client, service, others) -> None:
+    plain = Node(client, service)
+    asked = sequences(plain)
+    hosts.install(**{**dict.fromkeys(flags.FLAGS, others), "batch": "on"})
+    node = Node(client, service)
+    wrong = differences([strip(item) for item in asked], [strip(item) for item in sequences(node)])
+    assert not wrong, "\n".join(wrong[:5])
+    mine, theirs = (one.documents() for one in (node, plain))
+    assert len(mine.pop("stored")) < len(theirs.pop("stored")) and mine == theirs
+
+
+def test_a_batch_that_fails_leaves_what_was_observed_last(node) -> None:
+    hosts.install(**ALL)
+    node.learn("ab", "c")
+    node.here("POST", "clear-stm")
+    body = {"observations": [{"strings": ["a", "b"]}, {"strings": ["c"]}, {"strings": 5}]}
+    path = f"/sessions/{node.session}/observe-sequence"
+    with pytest.raises(TypeError):
+        node.client.request("POST", path, json=body)
+    (found,) = node.call("GET", "/cognition-data")["cognition_data"]["predictions"]
+    assert found["matches"] == ["a", "b", "c"]
+
+
+def test_symbols_come_from_the_counters_of_the_engine(node, monkeypatch) -> None:
+    node.learn("ab", "c")
+    node.learn("ab", "d", joy=1.0)
+    node.predict("ab")
+    plain = node.processor.pattern_processor.symbols
+    hosts.install(**{**ALL, "native_matching": "off"})
+    node.predict("ab")
+    pipelines = sys.modules["kato.storage.aggregation_pipelines"].AggregationPipelines
+    monkeypatch.setattr(pipelines, "get_all_symbols_optimized", staticmethod(lambda collection: 1 / 0))
+    hosts.install(**{**ALL, "native_matching": "canary:0"})
+    shared.RESIDENTS.of(node.processor.pattern_processor.patterns_searcher)
+    found = node.processor.pattern_processor.query_manager.get_all_symbols_optimized(
+        node.processor.pattern_processor.superkb.symbols_kb
+    )
+    shown = {name: {key: figures[key] for key in plain[name]} for name, figures in found.items()}
+    assert shown == plain
+
+
+def headers(node: Node, path: str, **given: str) -> Any:
+    return node.client.request("GET", path, headers=given)
+
+
+@pytest.mark.parametrize("mode", ["off", "on"])
+def test_middlewares_answer_as_the_hosts(node, service, mode) -> None:
+    hosts.install(**{**ALL, "host_repairs": mode})
+    at = f"/sessions/{node.session}/predictions"
+    answer = headers(node, at, **{"X-Trace-ID": "mine"})
+    assert (answer.headers["x-trace-id"], answer.headers["x-session-id"]) == ("mine", node.session)
+    assert headers(node, at).headers["x-trace-id"].startswith("kato-")
+    missing = headers(node, "/sessions/none/predictions")
+    assert missing.status_code == 404 and missing.json()["error"]["code"] == "SESSION_NOT_FOUND"
+    assert "x-session-id" not in missing.headers and "x-trace-id" in missing.headers
+    assert headers(node, "/sessions/none/exists").status_code == 404
+    assert service._concurrent_count == 0 and 1 <= service._max_concurrent_seen < 80
+
+
+def test_what_the_host_says_of_many_requests_is_its_own_to_say(client, service, node, monkeypatch, caplog) -> None:
+    hosts.install(**ALL)
+    monkeypatch.setattr(service, "CONCURRENCY_WARNING_THRESHOLD", 4)
+    monkeypatch.setattr(service, "_max_concurrent_seen", 0)
+
+    async def many() -> list:
+        path = f"/sessions/{node.session}/predictions"
+        return await asyncio.gather(*(client._client.get(path) for _ in range(12)))
+
+    assert {answer.status_code for answer in client.run(many())} == {200}
+    assert "requests at once" in caplog.text
+    assert service._concurrent_count == 0 and service._max_concurrent_seen >= 4
+
+
+def test_a_session_lives_on_when_it_is_read(client, node, service) -> None:
+    manager = service.app_state.session_manager
+    key = f"{manager.key_prefix}{node.session}"
+    hosts.install(**ALL)
+    for _ in range(3):
+        client.run(manager.redis_client.expire(key, 5))
+        assert client.run(manager.get_session(node.session)) is not None
+        assert client.run(manager.redis_client.ttl(key)) > 3000
+    client.run(manager.redis_client.expire(key, 5))
+    assert client.run(manager.get_session(node.session, check_only=True)) is not None
+    assert client.run(manager.redis_client.ttl(key)) <= 5
+    session = client.run(manager.get_session(node.session))
+    session.expires_at = session.expires_at.replace(year=2001)
+    client.run(manager.update_session(session))
+    assert client.run(manager.get_session(node.session)) is None
+    assert client.run(manager.redis_client.exists(key)) == 0
+
+
+def test_what_it_writes_is_compared_under_shadow(node) -> None:
+    hosts.install(**{**ALL, "native_store": "shadow"})
+    before = written("same")
+    node.learn("ab", "c", metadata={"book": "one"})
+    node.predict("ab")
+    assert written("same") >= before + 2 and written("different") == 0
+    assert not [item for item in rollout.explain() if (item["flag"], item["reason"]) == UNPLANNED]
+
+
+UNPLANNED = ("native_store", "unplanned_writes")
+
+
+def written(result: str) -> int:
+    series = observe.snapshot()["metrics"]["kato_fast_shadow_total"]["series"]
+    return sum(one["value"] for one in series if one["labels"] == {"flag": "native_store", "result": result})

@@ -2,6 +2,7 @@
 
 from collections import deque
 from multiprocessing import Lock
+from types import SimpleNamespace
 
 from kato.workers.pattern_operations import PatternOperations
 from kato.workers.pattern_processor import PatternProcessor
@@ -12,6 +13,7 @@ class KatoProcessor:
         self.id, self.genome_manifest = processor_id, genome_manifest
         self.pattern_processor = PatternProcessor(kb_id=processor_id, **genome_manifest)
         self.pattern_operations = PatternOperations(self.pattern_processor)
+        self.observation_processor = SimpleNamespace(max_pattern_length=0)
         self.lock, self.predictions, self.time = Lock(), [], 0
 
     def set_stm(self, stm):
@@ -41,15 +43,17 @@ class KatoProcessor:
                 processor.emotives.append(data["emotives"])
             if data.get("metadata"):
                 processor.metadata.append(data["metadata"])
-            self.time, found = self.time + 1, []
+            self.time, found, learned = self.time + 1, [], None
             if symbols:
                 processor.trigger_predictions = True
                 processor.STM.append(symbols)
                 found = await processor.processEvents(data["unique_id"])
+                if 0 < self.observation_processor.max_pattern_length <= len(processor.STM):
+                    learned = processor.learn()
         finally:
             self.lock.release()
         self.predictions = found
-        return {"time": self.time}
+        return {"time": self.time, "auto_learned_pattern": learned}
 
     def learn(self):
         name = self.pattern_processor.learn()
@@ -58,6 +62,10 @@ class KatoProcessor:
     def get_predictions(self, unique_id=None):
         uid = unique_id.get("unique_id") if unique_id else None
         return self.pattern_operations.get_predictions(uid) if uid else self.predictions
+
+    def clear_stm(self):
+        self.pattern_processor.STM = deque()
+        self.predictions = []
 
     def clear_all_memory(self):
         self.pattern_processor.superkb.clear_all_memory()

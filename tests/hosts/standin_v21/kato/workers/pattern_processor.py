@@ -8,6 +8,7 @@ from kato.informatics import extractor, metrics, predictive_information  # noqa:
 from kato.informatics.knowledge_base import SuperKnowledgeBase
 from kato.representations.pattern import Pattern
 from kato.searches.pattern_search import PatternSearcher
+from kato.storage.aggregation_pipelines import OptimizedQueryManager
 
 
 class PatternProcessor:
@@ -19,6 +20,7 @@ class PatternProcessor:
         self.patterns_searcher = PatternSearcher(
             kb_id=self.kb_id, max_predictions=self.max_predictions, recall_threshold=self.recall_threshold
         )
+        self.query_manager, self.symbols = OptimizedQueryManager(self.superkb), {}
         self.STM, self.emotives, self.metadata = deque(), [], []
         self.predict, self.trigger_predictions, self.cached_calculator = True, False, None
         self.predictions, self.future_potentials, self.target_class_candidates = [], [], []
@@ -68,6 +70,7 @@ class PatternProcessor:
             self.future_potentials = []
             return []
         await asyncio.sleep(0)
+        self.symbols = self.query_manager.get_all_symbols_optimized(self.superkb.symbols_kb)
         names = [item["name"] for item in matched]
         known = extractor.twin(self.superkb.patterns_kb.find({}, {"_id": 0}))
         asked = [list(event) for event in stm_events] if stm_events else state

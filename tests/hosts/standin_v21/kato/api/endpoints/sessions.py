@@ -64,6 +64,25 @@ async def learn_in_session(session_id: str):
     return {"pattern_name": name}
 
 
+@router.post("/{session_id}/observe-sequence")
+async def observe_sequence_in_session(session_id: str, data: dict):
+    manager, session, processor, lock = await _found(session_id)
+    learned = []
+    async with lock:
+        _set(processor, session)
+        for number, observation in enumerate(data["observations"]):
+            if data.get("clear_stm_between") and number > 0:
+                processor.clear_stm()
+            result = await processor.observe({**observation, "unique_id": uuid.uuid4().hex})
+            if data.get("learn_after_each") and processor.get_stm():
+                learned.append(processor.learn())
+            learned.append(result["auto_learned_pattern"])
+        if data.get("learn_at_end") and processor.get_stm():
+            learned.append(processor.learn())
+        await _keep(manager, processor, session)
+    return {"status": "completed", "learned": learned, "stm": session.stm}
+
+
 @router.post("/{session_id}/clear-stm")
 async def clear_session_stm(session_id: str):
     manager, session, processor, lock = await _found(session_id)
