@@ -17,7 +17,8 @@ def parser() -> argparse.ArgumentParser:
     for name, module in (("sizes", sizes), ("flags", flags), ("headline", headline), ("off", off)):
         kind = kinds.add_parser(name, help=module.__doc__.split("\n")[0])
         kind.set_defaults(run=module.run)
-        kind.add_argument("--rounds", type=int, default=200, help="requests of each side (default 200)")
+        if module is not off:
+            kind.add_argument("--rounds", type=int, default=200, help="requests of each side (default 200)")
         kind.add_argument("--seconds", type=float, default=30.0, help="most for one figure (default 30)")
         kind.add_argument("--store", default=f"hosts-{name}", help="name of the file in benchmarks/results")
         if name in ("sizes", "flags"):

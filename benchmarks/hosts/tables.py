@@ -112,8 +112,9 @@ def _headline(result: dict) -> str:
 
 
 def _off(result: dict) -> str:
-    head = "| request | plain, calls | attached, all off | more | plain, CPU ms | attached, all off | more | in 95 of 100 |"
-    lines = [head, "|" + " --- |" * 8]
+    head = "request plain,_calls attached,_all_off more plain,_CPU_ms attached,_all_off more in_95_of_100"
+    names = [name.replace("_", " ") for name in head.split()]
+    lines = [f"| {' | '.join(names)} |", "|" + " --- |" * len(names)]
     for row in result["rows"]:
         calls, cpu = row["calls"], row["cpu"]
         cells = [row["operation"], f"{calls['plain']:,.0f}", f"{calls['off']:,.0f}", f"{calls['share']:+.2%}"]

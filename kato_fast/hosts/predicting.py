@@ -175,7 +175,9 @@ def planned(*args: Any) -> list:
 
 def replanned(call: dict) -> dict:
     """For a replay: what the candidate would insert."""
-    return write_sets.effect([write_sets.inserted("predictions_kb", {k: call[k] for k in ("unique_id", "predictions")})])
+    return write_sets.effect(
+        [write_sets.inserted("predictions_kb", {k: call[k] for k in ("unique_id", "predictions")})]
+    )
 
 
 WRITES = Writes(watched, planned, write_sets.effect, call_of, replanned, write_sets.recorded)
