@@ -14,7 +14,7 @@ from typing import Any, Callable, Optional
 from kato_fast.hosts import learning, played, predicting
 from kato_fast.hosts.answers import Answer, Futures
 from kato_fast.hosts.predicting import Computed, key_of
-from kato_fast.hosts.shared import BATCH, GATE, RESIDENTS, is_off
+from kato_fast.hosts.shared import BATCH, GATE, RESIDENTS, WRITER, is_off
 from kato_fast.rollout import Choice, Declined, Rules
 
 #: Sums run over sets and batches, whose order follows the seed of Python's hashes and the threads; nothing is rounded.
@@ -150,6 +150,7 @@ def process_events(original: Callable) -> Callable:
     async def processEvents(self: Any, current_unique_id: str) -> Any:
         batch = BATCH.get()
         if PREDICTING.choice is None or (batch is None and is_off("native_matching") and is_off("native_store")):
+            WRITER.overtake()
             return await original(self, current_unique_id)
         state = list(chain(*self.STM))
         if not (len(state) >= 2 and self.predict and self.trigger_predictions):

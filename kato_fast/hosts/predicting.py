@@ -144,6 +144,7 @@ def keeping() -> Callable:
     """How the document of an observation is kept: at once, or behind the response."""
 
     def insert(processor: Any, unique_id: str, predictions: Any) -> None:
+        WRITER.overtake()
         processor.predictions_kb.insert_one({"unique_id": unique_id, "predictions": documents(predictions)})
 
     def insert_behind(processor: Any, unique_id: str, predictions: Any) -> None:
@@ -191,6 +192,7 @@ def process_events(original: Callable) -> Callable:
     def processEvents(self: Any, current_unique_id: str) -> Any:
         batch = BATCH.get()
         if PREDICTING.choice is None or (batch is None and is_off("native_matching") and is_off("native_store")):
+            WRITER.overtake()
             return original(self, current_unique_id)
         state = list(chain(*self.STM))
         if not (len(state) >= 2 and self.predict and self.trigger_predictions):

@@ -81,7 +81,7 @@ class Writer:
             done = threading.Event()
             self._hurried += 1
             try:
-                self._queue.put(done.set)
+                self._queue.put(done)
                 while not done.wait(1.0) and self._thread.is_alive():
                     pass
             finally:
@@ -93,7 +93,13 @@ class Writer:
         self.flush()
 
     def waiting(self) -> int:
-        return self._queue.qsize() if self._process == os.getpid() else 0
+        """How many are not written yet, the one that is being written included."""
+        return self._queue.unfinished_tasks if self._process == os.getpid() else 0
+
+    def overtake(self) -> None:
+        """Before something is written at once: what was put before it is written first."""
+        if self.waiting():
+            self.flush()
 
     def _start(self) -> None:
         """A fork has neither the thread nor the right to write what its parent will write."""
@@ -108,8 +114,13 @@ class Writer:
     def _run(self) -> None:
         while True:
             job = self._queue.get()
+            if isinstance(job, threading.Event):  # of a flush: all before it is written
+                self._queue.task_done()
+                job.set()
+                continue
             self._let_requests_go()
             self._do(job)
+            self._queue.task_done()
 
     def _let_requests_go(self) -> None:
         until = time.monotonic() + PATIENCE

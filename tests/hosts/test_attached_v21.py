@@ -69,6 +69,8 @@ def client(service) -> Iterator[Client]:
 
 @pytest.fixture(autouse=True)
 def detached(service) -> Iterator[None]:
+    for flag in flags.FLAGS:
+        latch.clear(flag, by="test")
     yield
     hosts.uninstall()
     for flag in flags.FLAGS:
@@ -460,7 +462,6 @@ def test_a_session_lives_on_when_it_is_read(client, node, service) -> None:
 
 
 def test_what_it_writes_is_compared_under_shadow(node) -> None:
-    latch.clear("native_store", by="test")
     hosts.install(**{**ALL, "native_store": "shadow"})
     before = written("same")
     node.learn("ab", "c", metadata={"book": "one"})

@@ -19,6 +19,18 @@ def test_in_order_and_all_of_them_after_a_flush() -> None:
     assert done == list(range(1000)) and behind.waiting() == 0
 
 
+def test_what_is_written_at_once_comes_after_what_was_put_before() -> None:
+    done: list = []
+    behind, began, go = Writer(), threading.Event(), threading.Event()
+    behind.overtake()
+    behind.put(lambda: (began.set(), go.wait(), done.append("behind")))
+    assert began.wait(10) and behind.waiting() == 1, "the one that is being written counts"
+    threading.Timer(0.05, go.set).start()
+    behind.overtake()
+    done.append("at once")
+    assert done == ["behind", "at once"]
+
+
 def test_a_full_queue_makes_the_request_wait_and_drops_nothing() -> None:
     behind, go, done = Writer(depth=2), threading.Event(), []
     behind.put(go.wait)
