@@ -133,7 +133,9 @@ class KnowledgeBase:
         if metadata:
             raise ValueError(f"metadata must be empty: profile {self.profile.name} keeps none")
         if emotives == () and not self._lasting:
-            return self._learn_at_once([events])[0]
+            self._check_open()
+            learned = self._engine.learn(events)
+            return learned and learned[0]
         maps = _emotives.check(emotives)
         return self._learn([events], [self._engine.name(events)], [maps], {})[0]
 
@@ -148,7 +150,7 @@ class KnowledgeBase:
         """
         sequences = list(_iterated("sequences", sequences))
         if emotives is None and not notes and not self._lasting:
-            return self._learn_at_once(sequences, "sequences")
+            return self._learn_at_once(sequences)
         emotives = [()] * len(sequences) if emotives is None else list(_iterated("emotives", emotives))
         if len(emotives) != len(sequences):
             raise ValueError(f"emotives must be as many as sequences, {len(sequences)}, not {len(emotives)}")
@@ -156,14 +158,14 @@ class KnowledgeBase:
         maps = [() if item == () else _emotives.check(item, f"emotives[{i}]") for i, item in enumerate(emotives)]
         return self._learn(sequences, names, maps, _checked_notes(notes))
 
-    def _learn_at_once(self, sequences: Sequence, place: str = "") -> list[Optional[str]]:
+    def _learn_at_once(self, sequences: Sequence) -> list[Optional[str]]:
         """Where nothing lasts and nothing is asked of the pattern first: no name is needed before it is learned."""
         self._check_open()
         try:
             learned = self._engine.learn_many([(events, None) for events in sequences])
         except (TypeError, ValueError):
-            for i, events in enumerate(sequences if place else ()):
-                _at(f"{place}[{i}]", self._engine.name, events)  # says which
+            for i, events in enumerate(sequences):
+                _at(f"sequences[{i}]", self._engine.name, events)  # says which
             raise
         return [item and item[0] for item in learned]
 

@@ -305,25 +305,19 @@ feed_special(kf_naming *naming, const char *utf8, size_t size, char quote)
 
 /* --- short and plain: what nearly all symbols are --- */
 
-#define ONES UINT64_C(0x0101010101010101)
-#define TOPS UINT64_C(0x8080808080808080)
+typedef int8_t sixteen_bytes __attribute__((vector_size(16)));
+typedef uint64_t two_words __attribute__((vector_size(16)));
 
-static inline uint64_t
-has_byte(uint64_t word, uint8_t byte)
+/* Whether all bytes of the words are plain ASCII: what is above it is
+ * negative. */
+static inline bool
+are_plain(uint64_t low, uint64_t high)
 {
-    uint64_t zero = word ^ ONES * byte;
-    return (zero - ONES) & ~zero & TOPS;
-}
-
-/* Not zero where a byte of the word is anything but plain ASCII, by the usual
- * arithmetic on eight bytes at once; a borrow may tell of a byte too many,
- * but only above one that it tells of rightly. */
-static inline uint64_t
-is_not_plain(uint64_t word)
-{
-    uint64_t below = (word - ONES * 0x20) & ~word;
-    return ((below | word) & TOPS) | has_byte(word, 0x7f) |
-           has_byte(word, '\'') | has_byte(word, '"') | has_byte(word, '\\');
+    sixteen_bytes bytes = (sixteen_bytes)(two_words){low, high};
+    two_words other =
+        (two_words)((bytes < 0x20) | (bytes == 0x7f) | (bytes == '\'') |
+                    (bytes == '"') | (bytes == '\\'));
+    return (other[0] | other[1]) == 0;
 }
 
 static inline void
@@ -350,7 +344,7 @@ static inline bool
 load_plain(const char *utf8, size_t size, uint64_t *low, uint64_t *high)
 {
     kf_short_load(utf8, size, low, high);
-    return (is_not_plain(*low) | is_not_plain(*high)) == 0;
+    return are_plain(*low, *high);
 }
 
 static void
