@@ -12,7 +12,7 @@
 #define NO_NUMBER UINT16_MAX
 /* Where one in so many positions of the state has the symbol, a row of the
  * table of runs is made for all of them, many at a time. */
-#define DENSE_SHARE 8u
+#define DENSE_SHARE 16u
 #define PERFECT_TRIES 16
 #define PERFECT_BITS_MAX 14
 
@@ -30,6 +30,10 @@ struct kf_align_state {
     uint32_t *starts;  /* m > 64, by number, n_distinct + 1 */
     uint32_t *places;  /* m > 64: ascending positions, symbol after symbol */
     uint16_t *numbers; /* m > 64, by position; NO_NUMBER: unknown */
+    /* m > 64: symbols that stand at as many positions as a mask of all of
+     * them has words, of which there are at most 64, have one. */
+    uint8_t *has_mask; /* by number: 0, or its number among those + 1 */
+    uint64_t *masks;
 };
 
 struct kf_align_scratch {
@@ -200,6 +204,47 @@ build_places(kf_align_state *state, const uint32_t *ids)
     return true;
 }
 
+static uint32_t
+words_of(const kf_align_state *state)
+{
+    return (state->table.m + WORD_BITS - 1) / WORD_BITS;
+}
+
+static uint64_t *
+mask_of(const kf_align_state *state, uint32_t number)
+{
+    size_t masks_before = state->has_mask[number] - (size_t)1;
+    return state->masks + masks_before * words_of(state);
+}
+
+/* The places are there. */
+static bool
+build_long_masks(kf_align_state *state)
+{
+    uint32_t words = words_of(state);
+    uint8_t count = 0;
+    state->has_mask = kf_allocate_zero(&state->alloc, state->n_distinct,
+                                       sizeof *state->has_mask);
+    if (state->has_mask == NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; i < state->n_distinct; i++) {
+        if (state->starts[i + 1] - state->starts[i] >= words) {
+            state->has_mask[i] = ++count;
+        }
+    }
+    state->masks = kf_allocate_zero(&state->alloc, (size_t)count * words,
+                                    sizeof *state->masks);
+    for (uint32_t j = 0; state->masks != NULL && j < state->table.m; j++) {
+        uint32_t number = state->numbers[j];
+        if (number != NO_NUMBER && state->has_mask[number] != 0) {
+            mask_of(state, number)[j / WORD_BITS] |= (uint64_t)1
+                                                     << (j % WORD_BITS);
+        }
+    }
+    return state->masks != NULL;
+}
+
 kf_status
 kf_align_state_new(const kf_alloc *alloc, const uint32_t *ids, uint32_t m,
                    kf_align_state **out, kf_error *err)
@@ -212,7 +257,8 @@ kf_align_state_new(const kf_alloc *alloc, const uint32_t *ids, uint32_t m,
     state->table.m = m;
     state->variant = kf_align_variant_of(kf_cpu_choose());
     if (!build_slots(state, ids) ||
-        (m > WORD_BITS && !build_places(state, ids))) {
+        (m > WORD_BITS &&
+         !(build_places(state, ids) && build_long_masks(state)))) {
         kf_align_state_free(state);
         return kf_no_memory(err);
     }
@@ -233,6 +279,8 @@ kf_align_state_free(kf_align_state *state)
     alloc = state->alloc;
     kf_release(&alloc, state->slots);
     kf_release(&alloc, state->numbers);
+    kf_release(&alloc, state->has_mask);
+    kf_release(&alloc, state->masks);
     kf_release(&alloc, state->places);
     kf_release(&alloc, state->starts);
     kf_release(&alloc, state);
@@ -276,7 +324,7 @@ allocate_list_scratch(kf_align_scratch *scratch, const kf_align_state *state)
     const kf_alloc *alloc = &scratch->alloc;
     size_t n = (size_t)scratch->n_max + 1;
     size_t m = (size_t)state->table.m + 1;
-    size_t words = (state->table.m + WORD_BITS - 1) / WORD_BITS;
+    size_t words = words_of(state);
     scratch->at = kf_allocate(alloc, n, sizeof *scratch->at);
     scratch->number = kf_allocate(alloc, n, sizeof *scratch->number);
     scratch->run = kf_allocate_zero(alloc, m, sizeof *scratch->run);
@@ -772,25 +820,37 @@ lcs_step(uint64_t *v, const uint64_t *mask, size_t words)
     }
 }
 
+/* A step by a symbol that has no mask; mask is all 0. */
+static void
+lcs_step_by_places(const kf_align_state *state, uint32_t number, uint64_t *v,
+                   uint64_t *mask)
+{
+    const uint32_t *places = state->places;
+    uint32_t from = state->starts[number];
+    uint32_t end = state->starts[number + 1];
+    for (uint32_t q = from; q < end; q++) {
+        mask[places[q] / WORD_BITS] |= (uint64_t)1 << (places[q] % WORD_BITS);
+    }
+    lcs_step(v, mask, words_of(state));
+    for (uint32_t q = from; q < end; q++) {
+        mask[places[q] / WORD_BITS] = 0;
+    }
+}
+
 static uint32_t
 lcs_lists(const kf_align_state *state, kf_align_scratch *scratch)
 {
-    size_t words = (state->table.m + WORD_BITS - 1) / WORD_BITS;
+    size_t words = words_of(state);
     uint64_t *v = scratch->words;
-    uint64_t *mask = v + words;
     uint32_t length = 0;
     memset(v, 0xff, words * sizeof *v);
     for (uint32_t p = 0; p < scratch->count; p++) {
-        const uint32_t *places = state->places;
-        uint32_t from = state->starts[scratch->number[p]];
-        uint32_t end = state->starts[scratch->number[p] + 1];
-        for (uint32_t q = from; q < end; q++) {
-            mask[places[q] / WORD_BITS] |= (uint64_t)1
-                                           << (places[q] % WORD_BITS);
+        uint32_t number = scratch->number[p];
+        if (state->has_mask[number] != 0) {
+            lcs_step(v, mask_of(state, number), words);
         }
-        lcs_step(v, mask, words);
-        for (uint32_t q = from; q < end; q++) {
-            mask[places[q] / WORD_BITS] = 0;
+        else {
+            lcs_step_by_places(state, number, v, v + words);
         }
     }
     for (uint32_t j = 0; j < state->table.m; j++) {
