@@ -137,4 +137,43 @@ sequence_learn_numbered(kf_knowledge *knowledge, uint32_t first, uint32_t end)
     return status;
 }
 
+static inline void
+sequence_name(const kf_knowledge *knowledge, const sequence *made,
+              uint8_t name[KF_NAME_SIZE])
+{
+    kf_sequence given = sequence_borrow(made, NULL);
+    kf_knowledge_name(knowledge, &given, name);
+}
+
+/* Its row, KF_NO_ROW where it is not known. */
+static inline uint32_t
+sequence_find(const kf_knowledge *knowledge, const sequence *made)
+{
+    uint8_t name[KF_NAME_SIZE];
+    uint32_t row = KF_NO_ROW;
+    sequence_name(knowledge, made, name);
+    CHECK(kf_knowledge_find(knowledge, name, &row, NULL) == KF_OK);
+    return row;
+}
+
+/* Whether it was known. */
+static inline bool
+sequence_forget(kf_knowledge *knowledge, const sequence *made)
+{
+    uint8_t name[KF_NAME_SIZE];
+    bool found = false;
+    sequence_name(knowledge, made, name);
+    CHECK(kf_knowledge_forget(knowledge, name, &found, NULL) == KF_OK);
+    return found;
+}
+
+/* As sequence_forget, of sequence_numbered. */
+static inline bool
+sequence_forget_numbered(kf_knowledge *knowledge, uint32_t number)
+{
+    sequence made;
+    sequence_numbered(&made, number);
+    return sequence_forget(knowledge, &made);
+}
+
 #endif

@@ -252,20 +252,6 @@ ask_until_the_end(void *argument)
 /* --- the writer --- */
 
 static void
-forget_number(kf_knowledge *knowledge, uint32_t number)
-{
-    sequence made;
-    kf_sequence given;
-    uint8_t name[KF_NAME_SIZE];
-    bool found = false;
-    sequence_numbered(&made, number);
-    given = sequence_borrow(&made, NULL);
-    kf_knowledge_name(knowledge, &given, name);
-    CHECK(kf_knowledge_forget(knowledge, name, &found, NULL) == KF_OK);
-    CHECK(found);
-}
-
-static void
 put_number(kf_knowledge *knowledge, uint32_t number, uint64_t frequency,
            kf_emotives *emotives)
 {
@@ -306,11 +292,11 @@ forget_even_ones(kf_knowledge *knowledge)
 {
     uint32_t rows = kf_knowledge_look(knowledge).n_rows;
     for (uint32_t number = 0; number < AFTER; number += 2) {
-        forget_number(knowledge, number);
+        CHECK(sequence_forget_numbered(knowledge, number));
     }
     /* A few more, so that half of all rows are gaps. */
     for (uint32_t number = 1; number < 1000; number += 2) {
-        forget_number(knowledge, number);
+        CHECK(sequence_forget_numbered(knowledge, number));
     }
     CHECK(kf_knowledge_look(knowledge).n_rows < rows);
 }

@@ -87,16 +87,12 @@ static void
 make_it_give_memory_back(kf_knowledge *knowledge)
 {
     sequence made;
-    kf_sequence given;
-    uint8_t name[KF_NAME_SIZE];
     size_t before = 0;
     sequence_read(&made, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
-    given = sequence_borrow(&made, NULL);
-    kf_knowledge_name(knowledge, &given, name);
     while (before <= kf_knowledge_memory(knowledge)) {
         before = kf_knowledge_memory(knowledge);
         CHECK(sequence_learn(knowledge, made.text, NULL) == KF_OK);
-        CHECK(forget(knowledge, name));
+        CHECK(sequence_forget(knowledge, &made));
     }
 }
 
@@ -191,11 +187,9 @@ test_match(void)
     CHECK(kf_match_list_names(&list, names, NULL) == KF_OK);
     for (uint32_t i = 0; i < list.count; i++) {
         sequence made;
-        kf_sequence given;
         uint8_t name[KF_NAME_SIZE];
         sequence_read(&made, example[i]);
-        given = sequence_borrow(&made, NULL);
-        kf_knowledge_name(knowledge, &given, name);
+        sequence_name(knowledge, &made, name);
         CHECK(list.rows[i] == i);
         CHECK(memcmp(names[i], name, KF_NAME_SIZE) == 0);
     }
@@ -244,12 +238,8 @@ static void
 forget_text(kf_knowledge *knowledge, const char *text)
 {
     sequence made;
-    kf_sequence given;
-    uint8_t name[KF_NAME_SIZE];
     sequence_read(&made, text);
-    given = sequence_borrow(&made, NULL);
-    kf_knowledge_name(knowledge, &given, name);
-    CHECK(forget(knowledge, name));
+    CHECK(sequence_forget(knowledge, &made));
 }
 
 /* Q is in the present of the forgotten one only, not in that of any match. */
@@ -270,17 +260,6 @@ test_forgotten_match_by_hand(void)
 
 #define LEARNED 120
 
-static bool
-knows(kf_knowledge *knowledge, const sequence *made)
-{
-    kf_sequence given = sequence_borrow(made, NULL);
-    uint8_t name[KF_NAME_SIZE];
-    uint32_t row = 0;
-    kf_knowledge_name(knowledge, &given, name);
-    CHECK(kf_knowledge_find(knowledge, name, &row, NULL) == KF_OK);
-    return row != KF_NO_ROW;
-}
-
 /* A knowledge base that forgot, and one that never learned what it forgot. */
 static void
 compare_with_a_new_one(random_source *random, bool indexed)
@@ -293,7 +272,7 @@ compare_with_a_new_one(random_source *random, bool indexed)
         do { /* each another one */
             sequence_random(&made[i], random, 2 + random_below(random, 25),
                             letters);
-        } while (knows(a, &made[i]));
+        } while (sequence_find(a, &made[i]) != KF_NO_ROW);
         CHECK(sequence_learn(a, made[i].text, NULL) == KF_OK);
     }
     for (int i = 0; i < LEARNED; i++) {

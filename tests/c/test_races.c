@@ -86,20 +86,6 @@ read_on(void *argument)
 /* --- writing --- */
 
 static void
-forget_number(kf_knowledge *knowledge, uint32_t number)
-{
-    sequence made;
-    kf_sequence given;
-    uint8_t name[KF_NAME_SIZE];
-    bool found;
-    sequence_numbered(&made, number);
-    given = sequence_borrow(&made, NULL);
-    kf_knowledge_name(knowledge, &given, name);
-    CHECK(kf_knowledge_forget(knowledge, name, &found, NULL) == KF_OK);
-    CHECK(found);
-}
-
-static void
 learn_batch(kf_knowledge *knowledge, uint32_t first, uint32_t n)
 {
     sequence *made = malloc(n * sizeof *made);
@@ -122,7 +108,7 @@ write_on(void *argument)
     for (uint32_t first = 0; first < PATTERNS; first += BATCH) {
         learn_batch(all->knowledge, first, BATCH);
         atomic_store(&all->learned, first + BATCH);
-        forget_number(all->knowledge, first + 7);
+        CHECK(sequence_forget_numbered(all->knowledge, first + 7));
         learn_batch(all->knowledge, first + 9, 1); /* once more */
     }
     return NULL;

@@ -110,14 +110,8 @@ check_all(kf_knowledge *knowledge, model *m, bool names)
                is_number(&view, row, number);
         if (good && (names || row % 16 == 0)) {
             sequence made;
-            kf_sequence given;
-            uint8_t name[KF_NAME_SIZE];
-            uint32_t found = 0;
             sequence_numbered(&made, number);
-            given = sequence_borrow(&made, NULL);
-            kf_knowledge_name(knowledge, &given, name);
-            good = kf_knowledge_find(knowledge, name, &found, NULL) == KF_OK &&
-                   found == row;
+            good = sequence_find(knowledge, &made) == row;
         }
         at++;
     }
@@ -195,20 +189,6 @@ put_number(kf_knowledge *knowledge, model *m, uint32_t number,
     m->emotives[number] = emotives;
 }
 
-static bool
-forget_name(kf_knowledge *knowledge, uint32_t number)
-{
-    sequence made;
-    kf_sequence given;
-    uint8_t name[KF_NAME_SIZE];
-    bool found = false;
-    sequence_numbered(&made, number);
-    given = sequence_borrow(&made, NULL);
-    kf_knowledge_name(knowledge, &given, name);
-    CHECK(kf_knowledge_forget(knowledge, name, &found, NULL) == KF_OK);
-    return found;
-}
-
 static void
 forget_numbers(kf_knowledge *knowledge, model *m, uint32_t first,
                uint32_t step, uint32_t end)
@@ -216,7 +196,7 @@ forget_numbers(kf_knowledge *knowledge, model *m, uint32_t first,
     uint32_t kept = 0;
     for (; first < end; first += step) {
         bool known = m->frequency[first] != 0;
-        if (forget_name(knowledge, first) != known) {
+        if (sequence_forget_numbered(knowledge, first) != known) {
             CHECK(false);
         }
         m->frequency[first] = 0;
@@ -273,11 +253,9 @@ check_matches_all(kf_knowledge *knowledge, const model *m)
     CHECK(kf_match_list_names(&list, names, NULL) == KF_OK);
     for (uint32_t i = 0; i < m->count && i < list.count; i += 37) {
         sequence made;
-        kf_sequence given;
         uint8_t name[KF_NAME_SIZE];
         sequence_numbered(&made, m->order[i]);
-        given = sequence_borrow(&made, NULL);
-        kf_knowledge_name(knowledge, &given, name);
+        sequence_name(knowledge, &made, name);
         CHECK(memcmp(name, names[i], KF_NAME_SIZE) == 0);
     }
     kf_match_list_free(&list);
@@ -368,8 +346,7 @@ test_a_long_life(unsigned threads)
     {
         uint8_t (*names)[KF_NAME_SIZE] = malloc(kept.count * sizeof *names);
         uint8_t name[KF_NAME_SIZE];
-        kf_sequence given = sequence_borrow(&state, NULL);
-        kf_knowledge_name(knowledge, &given, name);
+        sequence_name(knowledge, &state, name);
         CHECK(kept.count == 1 && kept.rows[0] == 3);
         CHECK(kf_match_list_names(&kept, names, NULL) == KF_OK);
         CHECK(memcmp(names[0], name, KF_NAME_SIZE) == 0);
@@ -414,14 +391,8 @@ static bool
 has_number(kf_knowledge *knowledge, uint32_t number)
 {
     sequence made;
-    kf_sequence given;
-    uint8_t name[KF_NAME_SIZE];
-    uint32_t row = KF_NO_ROW;
     sequence_numbered(&made, number);
-    given = sequence_borrow(&made, NULL);
-    kf_knowledge_name(knowledge, &given, name);
-    CHECK(kf_knowledge_find(knowledge, name, &row, NULL) == KF_OK);
-    return row != KF_NO_ROW;
+    return sequence_find(knowledge, &made) != KF_NO_ROW;
 }
 
 /* New ones with emotives (the first of their block) and two that are known,
@@ -608,7 +579,7 @@ test_closing_gaps_without_memory(void)
     for (size_t nth = 1; kf_knowledge_look(knowledge).n_rows == rows;
          nth += 1 + nth / 4) {
         check_memory_arm(&memory, nth);
-        CHECK(forget_name(knowledge, number));
+        CHECK(sequence_forget_numbered(knowledge, number));
         check_memory_pause(&memory);
         m->frequency[number] = 0;
         number += 2;

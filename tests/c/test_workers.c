@@ -468,14 +468,7 @@ large_knowledge(unsigned threads)
         sequence_knowledge(&kf_alloc_default, false, threads);
     CHECK(sequence_learn_numbered(knowledge, 0, ROWS) == KF_OK);
     for (uint32_t number = 0; number < ROWS; number += 321) {
-        sequence made;
-        kf_sequence given;
-        uint8_t name[KF_NAME_SIZE];
-        bool found;
-        sequence_numbered(&made, number);
-        given = sequence_borrow(&made, NULL);
-        kf_knowledge_name(knowledge, &given, name);
-        CHECK(kf_knowledge_forget(knowledge, name, &found, NULL) == KF_OK);
+        CHECK(sequence_forget_numbered(knowledge, number));
     }
     return knowledge;
 }
