@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from kato_fast import observe, pattern_name
 from kato_fast.emotives import EmotivesConflict, average
@@ -108,6 +108,8 @@ class Processor:
         #: As it is kept where several processes share it: the turn that wrote it, and what it wrote.
         self.version = ""
         self.carried = (b"", b"", b"")
+        #: Predictions and the last that found something, each with its text.
+        self.texts: tuple[Any, bytes, Any, bytes] = (None, b"", None, b"")
         self._forget()
 
     def _forget(self) -> None:

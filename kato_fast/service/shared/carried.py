@@ -62,11 +62,13 @@ def carried(processor: Processor) -> tuple[bytes, bytes, bytes]:
         {**processor.shown_state(), "known": processor.known}, ensure_ascii=False, separators=(",", ":")
     ).encode()
     predictions, found = processor.predictions, processor.found
-    return (
-        state,
-        b"" if predictions is None else predictions.to_json(),
-        b"" if found is None else found.future_potentials_json(),
-    )
+    of, listed, of_found, potentials = processor.texts  # most turns leave them, and they may be long
+    if of is not predictions:
+        listed = b"" if predictions is None else predictions.to_json()
+    if of_found is not found:
+        potentials = b"" if found is None else found.future_potentials_json()
+    processor.texts = (predictions, listed, found, potentials)
+    return state, listed, potentials
 
 
 def carry(processor: Processor, state: bytes, predictions: bytes, potentials: bytes) -> None:

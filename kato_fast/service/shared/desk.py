@@ -86,12 +86,16 @@ class Begun:
 
 @dataclass
 class Written:
-    """What a turn leaves. parts: None where nothing of the processor changed; of events, the fresh ones."""
+    """What a turn leaves. parts: None where nothing of the processor changed; of events, the fresh ones.
+
+    same_texts: all but the first part are what is kept already.
+    """
 
     token: str
     processor_id: str
     session: SharedSession
     parts: Optional[tuple[bytes, bytes, bytes]]
+    same_texts: bool
     keep_from: int
     fresh: list[list[str]]
 
@@ -270,7 +274,8 @@ class SharedDesk(ABC):
         fresh = [list(event) for event in session.stm[kept:]][-MAX_EVENTS:]
         keep_from = session.last - len(session.before) + 1 + gone if gone else 0
         changed = parts != processor.carried or processor.learns > 0
-        return Written(token, processor.id, session, parts if changed else None, keep_from, fresh)
+        same_texts = parts[1:] == processor.carried[1:]
+        return Written(token, processor.id, session, parts if changed else None, same_texts, keep_from, fresh)
 
     def _forget(self, processor: Processor, session: SharedSession) -> None:
         """What is in memory here is not what is kept: look again next time."""

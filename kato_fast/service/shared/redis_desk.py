@@ -116,7 +116,8 @@ return {version, version ~= ARGV[3] and {kept[2] or '', kept[3] or '', kept[4] o
 """
 )
 
-#: ARGV: prefix, processor, token, session, has parts, state, predictions, potentials, keep_from, bound, ttl, events...
+#: ARGV: prefix, processor, token, session, parts (0 none, 1 all, 2 the state), state, predictions, potentials,
+#: keep_from, bound, ttl, events...
 #: Returns {1, last, dropped}, also where this token has written before; {0} where another turn began after it.
 WRITE = Script(
     _LOOK
@@ -127,9 +128,8 @@ local turns, held = redis.call('HMGET', processor, 'by', 'holder'), redis.call('
 if turns[1] == ARGV[3] then return {1, last(stream), tonumber(redis.call('HGET', key, 'dropped') or '0')} end
 if held ~= ARGV[3] and (held or turns[2] ~= ARGV[3]) then return {0} end
 redis.call('HSET', processor, 'by', ARGV[3])
-if ARGV[5] == '1' then
-  redis.call('HSET', processor, 'version', ARGV[3], 'state', ARGV[6], 'predictions', ARGV[7], 'potentials', ARGV[8])
-end
+if ARGV[5] ~= '0' then redis.call('HSET', processor, 'version', ARGV[3], 'state', ARGV[6]) end
+if ARGV[5] == '1' then redis.call('HSET', processor, 'predictions', ARGV[7], 'potentials', ARGV[8]) end
 redis.call('EXPIRE', processor, ARGV[11])
 local life = redis.call('PTTL', key)
 if life > 0 then
@@ -273,7 +273,9 @@ class RedisDesk(SharedDesk):
             handle.cancel()
 
     async def _write(self, written: Written) -> tuple[int, int]:
-        parts = ["1", *written.parts] if written.parts is not None else ["0", "", "", ""]
+        parts: list = ["0", "", "", ""]
+        if written.parts is not None:
+            parts = ["2", written.parts[0], "", ""] if written.same_texts else ["1", *written.parts]
         events = [_json(event) for event in written.fresh]
         head = [written.processor_id, written.token, written.session.id]
         args = [*head, *parts, written.keep_from, MAX_EVENTS, STATE_TTL, *events]
