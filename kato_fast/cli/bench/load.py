@@ -60,7 +60,11 @@ class Connection:
         self._headers = {"x-user-id": user, "content-type": "application/json"}
 
     def ask(self, method: str, path: str, body: object = None) -> dict:
-        """The answer's JSON. Raises OSError, HTTPException, ValueError."""
+        """The answer's JSON. Raises as fetch()."""
+        return json.loads(self.fetch(method, path, body))
+
+    def fetch(self, method: str, path: str, body: object = None) -> bytes:
+        """The answer's text. Raises OSError, HTTPException, ValueError."""
         data = None if body is None else json.dumps(body)
         try:
             self._http.request(method, self._path + path, data, self._headers)
@@ -71,7 +75,7 @@ class Connection:
             raise
         if answer.status != 200:
             raise ValueError(f"{path} answers {answer.status}")
-        return json.loads(text)
+        return text
 
     def close(self) -> None:
         """End it."""
