@@ -103,6 +103,7 @@ kf_contents_replace(kf_knowledge *knowledge, const kf_contents *fresh)
     pthread_rwlock_wrlock(&knowledge->lock);
     old = knowledge->now;
     knowledge->now = *fresh;
+    kf_met_forget(&knowledge->met);
     knowledge->era++;
     knowledge->writes++;
     atomic_store(&knowledge->n_patterns, fresh->n_patterns);
@@ -214,6 +215,7 @@ kf_knowledge_free(kf_knowledge *knowledge)
     alloc = knowledge->alloc;
     kf_contents_free(&alloc, &knowledge->now);
     kf_release(&alloc, knowledge->buffer);
+    kf_met_free(&alloc, &knowledge->met);
     end_locks_and_workers(knowledge);
     kf_release(&alloc, knowledge);
 }
@@ -311,6 +313,7 @@ kf_knowledge_memory(kf_knowledge *knowledge)
     pthread_rwlock_rdlock(&knowledge->lock);
     memory = sizeof *knowledge + blocks_memory(now->root) +
              kf_symbols_memory(now->root->symbols) + now->columns.memory +
+             kf_met_memory(&knowledge->met) +
              now->n_rows * (sizeof(uint8_t) + sizeof(uint32_t)) +
              now->names.n_slots * sizeof *now->names.slots +
              now->counters.capacity * 3 * sizeof(uint64_t);

@@ -55,6 +55,7 @@ struct kf_knowledge {
     atomic_size_t n_patterns; /* of now, for who holds no lock */
     kf_pattern *buffer;       /* the writer's: one pattern read back */
     uint32_t buffer_longest;  /* it has room for so many symbols */
+    kf_met met;               /* the writer's: by text, for small batches */
 };
 
 /* The odd factor of the table of names. */

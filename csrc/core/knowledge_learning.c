@@ -279,6 +279,24 @@ learn_all(kf_knowledge *knowledge, const kf_sequence *sequences, size_t count,
     return status;
 }
 
+/* A batch that was too small for its own has the writers', which is made
+ * under the exclusive lock, since its size is asked for. */
+static kf_met *
+met_of_batch(kf_knowledge *knowledge, kf_met *batch)
+{
+    if (batch->places != NULL) {
+        return batch;
+    }
+    if (knowledge->met.texts == NULL) {
+        pthread_rwlock_wrlock(&knowledge->lock);
+        kf_met_for_few(&knowledge->alloc,
+                       kf_symbols_count(knowledge->now.root->symbols),
+                       &knowledge->met);
+        pthread_rwlock_unlock(&knowledge->lock);
+    }
+    return &knowledge->met;
+}
+
 kf_status
 kf_knowledge_learn(kf_knowledge *knowledge, const kf_sequence *sequences,
                    size_t count, kf_learned *out, kf_error *err)
@@ -300,7 +318,8 @@ kf_knowledge_learn(kf_knowledge *knowledge, const kf_sequence *sequences,
     }
     name_some(knowledge, sequences, 0, count, out);
     pthread_mutex_lock(&knowledge->writing);
-    status = learn_all(knowledge, sequences, count, &met, out, log, err);
+    status = learn_all(knowledge, sequences, count,
+                       met_of_batch(knowledge, &met), out, log, err);
     kf_rows_make_pieces(&knowledge->now);
     pthread_mutex_unlock(&knowledge->writing);
     kf_release(&knowledge->alloc, log);

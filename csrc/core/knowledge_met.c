@@ -12,7 +12,9 @@
 #define PLACES_AHEAD 8u
 
 /* 1.5 MB: of the vocabularies that are met, nearly all at once. */
-#define TEXT_BITS 16u
+#define LOAD_BITS 16u
+/* 96 KB, which stay at hand: of most vocabularies what is frequent. */
+#define FEW_BITS 12u
 
 #define MIX_LOW UINT64_C(0x9e3779b97f4a7c15)
 #define MIX_HIGH UINT64_C(0xc2b2ae3d27d4eb4f)
@@ -39,23 +41,49 @@ kf_met_for_batch(const kf_alloc *alloc, const kf_sequence *sequences,
     return out->places != NULL ? KF_OK : kf_no_memory(err);
 }
 
+static bool
+make_texts(const kf_alloc *alloc, unsigned bits, kf_met *out)
+{
+    *out = (kf_met){.shift = 64 - bits};
+    out->texts = kf_allocate(alloc, (size_t)1 << bits, sizeof *out->texts);
+    if (out->texts != NULL) {
+        kf_met_forget(out);
+    }
+    return out->texts != NULL;
+}
+
 kf_status
 kf_met_for_load(const kf_alloc *alloc, kf_met *out, kf_error *err)
 {
-    *out = (kf_met){0};
-    out->texts =
-        kf_allocate(alloc, (size_t)1 << TEXT_BITS, sizeof *out->texts);
-    if (out->texts == NULL) {
-        return kf_no_memory(err);
+    return make_texts(alloc, LOAD_BITS, out) ? KF_OK : kf_no_memory(err);
+}
+
+void
+kf_met_for_few(const kf_alloc *alloc, uint32_t n_symbols, kf_met *met)
+{
+    if (met->texts == NULL && n_symbols >= (uint32_t)1 << FEW_BITS) {
+        (void)make_texts(alloc, FEW_BITS, met);
     }
-    kf_met_forget(out);
-    return KF_OK;
+}
+
+static size_t
+size_of_texts(const kf_met *met)
+{
+    return ((size_t)1 << (64 - met->shift)) * sizeof *met->texts;
 }
 
 void
 kf_met_forget(kf_met *met)
 {
-    memset(met->texts, 0xff, ((size_t)1 << TEXT_BITS) * sizeof *met->texts);
+    if (met->texts != NULL) {
+        memset(met->texts, 0xff, size_of_texts(met));
+    }
+}
+
+size_t
+kf_met_memory(const kf_met *met)
+{
+    return met->texts != NULL ? size_of_texts(met) : 0;
 }
 
 void
@@ -101,7 +129,7 @@ by_text(kf_met *met, kf_symbols *symbols, kf_text text, uint32_t *id,
     }
     kf_short_load(text.bytes, text.size, &low, &high);
     place = &met->texts[(low * MIX_LOW ^ (high + text.size) * MIX_HIGH) >>
-                        (64 - TEXT_BITS)];
+                        met->shift];
     if (place->low == low && place->high == high && place->size == text.size) {
         *id = place->id;
         return KF_OK;

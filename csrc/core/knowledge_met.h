@@ -41,8 +41,16 @@ KF_MUST_USE kf_status kf_met_for_batch(const kf_alloc *alloc,
 KF_MUST_USE kf_status kf_met_for_load(const kf_alloc *alloc, kf_met *out,
                                       kf_error *err);
 
-/* Of another table of symbols from now on; what was made for a load. */
+/* By text, for one small batch after the other; makes what is not there yet,
+ * where there are so many symbols that looking for one takes time. Without
+ * memory it stays without. */
+void kf_met_for_few(const kf_alloc *alloc, uint32_t n_symbols, kf_met *met);
+
+/* Of another table of symbols from now on; what was made by text. */
 void kf_met_forget(kf_met *met);
+
+/* Bytes of what was made by text. */
+size_t kf_met_memory(const kf_met *met);
 
 void kf_met_free(const kf_alloc *alloc, kf_met *met);
 

@@ -162,6 +162,26 @@ def test_emotives(engine: ModuleType) -> None:
     assert knowledge.pattern(name)["emotives"] == {}
 
 
+def test_symbols_that_were_met_belong_to_what_is_there_now(engine: ModuleType) -> None:
+    """Of thousands of symbols C remembers the last ones: not beyond a clear, and a symbol is its whole text."""
+    knowledge = engine.Knowledge()
+    texts = [f"symbol {k}" for k in range(6000)]
+    knowledge.learn_many([([[text] for text in texts[at : at + 50]], None) for at in range(0, len(texts), 50)])
+    for at in range(0, 4000, 40):
+        knowledge.learn([[text] for text in texts[at : at + 20]])
+    assert (knowledge.symbols(), knowledge.totals()) == recount(knowledge)
+    knowledge.clear()
+    for events in (
+        [["b"], [""], ["b\0"]],
+        [["b\0\0"], [texts[7]], [texts[3999]]],
+        [[texts[3999]], ["a" * 16], ["a" * 17]],
+    ):
+        name, _ = knowledge.learn(events)
+        assert knowledge.pattern(name)["pattern_data"] == events
+    assert (knowledge.symbols(), knowledge.totals()) == recount(knowledge)
+    assert list(knowledge.symbols()) == ["b", "", "b\0", "b\0\0", texts[7], texts[3999], "a" * 16, "a" * 17]
+
+
 def test_what_was_given_and_returned_is_a_copy(engine: ModuleType) -> None:
     knowledge = engine.Knowledge()
     events, emotives = [["a"], ["b"]], [{"joy": 1.0}]
