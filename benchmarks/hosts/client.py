@@ -16,7 +16,7 @@ from benchmarks import machine
 from benchmarks.measure import turned
 from kato_fast.flags import FLAGS
 from tests.hosts import knowledge
-from tests.hosts.services import Connection, Service, database
+from tests.hosts.services import Connection, Service, database, of_sessions
 from tests.servers.mongo import MongoServer
 from tests.servers.redis import RedisServer
 
@@ -97,8 +97,8 @@ class Client:
         self.draw = random.Random(seed)
         self.cpu, self.spent = side.cpu, 0.0
         self.at = ""
-        if session:
-            found = self.connection.call("POST", "/sessions", {"user_id": user})
+        if session or of_sessions():
+            found = self.connection.call("POST", "/sessions", {"node_id" if of_sessions() else "user_id": user})
             self.at = f"/sessions/{found[1]['session_id']}"
 
     def call(self, method: str, path: str, body: Any = None) -> float:
@@ -128,7 +128,8 @@ class Client:
 
     def sequence(self) -> float:
         observations = [{"strings": self.symbols(1)} for _ in range(SEQUENCE)]
-        return self.call("POST", "/observe-sequence", {"observations": observations})
+        at = self.at if of_sessions() else ""
+        return self.call("POST", f"{at}/observe-sequence", {"observations": observations})
 
     def stm(self) -> float:
         return self.call("GET", f"{self.at}/stm")

@@ -15,7 +15,9 @@ OPERATIONS = ("observe", "GET predictions", "learn", "observe-sequence of 25")
 
 def pages(results: Path) -> dict:
     """Page, below docs, to the parts that fill it by their names; parts without a result are left out."""
-    found = {name: _read(results / f"hosts-{name}.json") for name in ("sizes", "large", "flags", "headline", "off")}
+    found = {
+        name: _read(results / f"hosts-{name}.json") for name in ("sizes", "large", "v21", "flags", "headline", "off")
+    }
     parts = {name: table(result) for name, result in found.items() if result for table in (TABLES[name],)}
     made = {"hosts.md": parts}
     if found["flags"]:
@@ -125,4 +127,4 @@ def _off(result: dict) -> str:
     return "\n".join([*lines, "", f"{patterns} patterns, medians of {requests} requests. {_conditions(result)}"])
 
 
-TABLES = {"sizes": _sizes, "large": _sizes, "flags": _flags, "headline": _headline, "off": _off}
+TABLES = {"sizes": _sizes, "large": _sizes, "v21": _sizes, "flags": _flags, "headline": _headline, "off": _off}

@@ -10,7 +10,7 @@ import functools
 import logging
 from typing import Optional
 
-from kato_fast.flags import runtime, state, watch
+from kato_fast.flags import edits, runtime, state, watch
 from kato_fast.flags.buckets import BUCKETS, bucket, salt
 from kato_fast.flags.modes import KINDS, Mode, read_mode
 from kato_fast.flags.names import FLAGS, check_flag
@@ -94,6 +94,7 @@ def set_runtime(flag: str, text: Optional[str], *, by: str, why: str = "") -> No
         if wanted is not None:
             values[flag] = wanted
         runtime.replace_json(runtime.FLAGS_FILE, values)
+        edits.account(runtime.FLAGS_FILE)
     _audit("set_runtime", flag=flag, set=wanted, was=before, by=by, why=why)
     _look_again()
 
@@ -104,7 +105,9 @@ def kill(*, by: str, why: str = "") -> None:
     Raises OSError where the file cannot be written: then only this process is off.
     """
     state.put_kill("api", by)
-    runtime.replace(runtime.KILL, f"{by}: {why}\n" if why else f"{by}\n")
+    with runtime.locked("flags"):
+        runtime.replace(runtime.KILL, f"{by}: {why}\n" if why else f"{by}\n")
+        edits.account(runtime.KILL)
     _look_again()
     state.put_kill("api", None)  # from here on the file says so, and who removes it revives all
     _audit("kill", by=by, why=why)
@@ -112,7 +115,9 @@ def kill(*, by: str, why: str = "") -> None:
 
 def revive(*, by: str, why: str = "") -> None:
     """Take the kill back: the file and what this process was told. A Redis key stays whose it is. Raises OSError."""
-    (runtime.directory() / runtime.KILL).unlink(missing_ok=True)
+    with runtime.locked("flags"):
+        (runtime.directory() / runtime.KILL).unlink(missing_ok=True)
+        edits.account(runtime.KILL)
     state.put_kill("api", None)
     _audit("revive", by=by, why=why)
     _look_again()

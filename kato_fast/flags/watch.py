@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from typing import Callable, Optional
 
-from kato_fast.flags import runtime, state
+from kato_fast.flags import edits, runtime, state
 from kato_fast.flags.modes import OFF
 from kato_fast.flags.names import FLAGS
 from kato_fast.flags.redis_key import Follower
@@ -26,6 +26,7 @@ SECONDS = 0.25
 
 _lock = threading.RLock()
 _seen: dict[str, Optional[tuple[int, int, int]]] = {}
+_told: dict[str, Optional[tuple[int, int, int]]] = {}
 _watcher: Optional[threading.Thread] = None
 _stop = threading.Event()
 _follower: Optional[Follower] = None
@@ -78,6 +79,8 @@ def look(strict: bool = False) -> None:
         _look_at(runtime.FLAGS_FILE, _runtime_flags, strict)
         _look_at(runtime.LATCHES, _latches, False)
         _expire()
+        for name in (runtime.KILL, runtime.FLAGS_FILE):
+            _tell(name)
 
 
 def every_turn(task: Callable[[], None]) -> None:
@@ -141,6 +144,17 @@ def _look_at(name: str, take, strict: bool) -> None:
             raise
         log.warning("%s; what was set before stays", error)
     _seen[name] = now
+
+
+def _tell(name: str) -> None:
+    """The audit log, of what somebody changed by hand."""
+    now = runtime.stamp(name)
+    if _told.get(name, ()) != now:
+        _told[name] = now
+        try:
+            edits.notice(name)
+        except OSError as error:
+            log.warning("the change of %s could not be written to the audit log: %s", name, error)
 
 
 def _runtime_flags() -> None:

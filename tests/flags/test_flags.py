@@ -186,6 +186,52 @@ def test_every_change_is_in_the_audit_log(folder: Path) -> None:
     assert audit.verify() == (4, None)
 
 
+def lines_of(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "audit.jsonl").read_text().splitlines()]
+
+
+def test_files_that_somebody_edits_are_told_once(folder: Path) -> None:
+    """Also where several processes see it: each looks whether it is accounted for."""
+    folder.mkdir(exist_ok=True)
+    watch.look()
+    assert not (folder / "audit.jsonl").exists()
+    flags.set_runtime("indexes", "shadow", by="me")
+    (folder / "flags.json").write_text('{"indexes": "on"}')
+    (folder / "kill").touch()
+    for _ in range(3):
+        watch._told.clear()
+        watch.look()
+    (folder / "kill").unlink()
+    watch.look()
+    found = lines_of(folder)
+    assert [(line["what"], line.get("file")) for line in found] == [
+        ("set_runtime", None),
+        ("edited", "kill"),
+        ("edited", "flags.json"),
+        ("edited", "kill"),
+    ]
+    assert [(line["before"], line["after"]) for line in found[1:]] == [
+        (None, ""),
+        ('{\n "indexes": "shadow"\n}\n', '{"indexes": "on"}'),
+        ("", None),
+    ]
+    assert found[2]["by"].startswith("owner of the file: ") and found[3]["by"] == "unknown"
+    flags.kill(by="me")
+    flags.revive(by="me")
+    watch.look()
+    assert [line["what"] for line in lines_of(folder)[4:]] == ["kill", "revive"]
+    assert audit.verify() == (6, None)
+
+
+def test_what_was_edited_while_nobody_ran_is_told_at_the_next_start(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / "flags.json").write_text('{"batch": "on"}')
+    flags.start()
+    flags.stop()
+    (line,) = lines_of(folder)
+    assert (line["what"], line["file"], line["after"]) == ("edited", "flags.json", '{"batch": "on"}')
+
+
 @pytest.mark.parametrize("fault", ["changed", "removed", "swapped", "garbage"])
 def test_a_changed_audit_log_is_found(folder: Path, fault: str) -> None:
     for i in range(5):

@@ -1,24 +1,12 @@
-"""Generated requests for KATO 2.1, which knows sessions of nodes alone; compared as in ``differential``.
-
-    KATO_HOST_DIR=../kato-2.1 KATO_HOST_PYTHON=... KATO_FAST_CASES=1000 python -m tests.hosts.differential_v21 [mode]
-
-Its metrics are not rounded, so two more of them may differ in the last digits.
-"""
+"""Generated requests for KATO 2.1, which knows sessions of nodes alone; compared as in ``differential``."""
 
 from __future__ import annotations
 
 import json
-import os
-import sys
 from typing import Any
 
-from tests.hosts import differential
-from tests.hosts.differential import USERS, Pair, Requests, compare_databases, differences
-from tests.hosts.services import Service, database, host_dir
-from tests.servers.mongo import MongoServer
-from tests.servers.redis import RedisServer
-
-SUMS = {"global_normalized_entropy", "itfdf_similarity", "pattern_probability"}
+from tests.hosts.differential import Pair, Requests
+from tests.hosts.services import Service
 
 CONFIG = {
     "recall_threshold": [0.0, 0.1, 0.1, 0.25, 0.5, 1.0],
@@ -103,48 +91,4 @@ class SessionPair(Pair):
         return found
 
 
-def run(
-    plain: Service, fast: Service, mongo: Any, requests: int, seed: int, *, every: int = 200, stored: bool = True
-) -> list[str]:
-    """As ``differential.run``."""
-    source = SessionRequests(seed)
-    pairs = {node: SessionPair(plain, fast, node) for node in USERS}
-    try:
-        for number in range(requests):
-            node = source.draw.choice(USERS)
-            method, path, body = source.next()
-            (status, one), (other_status, other) = pairs[node].ask(method, path, body)
-            found = [] if status == other_status else [f"status {status} and {other_status}: {one} and {other}"]
-            found = found or differences(one, other)
-            if found:
-                return [f"request {number} of {node}: {method} {path} {json.dumps(body)}", *found[:20]]
-            if isinstance(one, dict) and one.get("pattern_name"):
-                source.learned.append(one["pattern_name"])
-            if number % every == every - 1:
-                found = compare_databases(mongo, plain, fast, stored)
-                if found:
-                    return [f"after request {number}", *found[:20]]
-        return compare_databases(mongo, plain, fast, stored)
-    finally:
-        for pair in pairs.values():
-            pair.close()
-
-
-def main() -> None:
-    from pymongo import MongoClient
-
-    if host_dir() is None:
-        sys.exit("not run: KATO_HOST_DIR names no checkout of KATO")
-    differential.SUMS |= SUMS
-    mode = {"KATO_FAST": sys.argv[1] if len(sys.argv) > 1 else "on"}
-    requests, seed = (int(os.environ.get(name, "1000")) for name in ("KATO_FAST_CASES", "KATO_FAST_TEST_SEED"))
-    with MongoServer() as mongo, RedisServer() as redis, MongoClient(mongo.url) as client:
-        with Service(mongo.url, database(redis.url, 0), name="plain") as plain:
-            with Service(mongo.url, database(redis.url, 1), name="fast", **mode) as fast:
-                found = run(plain, fast, client, requests, seed)
-                print(*fast.log.read_text(errors="replace").splitlines()[:1], sep="\n")
-    sys.exit("\n".join(found) or print(f"{requests} requests, no difference"))
-
-
-if __name__ == "__main__":
-    main()
+KINDS = (SessionRequests, SessionPair)

@@ -31,6 +31,12 @@ def host_python() -> str:
     return os.environ.get(HOST_PYTHON) or sys.executable
 
 
+def of_sessions() -> bool:
+    """Whether the checkout is of KATO 2.1, which knows sessions of nodes alone."""
+    folder = host_dir()
+    return folder is not None and (folder / "kato" / "api" / "endpoints" / "sessions.py").exists()
+
+
 def database(redis: str, number: int) -> str:
     """The same server of Redis, another of its databases."""
     return f"{redis.rpartition('/')[0]}/{number}"
@@ -126,6 +132,7 @@ class Connection:
     def __init__(self, port: int, user: str = "") -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
         self._headers = {"content-type": "application/json", **({"x-user-id": user} if user else {})}
+        self._used = False
 
     def __enter__(self) -> Connection:
         return self
@@ -135,9 +142,19 @@ class Connection:
 
     def send(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
         data = None if body is None else json.dumps(body).encode()
-        self._connection.request(method, path, data, self._headers)
-        answer = self._connection.getresponse()
+        try:
+            answer = self._answered(method, path, data)
+        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+            if not self._used:
+                raise
+            self._connection.close()  # KATO closes after some of its errors, without saying so: nobody read this
+            answer = self._answered(method, path, data)
+        self._used = True
         return answer.status, answer.read()
+
+    def _answered(self, method: str, path: str, data: Optional[bytes]) -> http.client.HTTPResponse:
+        self._connection.request(method, path, data, self._headers)
+        return self._connection.getresponse()
 
     def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         status, text = self.send(method, path, body)

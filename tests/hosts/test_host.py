@@ -6,11 +6,13 @@ import json
 import os
 import random
 import subprocess
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.hosts import cycles, differential, suite
-from tests.hosts.services import HOST_DIR, Connection, Service, database, host_dir, host_python
+from tests.hosts import cycles, differential, differential_v21, suite
+from tests.hosts.services import HOST_DIR, Connection, Service, database, host_dir, host_python, of_sessions
 
 pytestmark = pytest.mark.skipif(host_dir() is None, reason=f"{HOST_DIR} names no checkout of KATO")
 
@@ -22,11 +24,12 @@ def differences(mongo_url: str, redis_url: str, *, stored: bool, **variables: st
     from pymongo import MongoClient
 
     seed = int(os.environ.get("KATO_FAST_TEST_SEED", "1"))
+    kinds = differential_v21.KINDS if of_sessions() else (differential.Requests, differential.Pair)
     with MongoClient(mongo_url) as client:
         with Service(mongo_url, database(redis_url, 0), name="plain") as plain:
             with Service(mongo_url, database(redis_url, 1), name="fast", **{"KATO_FAST": "1", **variables}) as fast:
                 try:
-                    return differential.run(plain, fast, client, REQUESTS, seed, stored=stored)
+                    return differential.run(plain, fast, client, REQUESTS, seed, stored=stored, kinds=kinds)
                 finally:
                     for user in differential.USERS:
                         for service in (plain, fast):
@@ -55,16 +58,29 @@ def test_a_plain_and_an_attached_service_share_their_databases(mongo_url, redis_
     with Service(mongo_url, fast_redis, name="shared", KATO_FAST="1") as fast:
         with (
             Service(mongo_url, database(redis_url, 0), name="shared") as plain,
-            Connection(plain.port, "ann") as to_plain,
+            User(plain, "ann") as to_plain,
         ):
-            with Connection(fast.port, "ann") as to_fast:
+            with User(fast, "ann") as to_fast:
                 for number, events in enumerate(learned):
                     learn((to_plain, to_fast)[number % 3 == 0], events)
                     predicted(to_fast, states[number % len(states)])
         with Service(mongo_url, database(redis_url, 2), name="shared") as late:
-            with Connection(late.port, "ann") as to_late, Connection(fast.port, "ann") as to_fast:
+            with User(late, "ann") as to_late, User(fast, "ann") as to_fast:
                 wrong = [differential.differences(predicted(to_late, s), predicted(to_fast, s)) for s in states]
     assert not any(wrong), [one[:3] for one in wrong if one]
+
+
+class User(Connection):
+    """One user, in KATO 2.1 one session of a node."""
+
+    def __init__(self, service: Service, name: str) -> None:
+        super().__init__(service.port, name)
+        self.at = ""
+        if of_sessions():
+            self.at = f"/sessions/{super().call('POST', '/sessions', {'node_id': name})[1]['session_id']}"
+
+    def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        return super().call(method, f"{self.at}{path}", body)
 
 
 def learn(connection: Connection, events: list) -> None:
@@ -79,6 +95,16 @@ def predicted(connection: Connection, state: list) -> dict:
     for symbol in state:
         assert connection.call("POST", "/observe", {"strings": [symbol]})[0] == 200
     return connection.call("GET", "/predictions")[1]
+
+
+def test_the_functions_of_the_host_answer_as_both_engines() -> None:
+    if not of_sessions():
+        pytest.skip("the functions of KATO 2.1; those of the first generation are asked over HTTP alone")
+    command = [host_python(), "-m", "tests.hosts.functions_v21"]
+    path = os.pathsep.join([str(Path(__file__).parents[2]), str(host_dir())])
+    kept = {**os.environ, "PYTHONPATH": path, "KATO_FAST_CASES": str(REQUESTS)}
+    done = subprocess.run(command, env=kept, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-4000:]
 
 
 def test_on_and_off_under_traffic(mongo_url, redis_url) -> None:
