@@ -216,6 +216,15 @@ class Predictions(Sequence[dict[str, Any]]):
             pattern_names: True appends ``"pattern_name": "PTRN|" + name`` to every prediction.
         """
 
+    def answer_json(self, found: Predictions, tail: bytes, /, *, pattern_names: bool = False) -> bytes:
+        """``to_json()``, ``found.future_potentials_json()`` and the tail as one object, written once.
+
+        Args:
+            found: the predictions whose future potentials are told.
+            tail: from the comma to the closing brace.
+            pattern_names: as in ``to_json``.
+        """
+
     def to_cbor(self, *, pattern_names: bool = False) -> bytes:
         """``cbor2.dumps(self.to_list())``; pattern_names as in ``to_json``."""
 

@@ -451,6 +451,46 @@ Predictions_to_json(PyObject *self, PyObject *const *args, Py_ssize_t n_args,
     return finish(&buffer);
 }
 
+PyDoc_STRVAR(Predictions_answer_json_doc,
+             "answer_json($self, found, tail, /, *, pattern_names=False)\n"
+             "--\n\n"
+             "The answer of a service, written once: to_json() under\n"
+             "\"predictions\", found's future_potentials_json() under\n"
+             "\"future_potentials\", then the tail.\n\n"
+             "Args:\n"
+             "    found: the Predictions whose future potentials are told.\n"
+             "    tail: bytes, from the comma to the closing brace.\n"
+             "    pattern_names: as in to_json.");
+
+static PyObject *
+Predictions_answer_json(PyObject *self, PyObject *const *args,
+                        Py_ssize_t n_args, PyObject *keywords)
+{
+    kf_buffer buffer;
+    int pattern_names;
+    if (n_args != 2 || !Py_IS_TYPE(args[0], Py_TYPE(self)) ||
+        !PyBytes_Check(args[1])) {
+        PyErr_SetString(PyExc_TypeError,
+                        "answer_json() takes Predictions and bytes");
+        return NULL;
+    }
+    pattern_names = read_pattern_names("answer_json", args + 2, 0, keywords);
+    if (pattern_names < 0) {
+        return NULL;
+    }
+    kf_buffer_init(&buffer, &kfpy_alloc);
+    KFPY_BEGIN_UNLOCKED
+    KF_BUFFER_LITERAL(&buffer, "{\"predictions\":");
+    kf_write_predictions_json(&buffer, ((Predictions *)self)->result,
+                              pattern_names != 0);
+    KF_BUFFER_LITERAL(&buffer, ",\"future_potentials\":");
+    kf_write_futures_json(&buffer, ((Predictions *)args[0])->result);
+    kf_buffer_append(&buffer, PyBytes_AS_STRING(args[1]),
+                     (size_t)PyBytes_GET_SIZE(args[1]));
+    KFPY_END_UNLOCKED
+    return finish(&buffer);
+}
+
 PyDoc_STRVAR(Predictions_to_cbor_doc,
              "to_cbor($self, /, *, pattern_names=False)\n--\n\n"
              "cbor2.dumps(self.to_list()).\n\n"
@@ -550,6 +590,8 @@ Predictions_get_matched(PyObject *op, void *closure)
 /* --- type --- */
 
 static PyMethodDef Predictions_methods[] = {
+    {"answer_json", (PyCFunction)(void (*)(void))Predictions_answer_json,
+     METH_FASTCALL | METH_KEYWORDS, Predictions_answer_json_doc},
     {"count", Predictions_count, METH_O, Predictions_count_doc},
     {"future_potentials_json", Predictions_future_potentials_json, METH_NOARGS,
      Predictions_future_potentials_json_doc},

@@ -88,8 +88,7 @@ class Latency:
             if not slices or slices[-1][0] != now:
                 slices.append((now, Sketch()))
                 del slices[:-SLICES]
-            slices[-1][1].add(nanoseconds)
-            self.total.add(nanoseconds)
+            self.total.add(nanoseconds, slices[-1][1])
 
     def window(self, seconds: float = 60) -> Sketch:
         """Those of the last seconds, to a slice."""

@@ -209,6 +209,13 @@ class Predictions(Sequence):
         """Compact JSON as UTF-8. pattern_names adds ``"pattern_name": "PTRN|" + name`` to each."""
         return json.dumps(self._listed(pattern_names))
 
+    def answer_json(self, found: Predictions, tail: bytes, /, *, pattern_names: bool = False) -> bytes:
+        """The answer of a service: these predictions, the future potentials of ``found``, and the tail."""
+        if not isinstance(found, Predictions) or not isinstance(tail, bytes):
+            raise TypeError("answer_json() takes Predictions and bytes")
+        listed = self.to_json(pattern_names=pattern_names)
+        return b'{"predictions":%b,"future_potentials":%b%b' % (listed, found.future_potentials_json(), tail)
+
     def _listed(self, pattern_names: bool) -> list[dict]:
         predictions = self.to_list()
         if pattern_names:

@@ -22,6 +22,7 @@ from kato_fast.service.routes import caching, genes, learning, memory, monitorin
 from kato_fast.service.settings import Settings
 from kato_fast.service.shared import Unavailable
 from kato_fast.service.state import Service
+from kato_fast.service.straight import Straight
 from kato_fast.service.vectors import NumpyMissing
 from kato_fast.stores.mongo_driver import Unreachable
 
@@ -44,7 +45,7 @@ def create_app(settings: Settings) -> FastAPI:
     own_telemetry = not otel.running()
     traced = otel.start_if_asked()
     app = FastAPI(
-        **(_without_its_own() if traced else {}),
+        **_without_its_own(),
         title="KATO API",
         description="KATO's HTTP API of September 2025, answered by kato_fast",
         version=monitoring.VERSION,
@@ -54,6 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
     modules = (learning, memory, sequences, sessions, genes, monitoring, caching, page)
     # Not include_router(), which searches each router by itself; and before the routes of the documentation.
     app.router.routes[:0] = [route for module in modules for route in module.router.routes]
+    app.add_middleware(Straight, routes=app.router.routes, handlers=app.exception_handlers)
     app.add_middleware(
         CORSMiddleware, allow_origins=["*"], allow_credentials=True, allow_methods=["*"], allow_headers=["*"]
     )
@@ -74,7 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def _without_its_own() -> dict:
-    """FastAPI of 2026 would make spans of its own beside ours wherever a global provider is set."""
+    """FastAPI of 2026 would make spans of its own beside ours, and asks at each request whether it should."""
     known = inspect.signature(FastAPI.__init__).parameters
     return {"telemetry": {"tracing": False, "metrics": False, "logs": False}} if "telemetry" in known else {}
 

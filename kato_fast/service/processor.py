@@ -376,6 +376,15 @@ class Processor:
             return b"[]"
         return answering.JSON(self.predictions, self._named, self.id)
 
+    def answer_json(self, tail: bytes, name: bool) -> bytes:
+        """Predictions and future potentials under their names, then the tail. name: as in predictions_json()."""
+        if name:
+            self.name_predictions()
+        if self.predictions is None or self._found is None:
+            listed = self.predictions_json(name=False)
+            return b'{"predictions":%b,"future_potentials":%b%b' % (listed, self.future_potentials_json(), tail)
+        return answering.ANSWER(self.predictions, self._found, tail, self._named, self.id)
+
     def predictions_cbor(self, name: bool) -> bytes:
         """The same as CBOR, written by the engine from what it found."""
         if name and self.predictions:

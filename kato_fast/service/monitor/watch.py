@@ -272,5 +272,5 @@ def windows(name: str) -> Iterator[tuple[tuple[str, ...], observe.Sketch]]:
 
 def _quantiles(name: str, sketch: observe.Sketch) -> Iterator[tuple[str, Optional[float]]]:
     if sketch.count:
-        for label, q in QUANTILES.items():
-            yield f"latency/{name}/{label}", sketch.quantile(q)
+        for label, value in zip(QUANTILES, sketch.quantiles(tuple(QUANTILES.values()))):
+            yield f"latency/{name}/{label}", value

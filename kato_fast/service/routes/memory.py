@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Optional
+from typing import Optional, Union
 
 from fastapi import APIRouter, HTTPException
 from starlette.requests import Request
@@ -16,7 +16,7 @@ from kato_fast.service.processor import Processor
 from kato_fast.service.routes import BareRoute, answers
 from kato_fast.service.routes.learning import check_alive
 from kato_fast.service.sessions import Session
-from kato_fast.service.state import dumps, reply, reply_cbor, reply_written, service_of
+from kato_fast.service.state import Finished, dumps, reply, reply_cbor, reply_written, service_of
 
 router = APIRouter(tags=["memory"], route_class=BareRoute)
 
@@ -24,14 +24,15 @@ router = APIRouter(tags=["memory"], route_class=BareRoute)
 _UNIQUE_ID = {"parameters": [{"name": "unique_id", "in": "query", "required": False, "schema": {"type": "string"}}]}
 
 
-@router.get("/predictions", responses=answers(models.Predictions, 500), openapi_extra=_UNIQUE_ID)
+@router.get("/predictions", responses=answers(models.Predictions, 500), openapi_extra=_UNIQUE_ID, response_model=None)
 @router.post(
     "/predictions",
     responses=answers(models.Predictions, 500),
     openapi_extra=_UNIQUE_ID,
     operation_id="predictions_by_post",
+    response_model=None,
 )
-async def predictions(request: Request) -> Response:
+async def predictions(request: Request) -> Union[Response, Finished]:
     """The predictions of the last observation; never computed again. A ``unique_id`` is a 500, as in KATO."""
     service = service_of(request)
     session = await service.user_session(request)
@@ -39,15 +40,15 @@ async def predictions(request: Request) -> Response:
     if processor.names_next():  # which all reads show from then on
         async with service.desk.turn(processor, session):
             processor.name_predictions()
-    unique_id = request.query_params.get("unique_id")
+    unique_id = request.query_params.get("unique_id") if request.scope["query_string"] else None
     if unique_id:
         raise HTTPException(500, "Predictions failed: 'str' object has no attribute 'get'")
     tail = {"session_id": None, "processor_id": processor.id, "count": processor.count(), "time": int(time.time())}
     return _predictions(request, processor, {**tail, "unique_id": unique_id}, name=True)
 
 
-@router.get("/sessions/{session_id}/predictions", responses=answers(models.Predictions, 404))
-async def predictions_of_session(request: Request, session_id: str) -> Response:
+@router.get("/sessions/{session_id}/predictions", responses=answers(models.Predictions, 404), response_model=None)
+async def predictions_of_session(request: Request, session_id: str) -> Union[Response, Finished]:
     """The predictions of the last observation of the session's user, whichever session it came from."""
     processor = await _processor(request, request.scope[SESSION])
     tail = {"session_id": session_id, "processor_id": None, "count": processor.count(), "time": None, "unique_id": None}
@@ -62,17 +63,11 @@ async def _processor(request: Request, session: Session) -> Processor:
     return processor
 
 
-def _predictions(request: Request, processor: Processor, tail: dict, name: bool) -> Response:
+def _predictions(request: Request, processor: Processor, tail: dict, name: bool) -> Union[Response, Finished]:
     if wants_cbor(request):
         listed = {"predictions": processor.predictions_cbor(name)}
         return reply_cbor(joined({**listed, "future_potentials": processor.future_potentials_cbor()}, tail))
-    return reply(_predictions_json(processor, tail, name))
-
-
-def _predictions_json(processor: Processor, tail: dict, name: bool) -> bytes:
-    listed = processor.predictions_json(name)
-    potentials = processor.future_potentials_json()
-    return b'{"predictions":%b,"future_potentials":%b,%b' % (listed, potentials, dumps(tail)[1:])
+    return Finished(processor.answer_json(b"," + dumps(tail)[1:], name))
 
 
 @router.get("/stm", responses=answers(models.ShortTermMemory))

@@ -36,6 +36,11 @@ class Kept:
             return self._listed
         return json.dumps(self._named(), ensure_ascii=False, separators=(",", ":")).encode()
 
+    def answer_json(self, found: Kept, tail: bytes, /, *, pattern_names: bool = False) -> bytes:
+        """As that of an engine's."""
+        listed = self.to_json(pattern_names=pattern_names)
+        return b'{"predictions":%b,"future_potentials":%b%b' % (listed, found.future_potentials_json(), tail)
+
     def _named(self) -> list:
         return [{**item, "pattern_name": f"PTRN|{item['name']}"} for item in self.to_list()]
 
