@@ -123,6 +123,7 @@ WORKING: dict[str, Callable[[Subject], Any]] = {
     "Predictions, futures": lambda s: s.predictions.future_potentials,
     "Predictions, JSON": lambda s: (s.predictions.to_json(), s.predictions.to_json(pattern_names=True)),
     "Predictions, JSON of futures": lambda s: s.predictions.future_potentials_json(),
+    "Predictions, answer": lambda s: s.predictions.answer_json(s.predictions, b"}"),
     "Predictions, CBOR of futures": lambda s: s.predictions.future_potentials_cbor(),
     "Predictions, CBOR": lambda s: s.predictions.to_cbor(),
     "Predictions, numbers": lambda s: (s.predictions.matched, len(s.predictions), repr(s.predictions)),

@@ -44,6 +44,7 @@ def _view_predictions(predictions: Any) -> tuple:
         predictions.to_cbor(),
         predictions.to_cbor(pattern_names=True),
         predictions.future_potentials_json(),
+        predictions.answer_json(predictions, b',"x":1}', pattern_names=True),
         predictions.future_potentials_cbor(),
     )
 

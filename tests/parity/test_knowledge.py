@@ -263,6 +263,22 @@ def test_json_with_pattern_names(engine: ModuleType) -> None:
     assert list(json.loads(predictions.to_json(pattern_names=True))[0])[-1] == "pattern_name"
 
 
+def test_an_answer_is_its_parts(engine: ModuleType, rng: random.Random) -> None:
+    knowledge = engine.Knowledge()
+    for _ in range(20):
+        knowledge.learn(random_events(rng))
+    first, then = knowledge.predict(["a", "b"], 0.0, 100), knowledge.predict(["c", "d"], 0.0, 5)
+    for named in (False, True):
+        parts = first.to_json(pattern_names=named), then.future_potentials_json()
+        expected = b'{"predictions":%b,"future_potentials":%b,"count":3}' % parts
+        assert first.answer_json(then, b',"count":3}', pattern_names=named) == expected
+    for wrong in ((), (then,), (None, b"}"), (then, "}"), (then, b"}", True)):
+        with pytest.raises(TypeError):
+            first.answer_json(*wrong)
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        first.answer_json(then, b"}", names=True)
+
+
 def test_cbor_is_that_of_cbor2(engine: ModuleType, rng: random.Random) -> None:
     cbor2 = pytest.importorskip("cbor2", reason="cbor2 is not installed")
     knowledge = engine.Knowledge()
