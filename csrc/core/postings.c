@@ -126,7 +126,7 @@ add_list(const kf_segment *segment, uint32_t number,
     if (list.count == KF_LIST_BITMAP) {
         scratch->bitmaps[w->n_bitmaps++] = (const uint64_t *)at;
     }
-    else {
+    else if (list.count != 0) {
         scratch->thin[w->n_thin++] = (kf_thin_list){at, list.count};
         w->n_postings += list.count;
     }

@@ -447,10 +447,10 @@ hash_future_in(const kf_scan *scan, const kf_segment *segment,
          i++) {
         uint32_t symbol = kf_segment_id(segment, i);
         kf_future_hash_symbol(
-            &hash,
-            hashed != NULL
-                ? hashed[symbol]
-                : kf_future_symbol(scan->secret, segment->globals[symbol]));
+            &hash, hashed != NULL
+                       ? hashed[symbol]
+                       : kf_future_symbol(scan->secret,
+                                          kf_segment_global(segment, symbol)));
         if (kf_segment_is_end(segment, i)) {
             kf_future_hash_event(&hash);
         }
@@ -612,7 +612,7 @@ hash_symbols(const kf_scan *scan, kf_scan_scratch *scratch,
     scratch->hashed = scratch->room->hash_room = room;
     for (uint32_t symbol = 0; symbol < n; symbol++) {
         scratch->room->hash_room[symbol] =
-            kf_future_symbol(scan->secret, segment->globals[symbol]);
+            kf_future_symbol(scan->secret, kf_segment_global(segment, symbol));
     }
     return true;
 }

@@ -24,25 +24,15 @@ place(uint64_t *end, uint64_t count, uint64_t size)
     return start;
 }
 
-/* A power of two, so that no symbol's bits are in two bytes. */
-static uint32_t
-bits_above_16(uint32_t n_symbols)
-{
-    uint32_t bits = n_symbols > 65536 ? 1 : 0;
-    while (bits != 0 && bits < 16 && (n_symbols - 1) >> (16 + bits) != 0) {
-        bits *= 2;
-    }
-    return bits;
-}
-
 void
 kf_segment_layout(kf_segment_header *header)
 {
     kf_segment_header *h = header;
     uint64_t end = sizeof *h;
-    h->high_bits = bits_above_16(h->n_symbols);
-    h->globals = place(&end, h->n_symbols, sizeof(uint32_t));
-    h->numbers = place(&end, h->n_numbers, kf_segment_is_narrow(h) ? 2 : 4);
+    h->high_bits = kf_segment_high_bits(h->n_symbols);
+    h->globals =
+        place(&end, h->is_direct ? 0 : h->n_symbols, sizeof(uint32_t));
+    h->numbers = place(&end, h->n_numbers, sizeof(uint16_t));
     h->slots = place(&end, h->n_slots, sizeof(kf_slot));
     h->runs = place(&end, (uint64_t)h->n_runs + 1, sizeof(kf_run));
     h->ids = place(&end, h->n_ids, sizeof(uint16_t));
@@ -72,13 +62,9 @@ resolve(kf_segment *segment, const void *image)
     const kf_segment_header *h = image;
     const char *bytes = image;
     segment->header = h;
-    segment->globals = (const uint32_t *)(bytes + h->globals);
-    if (kf_segment_is_narrow(h)) {
-        segment->numbers16 = (const uint16_t *)(bytes + h->numbers);
-    }
-    else {
-        segment->numbers32 = (const uint32_t *)(bytes + h->numbers);
-    }
+    segment->globals =
+        h->is_direct ? NULL : (const uint32_t *)(bytes + h->globals);
+    segment->numbers = (const uint16_t *)(bytes + h->numbers);
     segment->slots = (const kf_slot *)(bytes + h->slots);
     segment->runs = (const kf_run *)(bytes + h->runs);
     segment->ids = (const uint16_t *)(bytes + h->ids);
@@ -156,17 +142,17 @@ kf_segment_symbol(const kf_segment *segment, uint32_t global)
 {
     const kf_segment_header *h = segment->header;
     uint32_t at = global - h->least;
+    if (h->is_direct) {
+        return at < h->n_symbols ? at : KF_SYMBOL_NONE;
+    }
     if (h->n_slots != 0) {
         return symbol_in_slots(segment, global);
     }
     if (at >= h->n_numbers) {
         return KF_SYMBOL_NONE;
     }
-    if (segment->numbers16 == NULL) {
-        return segment->numbers32[at];
-    }
-    return segment->numbers16[at] == UINT16_MAX ? KF_SYMBOL_NONE
-                                                : segment->numbers16[at];
+    return segment->numbers[at] == UINT16_MAX ? KF_SYMBOL_NONE
+                                              : segment->numbers[at];
 }
 
 void
@@ -181,9 +167,7 @@ kf_segment_prefetch(const kf_segment *segment, const uint32_t *globals,
                 &segment->slots[kf_segment_slot(h, globals[i])]);
         }
         else if (at < h->n_numbers) {
-            __builtin_prefetch(segment->numbers16 != NULL
-                                   ? (const void *)&segment->numbers16[at]
-                                   : (const void *)&segment->numbers32[at]);
+            __builtin_prefetch(&segment->numbers[at]);
         }
     }
 }
@@ -270,7 +254,7 @@ kf_segment_read(const kf_segment *segment, uint32_t local, uint32_t *out,
     uint32_t *ends = out + run->n;
     uint32_t events = 0;
     for (uint32_t i = 0; i < run->n; i++) {
-        out[i] = segment->globals[kf_segment_id(segment, start + i)];
+        out[i] = kf_segment_global(segment, kf_segment_id(segment, start + i));
         ends[events] = i + 1;
         events += kf_segment_is_end(segment, start + i);
     }
@@ -295,8 +279,9 @@ check_counts(const kf_segment_header *h, size_t size, kf_error *err)
                       (unsigned long long)h->size, size);
     }
     if (h->n_patterns > KF_SEGMENT_ROWS || h->n_runs > h->n_patterns ||
-        h->n_ids > ids_max || h->n_symbols > h->n_ids ||
-        h->n_lists < h->n_symbols || h->n_lists > h->n_ids ||
+        h->n_ids > ids_max || h->is_direct > 1 || h->zero != 0 ||
+        h->n_symbols > h->n_ids + (h->is_direct ? KF_SEGMENT_RANGE : 0) ||
+        h->n_lists < h->n_symbols || h->n_lists - h->n_symbols > h->n_ids ||
         h->n_bitmaps > h->n_lists) {
         return REFUSE(err, "counts contradict each other");
     }
@@ -306,6 +291,10 @@ check_counts(const kf_segment_header *h, size_t size, kf_error *err)
         h->is_single > 1 || (h->n_patterns == 0) != (h->n_runs == 0) ||
         (h->n_runs == 0 && h->n_rows != 0)) {
         return REFUSE(err, "counts contradict each other");
+    }
+    if (h->is_direct && (h->n_slots != 0 || h->n_numbers != 0 ||
+                         h->n_symbols > UINT32_MAX - h->least)) {
+        return REFUSE(err, "has symbols of no id");
     }
     if (h->n_slots != 0 &&
         ((h->n_slots & (h->n_slots - 1)) != 0 ||
@@ -367,9 +356,7 @@ count_numbers(const kf_segment *segment)
 {
     uint32_t used = 0;
     for (uint32_t at = 0; at < segment->header->n_numbers; at++) {
-        used += segment->numbers16 != NULL
-                    ? segment->numbers16[at] != UINT16_MAX
-                    : segment->numbers32[at] != KF_SYMBOL_NONE;
+        used += segment->numbers[at] != UINT16_MAX;
     }
     return used;
 }
@@ -380,6 +367,9 @@ check_symbols(const kf_segment *segment, kf_error *err)
 {
     const kf_segment_header *h = segment->header;
     uint32_t used = count_numbers(segment);
+    if (h->is_direct) {
+        return KF_OK;
+    }
     if (count_slots(segment, &used, err) != KF_OK) {
         return KF_INVALID;
     }
@@ -557,7 +547,8 @@ check_array(const kf_segment *segment, uint32_t list, kf_list at,
     return KF_OK;
 }
 
-/* A list without an end of its own is the next bitmap. */
+/* A list without an end of its own is the next bitmap, or that of a distance
+ * that no symbol has. */
 static bool
 is_list(const kf_segment *segment, uint32_t list, uint32_t before,
         uint32_t *bitmap)
@@ -565,8 +556,13 @@ is_list(const kf_segment *segment, uint32_t list, uint32_t before,
     const kf_segment_header *h = segment->header;
     const kf_list_group *group = &segment->groups[list / KF_GROUP_LISTS];
     uint32_t end = group->ends[list % KF_GROUP_LISTS];
+    if (end == before && *bitmap < h->n_bitmaps &&
+        segment->bitmaps[*bitmap] == list) {
+        ++*bitmap;
+        return true;
+    }
     if (end == before) {
-        return *bitmap < h->n_bitmaps && segment->bitmaps[(*bitmap)++] == list;
+        return h->is_direct && list < h->n_symbols;
     }
     return end > before && end - before <= KF_LIST_DENSE &&
            end - before <= h->n_patterns;
@@ -650,7 +646,7 @@ check_postings(const kf_segment *segment, kf_error *err)
     }
     for (uint32_t list = 0; list < h->n_lists; list++) {
         kf_list at = kf_segment_list(segment, list);
-        if (at.count == KF_LIST_BITMAP) {
+        if (at.count == KF_LIST_BITMAP || at.count == 0) {
             continue;
         }
         total += at.count;

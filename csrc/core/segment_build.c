@@ -315,7 +315,7 @@ number_symbols(builder *b)
     if (b->keys == NULL) {
         return false;
     }
-    if (range > b->header.n_ids + DIGIT) {
+    if (range > b->header.n_ids + KF_SEGMENT_RANGE) {
         return number_by_arrival(b);
     }
     b->n_numbers = (uint32_t)range;
@@ -358,16 +358,25 @@ sort_numbers(builder *b, uint32_t *missing, uint32_t *spare)
     b->header.n_symbols = n;
 }
 
-/* Symbols are found by their distance from the least, unless slots take less
- * memory or there is no distance. */
+/* Bytes of what finds so many symbols; has_numbers: by their distance from the
+ * least, where that is enough and takes less. */
+static uint64_t
+bytes_to_find(const builder *b, uint32_t n_symbols, bool *has_numbers)
+{
+    uint64_t numbers = b->n_numbers * sizeof(uint16_t);
+    uint64_t slots = slots_for(n_symbols) * sizeof *b->slots;
+    *has_numbers =
+        b->globals == NULL && n_symbols < UINT16_MAX && numbers <= slots;
+    return *has_numbers ? numbers : slots;
+}
+
 static bool
 place_symbols(builder *b)
 {
     kf_segment_header *h = &b->header;
-    uint64_t bytes =
-        (uint64_t)b->n_numbers * (kf_segment_is_narrow(h) ? 2 : 4);
-    if (b->globals != NULL ||
-        bytes > slots_for(h->n_symbols) * sizeof *b->slots) {
+    bool has_numbers;
+    bytes_to_find(b, h->n_symbols, &has_numbers);
+    if (!has_numbers) {
         return fill_slots(b, b->sorted, h->n_symbols);
     }
     h->least = b->least;
@@ -377,13 +386,11 @@ place_symbols(builder *b)
 
 /* Make ranks, and global ids of what is sorted. */
 static bool
-rank_symbols(builder *b)
+rank_by_count(builder *b)
 {
-    uint32_t *spare;
+    uint32_t *spare = kf_allocate(b->alloc, b->n_numbers, sizeof *spare);
     b->sorted = kf_allocate(b->alloc, b->n_numbers, sizeof *b->sorted);
-    b->ranks = kf_allocate(b->alloc, b->n_numbers, sizeof *b->ranks);
-    spare = kf_allocate(b->alloc, b->n_numbers, sizeof *spare);
-    if (b->sorted == NULL || b->ranks == NULL || spare == NULL) {
+    if (b->sorted == NULL || spare == NULL) {
         kf_release(b->alloc, spare);
         return false;
     }
@@ -396,6 +403,50 @@ rank_symbols(builder *b)
             b->globals != NULL ? b->globals[number] : b->least + number;
     }
     return place_symbols(b);
+}
+
+/* Distances take no table of symbols, but a list also where there is none,
+ * and sometimes a bit more for each id. The order by count is given up only
+ * where that saves half a bit an id. */
+static bool
+is_direct(const builder *b)
+{
+    uint64_t n_ids = b->header.n_ids;
+    uint32_t present = 0;
+    uint64_t saved;
+    uint64_t lost;
+    bool has_numbers;
+    for (uint32_t number = 0; number < b->n_numbers; number++) {
+        present += b->counts[number] != 0;
+    }
+    saved =
+        present * sizeof(uint32_t) + bytes_to_find(b, present, &has_numbers);
+    lost = (uint64_t)(b->n_numbers - present) * sizeof(kf_list_group) /
+               KF_GROUP_LISTS +
+           n_ids *
+               (kf_segment_high_bits(b->n_numbers) -
+                kf_segment_high_bits(present)) /
+               8;
+    return b->globals == NULL && saved > lost + n_ids / 16;
+}
+
+static bool
+rank_symbols(builder *b)
+{
+    b->ranks = kf_allocate(b->alloc, b->n_numbers, sizeof *b->ranks);
+    if (b->ranks == NULL) {
+        return false;
+    }
+    if (!is_direct(b)) {
+        return rank_by_count(b);
+    }
+    for (uint32_t number = 0; number < b->n_numbers; number++) {
+        b->ranks[number] = number;
+    }
+    b->header.is_direct = 1;
+    b->header.least = b->least;
+    b->header.n_symbols = b->n_numbers;
+    return true;
 }
 
 /* --- lists --- */
@@ -507,18 +558,9 @@ make_lists(builder *b)
 static void
 write_numbers(const builder *b, char *image)
 {
-    const kf_segment_header *h = &b->header;
-    uint16_t *narrow = (uint16_t *)(image + h->numbers);
-    uint32_t *wide = (uint32_t *)(image + h->numbers);
-    bool is_narrow = kf_segment_is_narrow(h);
-    for (uint32_t at = 0; at < h->n_numbers; at++) {
-        uint32_t local = b->counts[at] != 0 ? b->ranks[at] : KF_SYMBOL_NONE;
-        if (is_narrow) {
-            narrow[at] = (uint16_t)local;
-        }
-        else {
-            wide[at] = local;
-        }
+    uint16_t *numbers = (uint16_t *)(image + b->header.numbers);
+    for (uint32_t at = 0; at < b->header.n_numbers; at++) {
+        numbers[at] = b->counts[at] != 0 ? (uint16_t)b->ranks[at] : UINT16_MAX;
     }
 }
 
@@ -526,7 +568,10 @@ static void
 write_symbols(const builder *b, char *image)
 {
     const kf_segment_header *h = &b->header;
-    memcpy(image + h->globals, b->sorted, h->n_symbols * sizeof *b->sorted);
+    if (!h->is_direct) {
+        memcpy(image + h->globals, b->sorted,
+               h->n_symbols * sizeof *b->sorted);
+    }
     if (h->n_slots != 0) {
         memcpy(image + h->slots, b->slots, h->n_slots * sizeof *b->slots);
     }

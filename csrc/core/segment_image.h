@@ -8,6 +8,9 @@
  * foreign byte order does not pass. */
 #define KF_SEGMENT_MAGIC 0x0002004745534b46u
 #define KF_SEGMENT_ALIGN 64u
+/* Symbols are told by their distance where that is below the number of ids
+ * and this. */
+#define KF_SEGMENT_RANGE 65536u
 
 /* Set the offsets and high_bits by the counts in the header. */
 void kf_segment_layout(kf_segment_header *header);
@@ -21,12 +24,15 @@ uint64_t kf_segment_size(const kf_segment_header *header, uint64_t n_array);
 kf_segment *kf_segment_new(const kf_alloc *alloc, const void *image,
                            void *block);
 
-/* Whether numbers of symbols take 16 bits: one value says that there is
- * none. */
-static inline bool
-kf_segment_is_narrow(const kf_segment_header *header)
+/* A power of two, so that no symbol's bits are in two bytes. */
+static inline uint32_t
+kf_segment_high_bits(uint32_t n_symbols)
 {
-    return header->n_symbols < 65536;
+    uint32_t bits = n_symbols > 65536 ? 1 : 0;
+    while (bits != 0 && bits < 16 && (n_symbols - 1) >> (16 + bits) != 0) {
+        bits *= 2;
+    }
+    return bits;
 }
 
 static inline bool

@@ -394,7 +394,7 @@ check_numbers(const opener *o, const kf_segment *segment, uint32_t number,
 {
     const kf_segment_header *h = segment->header;
     for (uint32_t symbol = 0; symbol < h->n_symbols; symbol++) {
-        if (segment->globals[symbol] >= o->header->n_symbols) {
+        if (kf_segment_global(segment, symbol) >= o->header->n_symbols) {
             return refuse_section(o, number, "has an unknown symbol", err);
         }
     }

@@ -27,8 +27,8 @@ SHARED = ("symbols", "texts", "slots", "frequency", "members", "names")
 OF_BLOCK = ("segment", "frequencies", "tags", "emotives")
 HEADER = struct.Struct("<8sQIIQIIIIIIIIQQQ16s24s")
 SECTION = struct.Struct("<IIQQQ")
-#: magic, size, n_ids, fourteen counts of 32 bits, 13 offsets: see csrc/include/kato_fast/segment.h.
-SEGMENT = struct.Struct("<QQQ14I13Q")
+#: magic, size, n_ids, sixteen counts of 32 bits, 13 offsets: see csrc/include/kato_fast/segment.h.
+SEGMENT = struct.Struct("<QQQ16I13Q")
 
 #: Letters of struct by bytes of a frequency; 0: there is none.
 _WIDTHS = {0: "B", 1: "B", 2: "H", 4: "I", 8: "Q"}
@@ -167,9 +167,14 @@ class Snapshot:
     def _patterns(self, number: int, symbols: list[str]) -> dict[int, list[list[str]]]:
         """By row of the block, the events."""
         image = self._bytes(number)
-        _, _, n_ids, n_patterns, n_symbols, n_runs, *_, is_single, high_bits = SEGMENT.unpack_from(image)[:17]
-        globals_at, _, _, runs_at, ids_at, high_at, ends_at, order_at, *_ = SEGMENT.unpack_from(image)[17:]
-        names = [symbols[symbol] for symbol in struct.unpack_from(f"<{n_symbols}I", image, globals_at)]
+        header = SEGMENT.unpack_from(image)
+        _, _, n_ids, n_patterns, n_symbols, n_runs, _, _, _, least, is_direct, *_ = header
+        is_single, high_bits = header[16:18]
+        globals_at, _, _, runs_at, ids_at, high_at, ends_at, order_at, *_ = header[19:]
+        found = range(least, least + n_symbols)
+        if not is_direct:
+            found = struct.unpack_from(f"<{n_symbols}I", image, globals_at)
+        names = [symbols[symbol] for symbol in found]
         runs = [struct.unpack_from("<IIQ", image, runs_at + 16 * i) for i in range(n_runs + 1)]
         low = struct.unpack_from(f"<{n_ids}H", image, ids_at)
         ids = low if not high_bits else _wide(low, image[high_at:], high_bits)

@@ -218,7 +218,7 @@ check_random_state(checker *c, uint32_t m)
     for (uint32_t i = 0; i < m; i++) {
         ids[i] = n == 0 || segments_below(&seed, 5) == 0
                      ? 0x70000000 + segments_below(&seed, 9)
-                     : c->segment->globals[segments_below(&seed, n)];
+                     : kf_segment_global(c->segment, segments_below(&seed, n));
     }
     check_state(c, ids, m);
 }
@@ -232,7 +232,7 @@ check_frequent_state(checker *c, uint32_t symbols, uint32_t times)
     symbols = symbols < n ? symbols : n;
     ids = malloc(((size_t)symbols * times + 1) * sizeof *ids);
     for (uint32_t i = 0; i < symbols * times; i++) {
-        ids[i] = c->segment->globals[i % symbols];
+        ids[i] = kf_segment_global(c->segment, i % symbols);
     }
     check_state(c, ids, symbols * times);
 }

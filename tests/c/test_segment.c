@@ -130,6 +130,7 @@ check_segment(const kf_segment *segment, const segments_patterns *patterns,
     CHECK(kf_segment_symbol(segment, 0xfffffff0u) == KF_SYMBOL_NONE);
     CHECK(kf_segment_symbol(segment, KF_SYMBOL_NONE) == KF_SYMBOL_NONE);
     CHECK(kf_segment_local(segment, KF_SEGMENT_ROWS) == KF_SEGMENT_ROWS);
+    CHECK((segment->globals == NULL) == segment->header->is_direct);
     check_sorted(segment);
     check_width(segment);
 }
@@ -261,6 +262,18 @@ different_patterns(uint32_t count, uint32_t apart)
     return made;
 }
 
+/* Four symbols each, of two that are too far from each other for distances
+ * and near enough for numbers. */
+static segments_patterns
+far_patterns(uint32_t count)
+{
+    segments_patterns made = segments_patterns_new();
+    for (uint32_t row = 0; row < count; row++) {
+        segments_add(&made, row, (uint32_t[]){0, 100, 0, 100}, 4, &seed);
+    }
+    return made;
+}
+
 static void
 test_kinds(void)
 {
@@ -285,6 +298,7 @@ test_kinds(void)
     check_build(different_patterns(28087, 2), false); /* 131,075 */
     check_build(different_patterns(60000, 1), false); /* 4 bits */
     check_build(different_patterns(60000, 50), false);
+    check_build(far_patterns(2000), true);
     check_build(segments_of_zipf(&zipf, KF_SEGMENT_ROWS, &seed), false);
     segments_add(&longest, 77, ids, KF_SYMBOLS_MAX, &seed);
     check_build(longest, false);
@@ -420,12 +434,13 @@ check_refused(void *image, const void *place, const void *value, size_t size)
 static void
 check_damages(void)
 {
-    segments_patterns patterns = segments_equal(3, 4, 2, &seed);
+    segments_patterns patterns = far_patterns(3);
     kf_segment *segment = NULL;
     kf_segment *copy = NULL;
     void *image;
     CHECK(kf_segment_build(&kf_alloc_default, segments_rows(&patterns),
                            &segment, NULL) == KF_OK);
+    CHECK(segment->header->n_numbers == 101);
     image = copy_image(segment);
     CHECK(kf_segment_open(&kf_alloc_default, image, segment->header->size,
                           NULL, NULL, &copy, NULL) == KF_OK);
@@ -438,8 +453,8 @@ check_damages(void)
     check_refused(image, &copy->runs[0].offset, &(uint64_t){1}, 8);
     check_refused(image, &copy->runs[1].offset, &(uint64_t){1}, 8);
     check_refused(image, &copy->globals[1], &copy->globals[0], 4);
-    check_refused(image, &copy->numbers16[1], &copy->numbers16[0], 2);
-    check_refused(image, &copy->numbers16[0], &(uint16_t){0xffff}, 2);
+    check_refused(image, &copy->numbers[1], &copy->numbers[0], 2);
+    check_refused(image, &copy->numbers[0], &(uint16_t){0xffff}, 2);
     check_refused(image, &copy->more[0].symbol, &(uint32_t){1}, 4);
     check_refused(image, &copy->more[1].list, &(uint32_t){2}, 4);
     check_refused(image, &copy->more[2].symbol, &(uint32_t){2}, 4);
@@ -520,8 +535,8 @@ check_crafted(void)
     uint16_t *ends;
     kf_run *runs;
     void *image;
-    segments_add(&patterns, 0, (uint32_t[]){7, 5}, 2, &seed);
-    segments_add(&patterns, 1, (uint32_t[]){7, 6, 7}, 3, &seed);
+    segments_add(&patterns, 0, (uint32_t[]){700, 500}, 2, &seed);
+    segments_add(&patterns, 1, (uint32_t[]){700, 600, 700}, 3, &seed);
     CHECK(kf_segment_build(&kf_alloc_default, segments_rows(&patterns),
                            &segment, NULL) == KF_OK);
     image = copy_image(segment);

@@ -7,14 +7,17 @@
  * they are sorted by length, then by row; the place in that order is the
  * pattern's `local` number. Symbols are numbered again, the most frequent
  * first, so that 16 bits are enough where the segment has at most 65,536 of
- * them; where it has more, the few bits above those are kept apart.
+ * them; where it has more, the few bits above those are kept apart. Where
+ * tables of symbols would take much, as over many rare ones, the local symbol
+ * is the distance of the global id from the least one, and there are none.
  *
  *   image   header, then arrays at the header's offsets, each aligned to 64:
- *     globals[n_symbols]   u32  local symbol -> global id
- *     numbers[n_numbers]   u16, u32 from 65,536 symbols on: global id - least
- *                          -> local symbol, all bits set where it has none
+ *     globals[n_symbols]   u32  local symbol -> global id; not there where
+ *                          that is a distance
+ *     numbers[n_numbers]   u16  global id - least -> local symbol, 65,535
+ *                          where it has none
  *     slots[n_slots]       kf_slot, open addressing, instead of the numbers
- *                          where those would take more
+ *                          where those would take more or not be enough
  *     runs[n_runs + 1]     patterns of one length; the last is a sentinel
  *     ids[n_ids]           u16  low bits of the local symbols, pattern after
  *                          pattern
@@ -103,7 +106,8 @@ typedef struct {
     uint32_t n_lists;
     uint32_t n_more;
     uint32_t n_bitmaps;
-    uint32_t least; /* global id */
+    uint32_t least;     /* global id */
+    uint32_t is_direct; /* 1: local symbols are distances from it */
     uint32_t n_numbers;
     uint32_t n_slots;    /* 0, or a power of two, at least 2 * n_symbols */
     uint32_t multiplier; /* of the slots, odd */
@@ -112,7 +116,8 @@ typedef struct {
     uint32_t is_single; /* 1: each event has one symbol */
     uint32_t high_bits; /* of a symbol above the 16 low ones: 0, 1, 2, 4, 8,
                          * 16 */
-    uint64_t globals;   /* offsets in bytes */
+    uint32_t zero;
+    uint64_t globals; /* offsets in bytes */
     uint64_t numbers;
     uint64_t slots;
     uint64_t runs;
@@ -130,9 +135,8 @@ typedef struct {
 /* Pointers into the image, resolved once. */
 typedef struct kf_segment {
     const kf_segment_header *header;
-    const uint32_t *globals;
-    const uint16_t *numbers16; /* NULL where there are 65,536 symbols */
-    const uint32_t *numbers32; /* NULL where there are fewer */
+    const uint32_t *globals; /* NULL where symbols are distances */
+    const uint16_t *numbers;
     const kf_slot *slots;
     const kf_run *runs;
     const uint16_t *ids;
@@ -170,14 +174,22 @@ KF_MUST_USE kf_status kf_segment_open(const kf_alloc *alloc, const void *image,
 kf_segment *kf_segment_share(kf_segment *segment);
 void kf_segment_release(kf_segment *segment); /* NULL is allowed */
 
-/* Local number of a symbol, KF_SYMBOL_NONE where the segment has not got
- * it. */
+/* Local number of a symbol, KF_SYMBOL_NONE where the segment has not got it;
+ * where symbols are distances it may have one with an empty list instead. */
 uint32_t kf_segment_symbol(const kf_segment *segment, uint32_t global);
 
 /* Have the processor fetch what kf_segment_symbol will look at for all of
  * them, before the first is looked at. */
 void kf_segment_prefetch(const kf_segment *segment, const uint32_t *globals,
                          uint32_t count);
+
+/* Global id of a local symbol. */
+static inline uint32_t
+kf_segment_global(const kf_segment *segment, uint32_t symbol)
+{
+    return segment->globals != NULL ? segment->globals[symbol]
+                                    : segment->header->least + symbol;
+}
 
 /* The run that holds the local number, which is below n_patterns. */
 const kf_run *kf_segment_run(const kf_segment *segment, uint32_t local);
@@ -222,8 +234,11 @@ kf_segment_list(const kf_segment *segment, uint32_t list)
     uint32_t from = i == 0 ? 0 : group->ends[i - 1];
     uint32_t count = group->ends[i] - from;
     if (count == 0) {
-        uint64_t number = kf_segment_bitmap(segment, list);
-        return (kf_list){number * KF_BITMAP_UNITS, KF_LIST_BITMAP};
+        uint32_t number = kf_segment_bitmap(segment, list);
+        bool is_bitmap = number < segment->header->n_bitmaps &&
+                         segment->bitmaps[number] == list;
+        return (kf_list){is_bitmap ? (uint64_t)number * KF_BITMAP_UNITS : 0,
+                         is_bitmap ? KF_LIST_BITMAP : 0};
     }
     return (kf_list){(uint64_t)segment->header->n_bitmaps * KF_BITMAP_UNITS +
                          group->start + from,
