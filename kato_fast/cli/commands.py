@@ -8,6 +8,7 @@ from kato_fast.cli import (
     doctor,
     explain,
     explain_queries,
+    exporter,
     flags,
     kill,
     learn,
@@ -40,6 +41,7 @@ COMMANDS = (
     ("canary", canary.HELP, canary.canary),
     ("shadow", shadow.HELP, shadow.shadow),
     ("replay", replay.HELP, replay.replay),
+    ("exporter", exporter.HELP, exporter.exporter),
     ("top", top.HELP, top.top),
     ("bench", bench.HELP, bench.bench),
 )

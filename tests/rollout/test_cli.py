@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,6 +77,31 @@ def test_beside_a_process(process: subprocess.Popen, folder: Path) -> None:
     until(lambda: answer("flags")["processes"][0]["flags"]["batch"]["mode"] == "canary:5")
     answer("flags", "batch=")
     until(lambda: answer("flags")["processes"][0]["flags"]["batch"]["origin"] == "default")
+
+
+def test_exporter(process: subprocess.Popen, folder: Path) -> None:
+    """Prometheus reads what the processes publish; a second one on the same port is told so."""
+    pytest.importorskip("prometheus_client", reason="the exporter needs the extra: kato_fast[service]")
+    assert answer("exporter")["processes"] == 1
+    command = [sys.executable, "-m", "kato_fast", "exporter", "--port", "0"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as exporter:
+        try:
+            url = exporter.stdout.readline().split()[0]
+            text = scraped(url)
+            assert "kato_fast_workers 1.0" in text
+            series = [line for line in text.splitlines() if line.startswith("kato_fast_fallback_total{")]
+            assert any('flag="batch"' in line and line.endswith(" 1.0") for line in series), series
+            taken = run("exporter", "--port", url.split(":")[2].partition("/")[0])
+            assert taken.returncode == 3 and "cannot be listened on" in taken.stderr
+        finally:
+            exporter.send_signal(signal.SIGINT)
+            assert exporter.wait(20) == 130
+
+
+def scraped(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=20) as answer:
+        return answer.read().decode()
 
 
 def until(condition, seconds: float = 20) -> None:

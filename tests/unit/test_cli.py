@@ -42,6 +42,7 @@ COMMANDS = (
     "canary",
     "shadow",
     "replay",
+    "exporter",
     "top",
     "bench",
 )

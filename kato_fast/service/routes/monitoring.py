@@ -82,7 +82,7 @@ async def metrics(request: Request) -> Response:
 
 async def _exposition(service: Service, accept: str) -> Response:
     try:
-        from kato_fast.service.monitor.prometheus import exposition
+        from kato_fast.observe.prometheus import exposition
     except ModuleNotFoundError as error:
         raise HTTPException(501, f"{error.name} is not installed: pip install 'kato_fast[service]'") from None
     body, kind = await asyncio.to_thread(lambda: exposition(service.exchange.merged(), accept))

@@ -7,12 +7,13 @@ the last minute, which no bucket is too coarse for.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Callable
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 
-from kato_fast.observe import Sketch
+from kato_fast.observe.sketch import Sketch
 
 #: Upper bounds of buckets in seconds: the semantic conventions' from 5 ms on, and as many below.
 BOUNDS = (
@@ -34,21 +35,24 @@ _LIMITS = [_bucket_of(bound) for bound in BOUNDS]
 def exposition(snapshot: dict, accept: str) -> tuple[bytes, str]:
     """(body, content type) in the format that the Accept header asks for."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(snapshot))
+    registry.register(Collector(lambda: snapshot))
     encode, kind = choose_encoder(accept)
     return encode(registry), kind
 
 
-class _Collector:
-    def __init__(self, snapshot: dict) -> None:
-        self._snapshot = snapshot
+class Collector:
+    """For a registry. read: the figures at the time of a scrape, as ``observe.merge`` gives them."""
+
+    def __init__(self, read: Callable[[], dict]) -> None:
+        self._read = read
 
     def collect(self) -> Iterator[Metric]:
         """Every family, in order of the names."""
+        snapshot = self._read()
         workers = GaugeMetricFamily("kato_fast_workers", "Workers whose figures these are.")
-        workers.add_metric([], self._snapshot["processes"])
+        workers.add_metric([], snapshot["processes"])
         yield workers
-        for name, metric in self._snapshot["metrics"].items():
+        for name, metric in snapshot["metrics"].items():
             yield from _FAMILIES[metric["kind"]](name, metric)
 
 
