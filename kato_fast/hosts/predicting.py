@@ -14,6 +14,7 @@ from itertools import chain
 from types import SimpleNamespace
 from typing import Any, Callable, NamedTuple, Optional
 
+from kato_fast import otel
 from kato_fast.hosts import played, write_sets
 from kato_fast.hosts.answers import Answer, Futures
 from kato_fast.hosts.shared import BATCH, GATE, NESTED, RESIDENTS, WRITER, is_off
@@ -107,7 +108,7 @@ def by_engine(processor: Any, state: list) -> Computed:
 
 def predicted(engine: Any, state: list, threshold: Any, most: Any) -> Any:
     try:
-        return engine.predict(state, threshold, most)
+        return otel.search(engine, state, threshold, most)
     except (TypeError, ValueError) as error:
         raise Declined("unsupported", str(error)[:120]) from None
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Optional
 if TYPE_CHECKING:
     from kato_fast.otel.session import Running
 
-__all__ = ["configured", "ids", "middleware", "running", "start", "stop"]
+__all__ = ["configured", "ids", "middleware", "running", "search", "start", "stop"]
 
 log = logging.getLogger("kato_fast")
 
@@ -85,6 +85,13 @@ def stop() -> None:
 def ids() -> dict[str, str]:
     """``trace_id`` and ``span_id`` of the span that is current, as logs have them; empty without one."""
     return {} if _running is None else _running.ids()
+
+
+def search(engine: Any, state: Any, recall_threshold: Any, max_predictions: Any) -> Any:
+    """``engine.predict(...)`` of an attached host, in a span of its own where telemetry runs."""
+    if _running is None:
+        return engine.predict(state, recall_threshold, max_predictions)
+    return _running.calls.search(engine, state, recall_threshold, max_predictions)
 
 
 def middleware(app: Any) -> Any:

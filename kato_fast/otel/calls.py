@@ -67,10 +67,16 @@ class Calls:
 
     # the engine
 
+    def search(self, engine: Any, state: Any, recall_threshold: Any, max_predictions: Any) -> Any:
+        """``engine.predict(...)``."""
+        options = {"recall_threshold": recall_threshold, "max_predictions": max_predictions}
+        with self._search(len(engine), _asked(state, options)) as span:
+            return _found(span, engine.predict(state, recall_threshold, max_predictions))
+
     @contextmanager
-    def _search(self, kb: KnowledgeBase, attributes: dict) -> Iterator[Any]:
+    def _search(self, patterns: int, attributes: dict) -> Iterator[Any]:
         token = _searching.set(True)
-        attributes = {"kato_fast.patterns": kb.held(), **attributes}
+        attributes = {"kato_fast.patterns": patterns, **attributes}
         try:
             with self._tracer.start_as_current_span("kato_fast.search", attributes=attributes) as span:
                 yield span
@@ -81,21 +87,21 @@ class Calls:
         def predict(kb: KnowledgeBase, state: Any, **options: Any) -> Any:
             if _searching.get():
                 return original(kb, state, **options)
-            with self._search(kb, _asked(state, options)) as span:
+            with self._search(kb.held(), _asked(state, options)) as span:
                 return _found(span, original(kb, state, **options))
 
         return predict
 
     def _predict_async(self, original: Callable) -> Callable:
         async def predict_async(kb: KnowledgeBase, state: Any, **options: Any) -> Any:
-            with self._search(kb, _asked(state, options)) as span:
+            with self._search(kb.held(), _asked(state, options)) as span:
                 return _found(span, await original(kb, state, **options))
 
         return predict_async
 
     def _predict_many(self, original: Callable) -> Callable:
         def predict_many(kb: KnowledgeBase, states: Any, **options: Any) -> Any:
-            with self._search(kb, {}) as span:
+            with self._search(kb.held(), {}) as span:
                 found = original(kb, states, **options)
                 span.set_attribute("kato_fast.states", len(found))
                 return found

@@ -30,7 +30,7 @@ class Running:
         meter = (meter_provider or NoOpMeterProvider()).get_meter(NAME, __version__, schema_url=SCHEMA)
         self._requests = Requests(self._tracer, meter)
         self._figures = Figures(meter)
-        self._calls = Calls(self._tracer, meter)
+        self.calls = Calls(self._tracer, meter)
 
     def _made(self) -> tuple:
         """Those that the application has set for all are taken as they are."""
@@ -54,7 +54,7 @@ class Running:
 
     def end(self) -> None:
         """Send the last figures, then back to where it was."""
-        self._calls.end()
+        self.calls.end()
         for provider in self._own:
             provider.shutdown()
         self._figures.end()

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from kato_fast import hosts
-from kato_fast.hosts import launch
+from kato_fast import hosts, native, otel
+from kato_fast.hosts import launch, predicting
+from kato_fast.rollout import Declined
 from tests.hosts.conftest import host_environment
 
 SEEN = """
@@ -153,6 +154,32 @@ def test_an_attached_host_tells_its_figures_to_opentelemetry(environment) -> Non
     done = python({**environment, **asked}, "-c", "import kato.services.kato_fastapi")
     assert done.returncode == 0, done.stderr
     assert '"name": "kato_fast_' in done.stdout, done.stderr
+
+
+def test_searches_of_an_attached_host_have_spans() -> None:
+    """Both hosts ask the engine by one function."""
+    pytest.importorskip("opentelemetry.sdk", reason="needs the extra: kato_fast[otel]")
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    spans = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    engine = native.load().Knowledge()
+    engine.learn([["a"], ["b"], ["c"]])
+    plain = predicting.predicted(engine, ["a", "b"], 0.1, 100).to_list()
+    otel.start(tracer_provider=provider)
+    try:
+        assert predicting.predicted(engine, ["a", "b"], 0.1, 100).to_list() == plain
+        with pytest.raises(Declined):
+            predicting.predicted(engine, ["a", "b"], "much", 100)
+    finally:
+        otel.stop()
+    found, refused = spans.get_finished_spans()
+    assert found.name == refused.name == "kato_fast.search" and not refused.status.is_ok
+    assert found.attributes["kato_fast.patterns"] == found.attributes["kato_fast.matched"] == 1
+    assert found.attributes["kato_fast.symbols"] == 2
 
 
 def test_what_is_not_ours_to_read_stops_no_host(monkeypatch, caplog) -> None:

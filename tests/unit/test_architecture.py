@@ -172,6 +172,7 @@ FALLBACKS = {
     "stores/mongo_driver.py": {"pymongo", "bson"},
     "openfeature/source.py": {"openfeature"},
     "openfeature/provider.py": {"openfeature"},
+    "observe/prometheus.py": {"prometheus_client"},  # the extra "service"
     **{f"otel/{name}.py": {"opentelemetry"} for name in ("calls", "figures", "providers", "requests", "session")},
 }
 # What a host brings with it: its replacements use the host's own libraries, when they run.
