@@ -28,7 +28,7 @@ def in_turn(test) -> None:
             client.command("DEL", f"kato_fast:slow:lock:{PROCESSOR}")  # as after its time
 
         async def write(token: str, event: str) -> tuple[int, int]:
-            return await desk._write(Written(token, PROCESSOR, session, None, 0, [[event]]))
+            return await desk._write(Written(token, PROCESSOR, session, None, True, 0, [[event]]))
 
         await test(begin, write)
         found = await desk.find(session.id)

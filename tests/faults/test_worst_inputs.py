@@ -126,7 +126,7 @@ def test_all_patterns_equal(knowledge):
     assert [is_new for _, is_new in learned[:2]] == [True, False]
     assert len(knowledge) == 2
     assert knowledge.pattern(learned[0][0])["frequency"] == 200_000 * SCALE
-    assert knowledge.memory() - before < 100_000
+    assert knowledge.memory() - before < 300_000  # tables of fixed size: a byte and a half for each learn
 
 
 def test_patterns_that_differ_in_one_symbol(knowledge):
