@@ -31,6 +31,8 @@ class Batch:
     def __init__(self, observations: int) -> None:
         self.left = observations
         self._passed: list = []
+        self._passing: Optional[list] = None  # the state of the observation under way, if it was passed over
+        self._done: Optional[list] = None  # that of the last one that is done: the host has no predictions of it
         self._processor: Any = None
         self._host: Any = None
 
@@ -38,13 +40,18 @@ class Batch:
         """One more is done. host: the host's processor, whose predictions the endpoint reads."""
         self.left -= 1
         self._host = host
+        self._done, self._passing = self._passing, None
         if self.left == 0:
             self.settle()
 
     def ended(self) -> None:
         """The request is over, maybe early: the last observation that was made has left its predictions."""
-        if self._passed:
-            self.settle()
+        done, self._done = self._done, None
+        if done is not None and self._passed and self._passed[-1] is not done:  # the one after it failed
+            self._host.predictions = PREDICTING.computed(self._processor, done)
+            done = None
+        self.settle()
+        if done is not None:
             self._host.predictions = self._processor.predictions
 
     def may_pass(self) -> bool:
@@ -53,6 +60,7 @@ class Batch:
     def pass_over(self, processor: Any, state: list) -> None:
         self._processor = processor
         self._passed.append(state)
+        self._passing = state
 
     def computed(self, matched: bool) -> None:
         """The processor has newer predictions; where nothing matched, its futures are those of an earlier state."""

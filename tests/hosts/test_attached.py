@@ -241,6 +241,35 @@ def test_batches_leave_out_only_documents_that_nobody_reads(user, expected, othe
     assert not wrong, "\n".join(wrong[:5])
 
 
+@pytest.mark.parametrize("learns", [True, False])
+def test_a_batch_that_fails_midway_leaves_the_last_predictions(client, service, monkeypatch, learns) -> None:
+    """Those of the observation before: it was passed over, and a learn may have settled it meanwhile."""
+
+    def left(mode: str) -> dict:
+        hosts.install(**dict.fromkeys(flags.FLAGS, mode))
+        user = User(client, service)
+        user.learn("ab", "c")
+        kind = type(user.processor)
+        learn = kind.learn
+
+        def fails_afterwards(self: Any) -> None:
+            learn(self)
+            raise RuntimeError("lost")
+
+        events: list = [["a", "b"], ["z"]] if learns else [["a", "b"], ["a", "b", 0], ["z"]]  # 0 cannot be sorted
+        body = {"observations": [{"strings": event} for event in events], "learn_after_each": learns}
+        with monkeypatch.context() as patch, pytest.raises(RuntimeError if learns else TypeError):
+            patch.setattr(kind, "learn", fails_afterwards)
+            user.client.request("POST", "/observe-sequence", json=body, headers={"x-user-id": user.name})
+        found = user.call("GET", "/predictions")
+        hosts.uninstall()
+        return found
+
+    plain, attached = left("off"), left("on")
+    assert len(plain["predictions"]) == 1
+    assert differences(strip(plain), strip(attached)) == []
+
+
 def test_a_batch_alone_lets_the_host_predict_once(user, monkeypatch) -> None:
     hosts.install(**{**dict.fromkeys(flags.FLAGS, "off"), "batch": "on"})
     user.learn("ab", "c")
