@@ -48,6 +48,7 @@ function none(id, rows, words) { $(id + "-none").hidden = rows.length > 0; text(
 const clock = (t) => new Date(t * 1000).toLocaleTimeString([], { hour12: false });
 const moment = (t) => new Date(t * 1000).toLocaleString([], { hour12: false });
 const whole = (n) => n == null ? "–" : Math.round(n).toLocaleString("en");
+const times = (n) => n === 1 ? "once" : `${whole(n)} times`;
 function seconds(s) {
   if (s == null) return "–";
   if (s < 1e-3) return (s * 1e6).toFixed(s < 1e-5 ? 1 : 0) + " µs";
@@ -248,7 +249,7 @@ function tables(data) {
   fill($("differences"), data.differences, (row) => row.id, (row) => el("li", {}, `${moment(row.time)} ${row.flag}: ${row.text} `,
     row.replay ? el("a", { href: row.replay, download: true }, "replay file " + row.id) : null));
   none("differences", data.differences, data.words.differences);
-  fill($("fallbacks"), data.fallbacks, (row) => row.flag + row.reason, (row) => el("li", {}, `${row.flag}: ${row.reason}, ${whole(row.count)} times` + (row.where ? `, ${row.where}` : "")));
+  fill($("fallbacks"), data.fallbacks, (row) => row.flag + row.reason, (row) => el("li", {}, `${row.flag}: ${row.reason}, ${times(row.count)}` + (row.where ? `, ${row.where}` : "")));
   none("fallbacks", data.fallbacks, data.words.fallbacks);
   const bad = data.alerts.filter((row) => row.state !== "ok"), fine = data.alerts.filter((row) => row.state === "ok");
   fill($("alerts"), bad, (row) => row.name, (row) => el("li", {}, el("b", { class: row.state === "firing" ? "bad-text" : "warn-text" }, row.state), ` ${row.name}: ${row.text}`));
@@ -333,7 +334,7 @@ function prediction(one) {
     if (column.pattern != null) event = column.event;
     if (column.state != null) other = column.of;
   }
-  const figures = `similarity ${one.similarity.toFixed(3)}, confidence ${one.confidence.toFixed(3)}, seen ${whole(one.frequency)} times`;
+  const figures = `similarity ${one.similarity.toFixed(3)}, confidence ${one.confidence.toFixed(3)}, seen ${times(one.frequency)}`;
   return el("li", {}, el("h3", {}, el("b", {}, "potential " + one.potential.toFixed(3)), `, ${figures}, ${one.name.slice(0, 12)}`),
     el("div", { class: "strip", tabindex: "0", role: "region", "aria-label": "Alignment with pattern " + one.name.slice(0, 12) }, el("table", {}, el("tbody", {}, pattern, state))));
 }
