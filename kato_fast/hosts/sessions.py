@@ -77,13 +77,20 @@ async def read_session(manager: Any, session_id: str) -> Any:
 
 
 async def _session_of(manager: Any, session_id: str, text: Optional[str]) -> Any:
+    session = await _living(manager, session_id, text)
+    if session is not None:
+        session.update_access()
+    return session
+
+
+async def _living(manager: Any, session_id: str, text: Optional[str]) -> Any:
+    """What the text says, with a lock of its own; None, and nothing in Redis, where its time is over."""
     if not text:
         return None
     session = manager._deserialize_session(json.loads(text))
     if session.is_expired():
         await manager.delete_session(session_id)
         return None
-    session.update_access()
     if session_id not in manager.session_locks:
         manager.session_locks[session_id] = asyncio.Lock()
     return session
@@ -100,11 +107,8 @@ async def read_and_extend(manager: Any, session_id: str, check_only: bool = Fals
     extends = manager.auto_extend and not check_only
     seconds = _SECONDS.get(session_id) if extends else None
     text = await (client.get(key) if seconds is None else client.getex(key, ex=seconds))
-    if not text:
-        return None
-    session = manager._deserialize_session(json.loads(text))
-    if session.is_expired():
-        await manager.delete_session(session_id)
+    session = await _living(manager, session_id, text)
+    if session is None:
         return None
     if not check_only:
         session.update_access()
@@ -113,7 +117,6 @@ async def read_and_extend(manager: Any, session_id: str, check_only: bool = Fals
         if seconds != session.ttl_seconds:
             await client.expire(key, session.ttl_seconds)
             _remember(_SECONDS, session_id, session.ttl_seconds)
-    manager.session_locks.setdefault(session_id, asyncio.Lock())
     return session
 
 

@@ -22,21 +22,6 @@ NUMBERS = itertools.count()
 PLAIN = {"_id": 0}
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[MongoServer]:
-    with MongoServer() as running:
-        yield running
-
-
-@pytest.fixture(params=["libmongoc", "pymongo"])
-def driver(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    if request.param == "pymongo":
-        monkeypatch.setenv("KATO_FAST_WITHOUT", "mongo")
-    elif native.wire("mongo") is None:
-        pytest.skip("kato_fast._mongo is not built")
-    return request.param
-
-
 @pytest.fixture
 def address(server: MongoServer, driver: str) -> str:
     return f"{server.url}/kb{next(NUMBERS)}"

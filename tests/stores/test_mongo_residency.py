@@ -6,11 +6,10 @@ import asyncio
 import itertools
 import os
 import random
-from collections.abc import Iterator
 
 import pytest
 
-from kato_fast import KnowledgeBase, native
+from kato_fast import KnowledgeBase
 from kato_fast.profiles import PROFILES
 from kato_fast.stores.mongo_driver import Unreachable
 from tests.servers.mongo import MongoServer
@@ -21,18 +20,8 @@ NUMBERS = itertools.count()
 SYMBOLS = ["a", "b", "c", "d", "$a", "x.y", "", "é", "a symbol that is longer", "name"]
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[MongoServer]:
-    with MongoServer() as running:
-        yield running
-
-
-@pytest.fixture(params=["libmongoc", "pymongo"])
-def address(server: MongoServer, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    if request.param == "pymongo":
-        monkeypatch.setenv("KATO_FAST_WITHOUT", "mongo")
-    elif native.wire("mongo") is None:
-        pytest.skip("kato_fast._mongo is not built")
+@pytest.fixture
+def address(server: MongoServer, driver: str) -> str:
     return f"{server.url}/residency{next(NUMBERS)}"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pymongo
 import pytest
 
-from kato_fast import EmotivesConflict, KnowledgeBase, native
+from kato_fast import EmotivesConflict, KnowledgeBase
 from kato_fast.stores import mongo as mongo_store
 from kato_fast.stores.mongo_driver import Refused, Unreachable
 from tests.servers.mongo import MongoServer, real_url
@@ -20,24 +20,9 @@ TRANSIENT, UNKNOWN = "TransientTransactionError", "UnknownTransactionCommitResul
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[MongoServer]:
-    with MongoServer() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def client(server: MongoServer) -> Iterator[pymongo.MongoClient]:
     with pymongo.MongoClient(server.url) as connected:
         yield connected
-
-
-@pytest.fixture(params=["libmongoc", "pymongo"])
-def driver(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    if request.param == "pymongo":
-        monkeypatch.setenv("KATO_FAST_WITHOUT", "mongo")
-    elif native.wire("mongo") is None:
-        pytest.skip("kato_fast._mongo is not built")
-    return request.param
 
 
 @pytest.fixture(params=[BEFORE_BULKS, WITH_BULKS], ids=["7.0", "8.0"])

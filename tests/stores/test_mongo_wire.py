@@ -166,12 +166,6 @@ def walk(data: bytes) -> None:
         assert "of the store: " in str(error)
 
 
-@pytest.fixture(scope="module")
-def server():
-    with MongoServer() as running:
-        yield running
-
-
 class TestDatabase:
     def test_loads_what_pymongo_wrote(self, server: MongoServer) -> None:
         documents = [document([[f"s{i}", f"t{i % 7}"], ["u"]]) for i in range(3000)]

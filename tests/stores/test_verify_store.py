@@ -7,7 +7,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pymongo
@@ -19,12 +18,6 @@ from kato_fast import KnowledgeBase  # noqa: E402
 from tests.servers.mongo import MongoServer  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[MongoServer]:
-    with MongoServer() as running:
-        yield running
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
