@@ -158,17 +158,33 @@ def replace_app(routed: responses.Routed) -> Callable:
             return
         token = BATCH.set(batch)
         try:
-            await routed.app(scope, again, send)
+            await routed.app(scope, again, ending(batch, send))
         finally:
             BATCH.reset(token)
-            waiting = batch.ended()
-            if waiting is not None:
-                await waiting
+            await end(batch)
 
     def app(scope: dict, receive: Any, send: Any) -> Awaitable[None]:
         return (routed.app if is_off("batch") else answer)(scope, receive, send)
 
     return app
+
+
+def ending(batch: Any, send: Any) -> Callable:
+    """Sends: who reads the answer, an error's too, and asks again at once finds what the last observation left."""
+
+    async def sending(message: dict) -> None:
+        if message["type"] == "http.response.start":
+            await end(batch)
+        await send(message)
+
+    return sending
+
+
+async def end(batch: Any) -> None:
+    """However often it is called."""
+    waiting = batch.ended()
+    if waiting is not None:
+        await waiting
 
 
 def plan(scope: dict, body: Optional[bytes]) -> Batch:

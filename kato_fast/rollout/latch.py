@@ -40,10 +40,19 @@ def roll_back(flag: str, metric: str, report: dict, seconds: Optional[float] = N
         "report": report,
     }
     state.put_one("latch", flag, OFF, latch["reason"])
+    _write(flag, latch)
     _rollbacks.labels(flag, metric).inc()
     log.error("%s is rolled back and stays off until it is cleared: %s", flag, latch["reason"])
-    _write(flag, latch)
+    _audit(flag, latch)
     return latch
+
+
+def _audit(flag: str, latch: dict) -> None:
+    """After the file, which the other processes look at: this may wait."""
+    try:
+        audit.append("roll_back", flag=flag, metric=latch["metric"], by="the judge", why=latch["reason"])
+    except OSError as error:
+        log.error("the rollback of %s could not be written to the audit log: %s", flag, error)
 
 
 def _write(flag: str, latch: dict) -> None:
@@ -52,7 +61,6 @@ def _write(flag: str, latch: dict) -> None:
             kept = runtime.read_json(runtime.LATCHES, {})
             kept[flag] = latch
             runtime.replace_json(runtime.LATCHES, kept)
-        audit.append("roll_back", flag=flag, metric=latch["metric"], by="the judge", why=latch["reason"])
     except OSError as error:
         log.error("the latch of %s could not be written, so it holds in this process only: %s", flag, error)
 
