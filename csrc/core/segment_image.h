@@ -1,4 +1,4 @@
-/* What building and opening a segment share. Internal to both. */
+/* What building, opening and checking a segment share. Internal to them. */
 #ifndef KATO_FAST_SEGMENT_IMAGE_H
 #define KATO_FAST_SEGMENT_IMAGE_H
 
@@ -23,6 +23,13 @@ uint64_t kf_segment_size(const kf_segment_header *header, uint64_t n_array);
  * `block` (may be NULL) with it where it succeeds; NULL without memory. */
 kf_segment *kf_segment_new(const kf_alloc *alloc, const void *image,
                            void *block);
+
+/* KF_INVALID with the reason, before and after kf_segment_new: no offset
+ * leaves the image; then all that searches rely on. Time grows with the
+ * image, memory is not taken. */
+kf_status kf_segment_check_header(const void *image, size_t size,
+                                  kf_error *err);
+kf_status kf_segment_check(const kf_segment *segment, kf_error *err);
 
 /* A power of two, so that no symbol's bits are in two bytes. */
 static inline uint32_t

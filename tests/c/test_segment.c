@@ -494,6 +494,42 @@ check_slot_damages(void)
     segments_patterns_free(&patterns);
 }
 
+/* Ids of 17 bits, of which the largest is told by their number: each of
+ * eight that are looked at together, and those behind the last eight. */
+static void
+check_wide_damages(void)
+{
+    segments_patterns patterns = segments_wide(3001, 50, &seed);
+    kf_segment *segment = NULL;
+    kf_segment *copy = NULL;
+    kf_segment_header *h;
+    uint16_t beyond;
+    void *image;
+    CHECK(kf_segment_build(&kf_alloc_default, segments_rows(&patterns),
+                           &segment, NULL) == KF_OK);
+    image = copy_image(segment);
+    h = image;
+    CHECK(h->high_bits == 1 && h->n_ids % 8 != 0);
+    beyond = (uint16_t)(h->n_symbols - 65536);
+    CHECK(kf_segment_open(&kf_alloc_default, image, h->size, NULL, NULL, &copy,
+                          NULL) == KF_OK);
+    for (uint64_t near_end = 1; near_end <= 17; near_end++) {
+        uint64_t i = near_end <= 16 ? h->n_ids - near_end : 0;
+        uint8_t *high = (uint8_t *)&copy->high[i / 8];
+        uint8_t before = *high;
+        *high |= (uint8_t)(1u << i % 8);
+        uint16_t low = copy->ids[i];
+        memcpy((void *)&copy->ids[i], &beyond, 2);
+        CHECK(is_refused(image, h->size));
+        memcpy((void *)&copy->ids[i], &low, 2);
+        *high = before;
+    }
+    kf_segment_release(copy);
+    free(image);
+    kf_segment_release(segment);
+    segments_patterns_free(&patterns);
+}
+
 /* A bitmap with a pattern too many, and with one there is not. */
 static void
 check_bitmap_damages(void)
@@ -632,6 +668,7 @@ main(int argc, char **argv)
     check_flips(different_patterns(20, 1000));
     check_damages();
     check_slot_damages();
+    check_wide_damages();
     check_bitmap_damages();
     check_crafted();
     check_too_long();
