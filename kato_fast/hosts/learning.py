@@ -8,10 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import Any, Callable, NamedTuple, Optional
 
-from kato_fast.hosts import write_sets
 from kato_fast.hosts.predicting import engine_of
 from kato_fast.hosts.shared import BATCH, NESTED, RESIDENTS, WRITER, is_off
-from kato_fast.rollout import Choice, Declined, Raised, Writes, result_of, waiting
+from kato_fast.rollout import Choice, Declined, Raised, Writes, result_of, waiting, write_sets
 
 
 def key_of(superkb: Any, *args: Any) -> Optional[str]:

@@ -15,10 +15,10 @@ from types import SimpleNamespace
 from typing import Any, Callable, NamedTuple, Optional
 
 from kato_fast import otel
-from kato_fast.hosts import played, write_sets
+from kato_fast.hosts import played
 from kato_fast.hosts.answers import Answer, Futures
 from kato_fast.hosts.shared import BATCH, GATE, NESTED, RESIDENTS, WRITER, is_off
-from kato_fast.rollout import Choice, Declined, Writes, waiting
+from kato_fast.rollout import Choice, Declined, Writes, waiting, write_sets
 
 #: 0: documents of predictions_kb are written before the response, as the host does.
 WRITE_BEHIND = "KATO_FAST_WRITE_BEHIND"

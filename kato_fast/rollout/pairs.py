@@ -177,15 +177,19 @@ def compare_writes(choice: Choice, args: tuple, kwargs: dict, written: list) -> 
     try:
         start = perf_counter_ns()
         planned, failed, took, _ = _run_side(choice, choice.writes.planned, args, kwargs)
-        _judge_writes(choice, args, kwargs, choice.writes.effect(written), planned, failed)
+        _judge_writes(choice, args, kwargs, written, planned, failed)
         choice.budget.spent(perf_counter_ns() - start)
     except Exception:
         log.exception("a comparison of %s failed", choice.name)
 
 
-def _judge_writes(choice: Choice, args: tuple, kwargs: dict, written: Any, planned: Any, failed: Any) -> None:
+def _judge_writes(choice: Choice, args: tuple, kwargs: dict, written: list, planned: Any, failed: Any) -> None:
     from kato_fast.rollout.reasons import Declined
 
+    try:
+        written = choice.writes.effect(written)
+    except Declined as error:
+        failed = error
     if isinstance(failed, Declined):
         choice.ledger.fell_back(failed.reason, 0, failed)
         _results.labels(choice.flag, "declined").inc()

@@ -13,7 +13,8 @@ class Writes:
     watched: from (arguments, list), arguments with which the original writes as ever and leaves each write in the list.
     planned: from the arguments, what the candidate would write; it writes nothing and changes nothing. A candidate that
         carries out the same plan has been compared.
-    effect: a list of writes as plain data, the same for writes that leave the same.
+    effect: a list of writes as plain data, the same for writes that leave the same. Raises Declined where what was
+        written is not known.
     record: from the arguments, plain data of which replan makes the plan again.
     replan, recorded: two functions at module level for a replay: the plan, and what the original had written.
     """

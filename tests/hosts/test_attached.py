@@ -21,7 +21,7 @@ import pytest
 import kato_fast
 from kato_fast import flags, hosts, observe, rollout
 from kato_fast.hosts import learning, predicting, shared
-from kato_fast.rollout import replay
+from kato_fast.rollout import latch, pairs, replay
 from tests.hosts.conftest import STANDIN, host_environment
 from tests.hosts.cycles import changed, shape
 from tests.hosts.differential import differences
@@ -85,12 +85,20 @@ def client(service) -> Iterator[Client]:
     client.close()
 
 
+def as_started() -> None:
+    """What other tests found is not held against the flags."""
+    pairs.judges.clear()
+    for flag in flags.FLAGS:
+        latch.clear(flag, by="test")
+        flags.set_mode(flag, None, by="test")
+
+
 @pytest.fixture(autouse=True)
 def detached(service) -> Iterator[None]:
+    as_started()
     yield
     hosts.uninstall()
-    for flag in flags.FLAGS:
-        flags.set_mode(flag, None, by="test")
+    as_started()
 
 
 users = itertools.count()
@@ -638,3 +646,25 @@ def test_a_wrong_plan_of_a_learn_leaves_one_file(user, runtime_directory, monkey
     assert replay.again(path)["differences"] == []
     totals = user.documents()["metadata"][0]
     assert totals["total_symbol_frequencies"] == 3 and totals["total_pattern_frequencies"] == 1
+
+
+def test_a_wrong_document_of_predictions_leaves_one_file(user, runtime_directory, monkeypatch) -> None:
+    hosts.install(**{**ALL, "native_store": "shadow", "batch": "off"})
+    user.learn("ab", "c")
+    user.call("POST", "/clear-stm")
+    user.observe("a")
+    monkeypatch.setattr(predicting.write_sets, "inserted", without_one)
+    before = set(runtime_directory.glob("differences/native_store-*"))
+    user.observe("b")
+    monkeypatch.undo()
+    (path,) = set(runtime_directory.glob("differences/native_store-*")) - before
+    again = replay.again(path)
+    assert again["recorded"] == again["differences"] != []
+    assert "predictions: 0 items are not 1" in again["recorded"][0]
+    assert [len(one["predictions"]) for one in user.documents()["stored"]] == [1], "the original has written it, once"
+
+
+def without_one(collection: str, document: dict) -> dict:
+    """What the host's own insert is seen as, not the plan."""
+    kept = {name: value for name, value in document.items() if name != "_id"}
+    return {"collection": collection, "inserted": {**kept, "predictions": []} if "_id" in document else kept}

@@ -16,12 +16,12 @@ import pytest
 from fastapi import HTTPException
 
 from kato_fast import flags, hosts, observe, rollout
-from kato_fast.hosts import kato_v21, seams, shared
-from kato_fast.rollout import latch
+from kato_fast.hosts import kato_v21, learning, seams, shared
+from kato_fast.rollout import replay
 from tests.hosts.conftest import STANDIN
 from tests.hosts.cycles import changed, shape
 from tests.hosts.differential import differences
-from tests.hosts.test_attached import Client, forget_host, strip
+from tests.hosts.test_attached import Client, as_started, forget_host, strip
 
 HERE = STANDIN.with_name("standin_v21")
 
@@ -70,12 +70,10 @@ def client(service) -> Iterator[Client]:
 
 @pytest.fixture(autouse=True)
 def detached(service) -> Iterator[None]:
-    for flag in flags.FLAGS:
-        latch.clear(flag, by="test")
+    as_started()
     yield
     hosts.uninstall()
-    for flag in flags.FLAGS:
-        flags.set_mode(flag, None, by="test")
+    as_started()
 
 
 nodes = itertools.count()
@@ -503,6 +501,22 @@ def test_what_it_writes_is_compared_under_shadow(node) -> None:
     node.predict("ab")
     assert written("same") >= same + 2 and written("failed") == failed
     assert not [item for item in rollout.explain() if (item["flag"], item["reason"]) == UNPLANNED]
+
+
+def test_a_wrong_plan_leaves_one_file(node, runtime_directory, monkeypatch) -> None:
+    """Metadata that the replacement would forget; what the host wrote is there once."""
+    hosts.install(**{**ALL, "native_store": "shadow"})
+    plan = learning.plan_of
+    monkeypatch.setattr(learning, "plan_of", lambda call: plan({**call, "metadata": None}))
+    before = set(runtime_directory.glob("differences/native_store-*"))
+    node.learn("ab", "c", metadata={"book": "one"})
+    (path,) = set(runtime_directory.glob("differences/native_store-*")) - before
+    again = replay.again(path)
+    assert again["recorded"] == again["differences"] and "addToSet" in str(again["recorded"])
+    monkeypatch.undo()
+    assert replay.again(path)["differences"] == []
+    (kept,) = node.documents()["patterns_kb"]
+    assert (kept["frequency"], kept["metadata"]) == (1, {"book": ["one"]})
 
 
 UNPLANNED = ("native_store", "unplanned_writes")

@@ -15,6 +15,7 @@ from typing import Any, Callable, Optional
 from kato_fast import native
 from kato_fast.flags import current
 from kato_fast.rollout import Choice, Declined, Raised, result_of
+from kato_fast.service.paths import sent
 from kato_fast.stores.mongo import MongoStore
 from kato_fast.stores.mongo_driver import PymongoDatabase, Refused, Unreachable, open_database
 
@@ -173,7 +174,7 @@ def _key(chosen: Chosen, *args: Any) -> str:
     return chosen.name
 
 
-RUN = Choice("native_store", "commands", run_one_by_one, run_in_bulks, key=_key)
+RUN = Choice("native_store", "commands", run_one_by_one, run_in_bulks, key=_key, writes=sent.WRITES)
 FIND = Choice("native_store", "find", find_by_pymongo, find_by_libmongoc, key=_key)
 AGGREGATE = Choice("native_store", "aggregate", aggregate_by_pymongo, aggregate_by_libmongoc, key=_key)
 

@@ -1,4 +1,4 @@
-"""What a host writes to MongoDB: seen while it writes, and as what is left by it.
+"""What is written to MongoDB: seen while a host writes, and as what is left by it.
 
 A write is a dict: collection, filter, update, upsert; collection and inserted, a document without the id that it gets;
 or collection, method and arguments for what is none of ours.
