@@ -217,30 +217,64 @@ Database_sibling(PyObject *op, PyObject *name)
 
 /* --- commands --- */
 
-void
-kfpy_mongo_calls_free(kf_mongo_call *calls, size_t count)
+static void
+free_calls(kf_mongo_call *calls, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         PyMem_RawFree((void *)calls[i].command);
         kf_buffer_free(&calls[i].reply);
     }
+    PyMem_Free(calls);
 }
 
-int
-kfpy_mongo_call_make(const kfpy_mongo_state *state, PyObject *command,
-                     bool writes, kf_mongo_call *call)
+void
+kfpy_mongo_calls_free(kfpy_mongo_calls *calls)
+{
+    free_calls(calls->list, calls->count);
+}
+
+static int
+make_call(const kfpy_mongo_state *state, PyObject *command, bool writes,
+          kf_mongo_call *call)
 {
     kf_buffer bytes;
     kf_buffer_init(&bytes, &kfpy_mongo_alloc);
-    kf_buffer_init(&call->reply, &kfpy_mongo_alloc);
-    call->command = NULL;
     if (kfpy_mongo_encode(state, command, "command", &bytes) < 0) {
         kf_buffer_free(&bytes);
         return -1;
     }
+    kf_buffer_init(&call->reply, &kfpy_mongo_alloc);
     call->command = (const uint8_t *)bytes.data;
     call->size = bytes.size;
     call->writes = writes;
+    return 0;
+}
+
+int
+kfpy_mongo_calls_make(const kfpy_mongo_state *state, PyObject *commands,
+                      size_t most, bool writes, kfpy_mongo_calls *out)
+{
+    size_t count = (size_t)PyList_GET_SIZE(commands);
+    kf_mongo_call *list;
+    if (count < 1 || count > most) {
+        PyErr_Format(PyExc_ValueError, "commands must be 1 to %zu, not %zu",
+                     most, count);
+        return -1;
+    }
+    list = PyMem_Calloc(count, sizeof *list);
+    if (list == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        PyObject *command = PyList_GetItem(commands, (Py_ssize_t)i);
+        if (command == NULL ||
+            make_call(state, command, writes, &list[i]) < 0) {
+            free_calls(list, i);
+            return -1;
+        }
+    }
+    *out = (kfpy_mongo_calls){list, count};
     return 0;
 }
 
@@ -305,32 +339,20 @@ Database_run(PyObject *op, PyObject *args, PyObject *keywords)
 {
     static char *names[] = {"commands", "writes", NULL};
     const kfpy_mongo_state *state = state_of(op);
-    kf_mongo_call calls[KF_MONGO_TOGETHER_MAX];
-    PyObject *result = NULL;
+    kfpy_mongo_calls calls;
     PyObject *commands;
-    size_t prepared = 0;
-    Py_ssize_t count;
+    PyObject *result;
     int writes;
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "O!p:run", names,
                                      &PyList_Type, &commands, &writes)) {
         return NULL;
     }
-    count = PyList_GET_SIZE(commands);
-    if (count < 1 || count > (Py_ssize_t)KF_MONGO_TOGETHER_MAX) {
-        return PyErr_Format(PyExc_ValueError,
-                            "commands must be 1 to %u, not %zd",
-                            KF_MONGO_TOGETHER_MAX, count);
+    if (kfpy_mongo_calls_make(state, commands, KF_MONGO_TOGETHER_MAX,
+                              writes != 0, &calls) < 0) {
+        return NULL;
     }
-    for (; prepared < (size_t)count; prepared++) {
-        PyObject *command = PyList_GET_ITEM(commands, (Py_ssize_t)prepared);
-        if (kfpy_mongo_call_make(state, command, writes != 0,
-                                 &calls[prepared]) < 0) {
-            goto done;
-        }
-    }
-    result = run_all((kfpy_mongo *)op, state, calls, prepared);
-done:
-    kfpy_mongo_calls_free(calls, prepared);
+    result = run_all((kfpy_mongo *)op, state, calls.list, calls.count);
+    kfpy_mongo_calls_free(&calls);
     return result;
 }
 

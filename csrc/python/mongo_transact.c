@@ -87,51 +87,29 @@ transact(kfpy_mongo *self, const kfpy_mongo_state *state, kf_mongo_call *calls,
     return told(state, calls, &how);
 }
 
-static PyObject *
-transact_list(kfpy_mongo *self, const kfpy_mongo_state *state,
-              PyObject *commands, double seconds)
-{
-    Py_ssize_t count = PyList_GET_SIZE(commands);
-    kf_mongo_call *calls = PyMem_Calloc((size_t)count, sizeof *calls);
-    PyObject *result = NULL;
-    Py_ssize_t made = 0;
-    if (calls == NULL) {
-        return PyErr_NoMemory();
-    }
-    while (made < count &&
-           kfpy_mongo_call_make(state, PyList_GET_ITEM(commands, made), true,
-                                &calls[made]) == 0) {
-        made++;
-    }
-    if (made == count) {
-        result = transact(self, state, calls, (size_t)count, seconds);
-    }
-    kfpy_mongo_calls_free(calls, (size_t)made);
-    PyMem_Free(calls);
-    return result;
-}
-
 PyObject *
 kfpy_mongo_transact(PyObject *self, PyObject *args, PyObject *keywords)
 {
     static char *names[] = {"commands", "seconds", NULL};
     const kfpy_mongo_state *state = PyType_GetModuleState(Py_TYPE(self));
+    kfpy_mongo_calls calls;
     PyObject *commands;
+    PyObject *result;
     double seconds;
-    Py_ssize_t count;
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "O!d:transact", names,
                                      &PyList_Type, &commands, &seconds)) {
         return NULL;
-    }
-    count = PyList_GET_SIZE(commands);
-    if (count < 1 || count > COMMANDS_MAX) {
-        return PyErr_Format(PyExc_ValueError,
-                            "commands must be 1 to %d, not %zd", COMMANDS_MAX,
-                            count);
     }
     if (!(seconds >= 0 && seconds <= SECONDS_MAX)) {
         return PyErr_Format(PyExc_ValueError, "seconds must be 0 to %d",
                             (int)SECONDS_MAX);
     }
-    return transact_list((kfpy_mongo *)self, state, commands, seconds);
+    if (kfpy_mongo_calls_make(state, commands, COMMANDS_MAX, true, &calls) <
+        0) {
+        return NULL;
+    }
+    result =
+        transact((kfpy_mongo *)self, state, calls.list, calls.count, seconds);
+    kfpy_mongo_calls_free(&calls);
+    return result;
 }

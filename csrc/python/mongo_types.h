@@ -39,11 +39,16 @@ void kfpy_mongo_leave(kfpy_mongo *self);
 PyObject *kfpy_mongo_raise(const kfpy_mongo_state *state,
                            const kf_mongo_error *err);
 
-/* A dict as the command of a call; kfpy_mongo_calls_free when it fails too.
- * -1 with an exception set where there is no BSON for it. */
-int kfpy_mongo_call_make(const kfpy_mongo_state *state, PyObject *command,
-                         bool writes, kf_mongo_call *call);
-void kfpy_mongo_calls_free(kf_mongo_call *calls, size_t count);
+typedef struct {
+    kf_mongo_call *list; /* owned; kfpy_mongo_calls_free */
+    size_t count;
+} kfpy_mongo_calls;
+
+/* A list of 1 to most dicts as the commands of calls. -1 with an exception
+ * set, and nothing to free, where there is no BSON for one. */
+int kfpy_mongo_calls_make(const kfpy_mongo_state *state, PyObject *commands,
+                          size_t most, bool writes, kfpy_mongo_calls *out);
+void kfpy_mongo_calls_free(kfpy_mongo_calls *calls);
 
 /* A new MongoError. */
 PyObject *kfpy_mongo_error(const kfpy_mongo_state *state,

@@ -24,10 +24,11 @@ from typing import Any, Optional
 from kato_fast.emotives import EmotivesConflict
 from kato_fast.stores import NO_NOTES, Apply, Change, Cleared, Feed, Forgotten, Learned, Put, no_token
 from kato_fast.stores import mongo_writes as writes
+from kato_fast.stores.mongo_connections import quick
 from kato_fast.stores.mongo_driver import Refused, Unreachable, open_database, raised
 from kato_fast.stores.mongo_engine import MongoEngine
 from kato_fast.stores.mongo_transactions import HAS_NONE, Ability, Stopped, Undecided, Write, ability, commit
-from kato_fast.stores.mongo_watch import Watch, quick
+from kato_fast.stores.mongo_watch import Watch
 
 log = logging.getLogger("kato_fast")
 
@@ -313,14 +314,10 @@ class MongoStore:
         self, rows: list[writes.Row], operation: str, notes: Mapping[str, str], doubts: dict[str, int]
     ) -> list[Write]:
         """All of a learn; what most other writers write too comes last, so that it is held for the shortest."""
-        totals = writes.totals_of(rows)
         new_id = self.database.object_id
         found = [("patterns_kb", writes.pattern_statement(row, new_id(writes.new_id()), False)) for row in rows]
-        found += [("symbols_kb", statement) for statement in writes.symbol_statements(rows)]
-        found += [("metadata", writes.note_statement(key, text)) for key, text in notes.items()]
-        names, learns = [row.name for row in rows], totals[writes.TOTAL_NAMES[0]]
-        entry = writes.journal_statement(operation, names, learns, bool(notes), doubts)
-        return [*found, ("metadata", writes.totals_statement(totals)), ("metadata", entry)]
+        noted = [("metadata", writes.note_statement(key, text)) for key, text in notes.items()]
+        return [*found, *_symbols(rows), *noted, *_counted(rows, operation, bool(notes), doubts)]
 
     def _commit(self, found: list[Write], operation: str, deadline: float) -> None:
         self._check_there()
@@ -480,8 +477,8 @@ class MongoStore:
         delete = {"q": {"name": row.name}, "limit": 1}
         gone = {"q": {"pattern_member_frequency": {"$lte": 0}}, "limit": 0}
         if self._able.transactions:
-            found = self._writes_of([row], operation, NO_NOTES, {})
-            found = [("patterns_kb", delete), *found[1:-2], ("symbols_kb", gone), *found[-2:]]
+            symbols, counted = _symbols([row]), _counted([row], operation)
+            found = [("patterns_kb", delete), *symbols, ("symbols_kb", gone), *counted]
             try:
                 self._commit(found, operation, time.monotonic() + WRITE_SECONDS)
             except Stopped as stopped:
@@ -562,6 +559,21 @@ class MongoStore:
     def _check_open(self) -> None:
         if self._closed:
             raise ValueError(f"the store is closed: {self.where}")
+
+
+def _symbols(rows: Sequence[writes.Row]) -> list[Write]:
+    return [("symbols_kb", statement) for statement in writes.symbol_statements(rows)]
+
+
+def _counted(
+    rows: Sequence[writes.Row], operation: str, notes: bool = False, doubts: Mapping[str, int] = writes.NOTHING
+) -> list[Write]:
+    """The totals, and the journal's entry."""
+    totals = writes.totals_of(rows)
+    entry = writes.journal_statement(
+        operation, [row.name for row in rows], totals[writes.TOTAL_NAMES[0]], notes, doubts
+    )
+    return [("metadata", writes.totals_statement(totals)), ("metadata", entry)]
 
 
 def _parsed_token(token: str) -> tuple[str, int, str]:

@@ -5,19 +5,20 @@ Both sides have the same methods, take and give plain dicts, and raise the error
 
 from __future__ import annotations
 
+import functools
 import importlib
 import logging
-import os
 import re
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 from kato_fast import native
 from kato_fast.observe.servers import MONGODB, mongo_commands
+from kato_fast.stores.mongo_connections import Connections
 
 log = logging.getLogger("kato_fast")
 
@@ -64,8 +65,10 @@ class Ended:
     error: Union[None, Unreachable, Refused]
 
 
-def open_database(address: str, name: Optional[str] = None) -> Union[WireDatabase, PymongoDatabase]:
-    """The database of that name, else the one that the address names.
+def open_database(
+    address: str, name: Optional[str] = None, alone: bool = False
+) -> Union[WireDatabase, PymongoDatabase]:
+    """The database of that name, else the one that the address names. alone: it has a pool of its own.
 
     Raises: ValueError for an address or name that cannot be right, ImportError where neither library is there.
     """
@@ -73,8 +76,12 @@ def open_database(address: str, name: Optional[str] = None) -> Union[WireDatabas
         raise ValueError(f"the database must have a name that MongoDB takes, not {name!r}")
     wire = native.wire("mongo")
     if wire is not None:
-        return WireDatabase(wire, address, name)
-    return PymongoDatabase(address, name)
+        return WireDatabase(wire, address, name, alone)
+    return PymongoDatabase(address, name, alone)
+
+
+def _connections(kind: str, address: str, make: Callable[[], Any], alone: bool) -> Connections:
+    return Connections(make, 1) if alone else Connections.of(kind, address, make)
 
 
 def raised(outcome: Outcome) -> dict:
@@ -85,50 +92,45 @@ def raised(outcome: Outcome) -> dict:
 
 
 class WireDatabase:
-    """Over ``_mongo``: one pool for all databases of an address in this process."""
+    """Over ``_mongo``: one pool for all databases of an address in this process, or one of its own.
+
+    Raises: as open_database().
+    """
 
     kind = "libmongoc"
-    _roots: dict[str, list] = {}  # per address: the database that owns the pool, and how many use it
-    _lock = threading.Lock()
 
-    def __init__(self, wire: Any, address: str, name: Optional[str]) -> None:
+    def __init__(self, wire: Any, address: str, name: Optional[str], alone: bool = False) -> None:
         self._wire = wire
-        self._address = address
-        self._database = self._join(wire, address, name)
-        self.name = self._database.name
-        self.where = f"{self._database.hosts}/{self.name}"
+        described = wire.Database(address, name)  # opens nothing
+        self.name = described.name
+        self.where = f"{described.hosts}/{self.name}"
+        described.close()
+        self._connections = _connections("libmongoc", address, lambda: wire.Database(address, "admin"), alone)
+        self._made: tuple[Any, Any] = (None, None)
         self._open = True
 
-    @classmethod
-    def _join(cls, wire: Any, address: str, name: Optional[str]):
-        with cls._lock:
-            root = cls._roots.get(address)
-            if root is None:
-                root = cls._roots[address] = [wire.Database(address, name), 0]
-            try:
-                database = root[0].sibling(name or wire.Database(address).name)
-            except BaseException:
-                if not root[1]:
-                    del cls._roots[address]
-                raise
-            root[1] += 1
-            return database
+    @contextmanager
+    def _database(self) -> Iterator[Any]:
+        """Itself in the pool, which stays open until the block ends."""
+        if not self._open:
+            raise ValueError(f"the database is closed: {self.name}")
+        with self._connections.lent() as pool:
+            made = self._made
+            if made[0] is not pool:
+                made = self._made = pool, pool.sibling(self.name)
+            yield made[1]
 
     def close(self) -> None:
         """The last one to close ends the connections."""
-        with self._lock:
-            if self._open:
-                self._open = False
-                self._database.close()
-                root = self._roots[self._address]
-                root[1] -= 1
-                if not root[1]:
-                    self._roots.pop(self._address)[0].close()
+        if self._open:
+            self._open = False
+            self._connections.release()
 
     @MONGODB.timed(mongo_commands)
     def run(self, commands: Sequence[dict], writes: bool = True) -> list[Outcome]:
         """Run the commands at the same time; of each the reply or the error."""
-        replies = self._database.run(list(commands), writes)
+        with self._database() as database:
+            replies = database.run(list(commands), writes)
         return [self._error(reply) if isinstance(reply, Exception) else reply for reply in replies]
 
     @MONGODB.timed(lambda *_, **__: "transaction")
@@ -137,33 +139,34 @@ class WireDatabase:
 
         seconds: for a commit that gets no answer. where: another database that they are sent to.
         """
-        database = self._database if where is None else self._database.sibling(where)
-        how, replies, error = database.transact(list(commands), seconds)
+        with self._database() as database:
+            asked = database if where is None else database.sibling(where)
+            how, replies, error = asked.transact(list(commands), seconds)
         return Ended(how, replies, None if error is None else self._error(error))
 
     @MONGODB.timed(lambda *_, **__: "find")
     def find(self, collection: str, filter: dict, **options: Any) -> list[dict]:
         """Every document that the filter finds."""
-        with self._translated():
-            return self._database.find(collection, filter, options)
+        with self._translated(), self._database() as database:
+            return database.find(collection, filter, options)
 
     @MONGODB.timed(lambda *_, **__: "aggregate")
     def aggregate(self, collection: str, pipeline: list) -> list[dict]:
         """Every document that the pipeline gives."""
-        with self._translated():
-            return self._database.find(collection, {"pipeline": pipeline}, {}, True)
+        with self._translated(), self._database() as database:
+            return database.find(collection, {"pipeline": pipeline}, {}, True)
 
     @MONGODB.timed(lambda *_, **__: "load")
     def load(self, engine: Any, filter: Optional[dict] = None) -> tuple[int, int, int]:
         """Put every pattern into a C engine, in order of _id."""
         options = {"projection": PATTERN_FIELDS, "sort": {"_id": 1}, "batchSize": BATCH}
-        with self._translated():
-            return self._database.load(engine, filter or {}, options)
+        with self._translated(), self._database() as database:
+            return database.load(engine, filter or {}, options)
 
     def load_from(self, engine: Any, pipeline: list) -> tuple[int, int, int]:
         """Put the patterns that a pipeline gives into a C engine, in its order."""
-        with self._translated():
-            return self._database.load(engine, {"pipeline": pipeline}, {"batchSize": BATCH}, True)
+        with self._translated(), self._database() as database:
+            return database.load(engine, {"pipeline": pipeline}, {"batchSize": BATCH}, True)
 
     def takes(self, engine: Any) -> bool:
         """Whether load() can feed that engine."""
@@ -204,44 +207,42 @@ class PymongoDatabase:
     kind = "pymongo"
     _told = False
 
-    def __init__(self, address: str, name: Optional[str]) -> None:
+    def __init__(self, address: str, name: Optional[str], alone: bool = False) -> None:
         self._pymongo = _pymongo()
-        self._address = address
-        self._process: Optional[int] = None
-        self._client: Any = None
-        self._threads = ThreadPoolExecutor(8, thread_name_prefix="kato-fast-mongo")
         parsed = _parsed(self._pymongo, address)
         self.name = name or parsed["database"]
         if not self.name:
             raise ValueError("the address must name a database: mongodb://host/database")
         hosts = ",".join(f"{host}:{port}" for host, port in parsed["nodelist"])
         self.where = f"{hosts}/{self.name}"
-        self._options = parsed["options"]
+        self._threads = ThreadPoolExecutor(8, thread_name_prefix="kato-fast-mongo")
+        make = functools.partial(new_client, self._pymongo, address, parsed["options"])
+        self._connections = _connections("pymongo", address, make, alone)
+        self._open = True
 
-    def _current(self) -> Any:
-        """This process's client; a parent's is left alone."""
-        if self._process != os.getpid():
-            bounds = {"serverSelectionTimeoutMS": 2000, "connectTimeoutMS": 2000, "socketTimeoutMS": 60000}
-            bounds.update(waitQueueTimeoutMS=2000, maxPoolSize=50, appname="kato_fast")
-            given = {key.lower() for key in self._options}
-            missing = {key: value for key, value in bounds.items() if key.lower() not in given}
-            self._client = self._pymongo.MongoClient(self._address, retryWrites=False, **missing)
-            self._process = os.getpid()
-        return self._client[self.name]
+    @contextmanager
+    def _client(self) -> Iterator[Any]:
+        """It stays open until the block ends."""
+        if not self._open:
+            raise ValueError(f"the database is closed: {self.name}")
+        with self._connections.lent() as client:
+            yield client
 
     def close(self) -> None:
-        """End the connections."""
-        self._threads.shutdown(wait=True)
-        if self._client is not None and self._process == os.getpid():
-            self._client.close()
+        """The last one to close ends the connections."""
+        if self._open:
+            self._open = False
+            self._threads.shutdown(wait=True)
+            self._connections.release()
 
     @MONGODB.timed(mongo_commands)
     def run(self, commands: Sequence[dict], writes: bool = True) -> list[Outcome]:
         """As WireDatabase.run, with a thread for each."""
-        database = self._current()
-        if len(commands) == 1:
-            return [self._one(database, commands[0])]
-        return list(self._threads.map(lambda command: self._one(database, command), commands))
+        with self._client() as client:
+            database = client[self.name]
+            if len(commands) == 1:
+                return [self._one(database, commands[0])]
+            return list(self._threads.map(lambda command: self._one(database, command), commands))
 
     def _one(self, database: Any, command: dict) -> Outcome:
         try:
@@ -252,8 +253,10 @@ class PymongoDatabase:
     @MONGODB.timed(lambda *_, **__: "transaction")
     def transact(self, commands: Sequence[dict], seconds: float, where: Optional[str] = None) -> Ended:
         """As WireDatabase.transact."""
-        client = self._current().client
-        database = client[where or self.name]
+        with self._client() as client:
+            return self._transacted(client, client[where or self.name], commands, seconds)
+
+    def _transacted(self, client: Any, database: Any, commands: Sequence[dict], seconds: float) -> Ended:
         replies: list[dict] = []
         try:
             with client.start_session(causal_consistency=False) as session:
@@ -284,27 +287,26 @@ class PymongoDatabase:
     @MONGODB.timed(lambda *_, **__: "find")
     def find(self, collection: str, filter: dict, **options: Any) -> list[dict]:
         """As WireDatabase.find."""
-        with self._translated():
-            return list(self._cursor(collection, filter, options))
+        with self._translated(), self._client() as client:
+            return list(self._cursor(client, collection, filter, options))
 
-    def _cursor(self, collection: str, filter: dict, options: dict) -> Any:
+    def _cursor(self, client: Any, collection: str, filter: dict, options: dict) -> Any:
         sort = list(options.get("sort", {}).items()) or None
         limit, batch = options.get("limit", 0), options.get("batchSize", 0)
-        found = self._current()[collection].find(filter, options.get("projection"), sort=sort, limit=limit)
+        found = client[self.name][collection].find(filter, options.get("projection"), sort=sort, limit=limit)
         return found.batch_size(batch)
 
     @MONGODB.timed(lambda *_, **__: "aggregate")
     def aggregate(self, collection: str, pipeline: list) -> list[dict]:
         """As WireDatabase.aggregate."""
-        with self._translated():
-            return list(self._current()[collection].aggregate(pipeline))
+        with self._translated(), self._client() as client:
+            return list(client[self.name][collection].aggregate(pipeline))
 
     def patterns(self) -> Iterator[dict]:
         """Every pattern, in order of _id."""
-        with self._translated():
-            yield from self._cursor(
-                "patterns_kb", {}, {"projection": PATTERN_FIELDS, "sort": {"_id": 1}, "batchSize": BATCH}
-            )
+        options = {"projection": PATTERN_FIELDS, "sort": {"_id": 1}, "batchSize": BATCH}
+        with self._translated(), self._client() as client:
+            yield from self._cursor(client, "patterns_kb", {}, options)
 
     def takes(self, engine: Any) -> bool:
         """Never: each document is a dict first."""
@@ -326,6 +328,15 @@ class PymongoDatabase:
             return kind(f"MongoDB at {self.where} does not answer: {type(error).__name__}")
         text = details.get("errmsg") if isinstance(details, dict) else None
         return Refused(f"MongoDB at {self.where} refuses: {text or type(error).__name__}", code)
+
+
+def new_client(pymongo: Any, address: str, given: Mapping[str, Any], **others: Any) -> Any:
+    """A MongoClient. given: what the address says; the rest has our bounds."""
+    bounds = {"serverSelectionTimeoutMS": 2000, "connectTimeoutMS": 2000, "socketTimeoutMS": 60000}
+    bounds.update(waitQueueTimeoutMS=2000, maxPoolSize=50, appname="kato_fast")
+    said = {key.lower() for key in given}
+    missing = {key: value for key, value in bounds.items() if key.lower() not in said}
+    return pymongo.MongoClient(address, retryWrites=False, **missing, **others)
 
 
 def _pymongo() -> Any:

@@ -10,18 +10,20 @@ import logging
 import os
 import threading
 import time
-from typing import Optional
+from collections.abc import Iterator
+from queue import Empty, SimpleQueue
+from typing import Any, Optional
 
+from kato_fast.stores.mongo_connections import Connections, quick, renew
 from kato_fast.stores.mongo_driver import Busy, Unreachable, open_database
 
 log = logging.getLogger("kato_fast")
 
-#: Seconds between two questions to a server that is away; each waits itself, for as long as a server is looked for.
-PAUSE = 0.1
+#: Seconds between two questions to a server that is away. Each has a connection of its own, so that one which is
+#: swallowed holds up no other; and so many may be open.
+PAUSE, QUESTIONS = 0.2, 12
 #: Seconds that the first question may take before the server counts as away: one connection that broke is no outage.
 GRACE = 0.25
-#: What one question may wait for, where the address does not say; what takes longer goes over connections without.
-QUICK = {"socketTimeoutMS": 2000, "connectTimeoutMS": 1000}
 
 
 class Watch:
@@ -41,6 +43,8 @@ class Watch:
         self._changed = threading.Condition()
         self._asking = False
         self._lost: Optional[Unreachable] = None
+        self._told = False
+        self._old: list[Connections] = []
         self._since = 0.0
 
     @classmethod
@@ -81,6 +85,7 @@ class Watch:
             if self._asking or not self._users:
                 return
             self._lost, self._asking, self._since = error, True, time.monotonic() + GRACE
+        self._renew()
         threading.Thread(target=self._ask_until_back, name="kato-fast-mongo-watch", daemon=True).start()
 
     def wait_back(self, seconds: float) -> None:
@@ -99,32 +104,66 @@ class Watch:
         return self.away
 
     def _asked(self) -> Optional[Unreachable]:
-        (outcome,) = self._database.run([{"ping": 1}], False)
-        return outcome if isinstance(outcome, Unreachable) and not isinstance(outcome, Busy) else None
+        return _answer(self._database)
 
     def _ask_until_back(self) -> None:
-        told = False
-        while self._users and (error := self._asked()) is not None:
-            self._lost, self._since = error, 0.0
-            if not told:
-                log.warning("%s; the engine serves what it has", error)
-            told = True
-            time.sleep(PAUSE)
-        if told and self._users:
-            log.warning("MongoDB at %s answers again", self._database.where.partition("/")[0])
+        answers: SimpleQueue[Optional[Unreachable]] = SimpleQueue()
+        asking = 0
+        while self._users:
+            until = time.monotonic() + PAUSE
+            if asking < QUESTIONS:
+                asking += 1
+                threading.Thread(target=_ask, args=(self._address, answers), daemon=True).start()
+            for error in _until(answers, until):
+                asking -= 1
+                if error is None:
+                    return self._is_back()
+                self._tell(error)
+            if time.monotonic() > self._since:
+                self._tell(self._lost)
+        self._is_back()
+
+    def _tell(self, error: Unreachable) -> None:
+        self._lost, self._since = error, 0.0
+        if not self._told:
+            log.warning("%s; the engine serves what it has", error)
+        self._told = True
+
+    def _is_back(self) -> None:
+        if self._told:
+            self._renew()
+            if self._users:
+                log.warning("MongoDB at %s answers again", self._database.where.partition("/")[0])
         with self._changed:
-            self._lost, self._asking = None, False
+            self._lost, self._asking, self._told = None, False, False
             self._changed.notify_all()
             last = not self._users
         if last:
             self._database.close()
+        while self._old:
+            self._old = [connections for connections in self._old if not connections.tidy()]
+            time.sleep(PAUSE if self._old else 0)
+
+    def _renew(self) -> None:
+        """New connections for who asks from now on: on the old ones the driver may look for the server much later."""
+        self._old = renew(self._address)
 
 
-def quick(address: str) -> str:
-    """The address with the bounds of QUICK, where it says nothing else."""
-    head, _, query = address.partition("?")
-    given = {pair.partition("=")[0].lower() for pair in query.split("&")}
-    added = [f"{name}={value}" for name, value in QUICK.items() if name.lower() not in given]
-    if "/" not in head.partition("://")[2]:
-        head += "/"
-    return f"{head}?{'&'.join([*filter(None, [query]), *added])}"
+def _ask(address: str, answers: SimpleQueue[Optional[Unreachable]]) -> None:
+    database = open_database(quick(address), "admin", alone=True)
+    answers.put(_answer(database))
+    database.close()
+
+
+def _answer(database: Any) -> Optional[Unreachable]:
+    (outcome,) = database.run([{"ping": 1}], False)
+    return outcome if isinstance(outcome, Unreachable) and not isinstance(outcome, Busy) else None
+
+
+def _until(answers: SimpleQueue[Optional[Unreachable]], moment: float) -> Iterator[Optional[Unreachable]]:
+    """What comes before that moment."""
+    while True:
+        try:
+            yield answers.get(timeout=max(0.0, moment - time.monotonic()))
+        except Empty:
+            return

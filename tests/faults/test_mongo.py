@@ -19,19 +19,18 @@ from pathlib import Path
 import pytest
 
 from kato_fast import KnowledgeBase
+from kato_fast.stores.mongo_driver import Unreachable
 from tests.faults.test_redis import OUTAGE, ROUNDS, learner, quantile, seconds
 from tests.http.conftest import Server
 from tests.servers.mongo import MongoServer
 from tests.servers.proxy import BLACK_HOLE, DOWN, Fault, FaultProxy
+from tests.servers.recovering import RECOVERY, Trying, plain
 from tests.servers.scripted import ScriptedServer
 
 httpx = pytest.importorskip("httpx", reason="the HTTP tests need httpx")
 
 #: What a learn may take: it is tried for five seconds, and a try may wait two for a server and two for its answer.
 DEADLINE = 10.0
-#: Seconds after which all is well again: about one, and the driver may wait one more for a connection that was
-#: swallowed. The bounds are those of a busy machine.
-RECOVERY = {"down": 3.0, "black hole": 5.0}
 SESSIONS = 200
 
 
@@ -99,15 +98,35 @@ def test_gone_for_a_while(name: str, mongo, proxy, tmp_path) -> None:
             assert max(took for _, took in answers) < DEADLINE
             # The machine is shared: the bound here is coarse, the figures of a quiet one are in the documentation.
             assert quantile(during, 0.95) < max(4 * quantile(before, 0.95), 0.1)
-            proxy.heal()
-            began = time.monotonic()
-            while client.post("/learn").status_code != 200:
-                assert time.monotonic() - began < 10
-                time.sleep(0.02)
-            assert time.monotonic() - began < RECOVERY[name]
+            recovers(server, proxy, user, client)
     with KnowledgeBase(f"{mongo.url}/{user.replace('-', '_')}_s") as kb:
         assert sorted(pattern["frequency"] for pattern in kb.patterns()) == [1, 1]
         assert kb._store.verify() == []
+
+
+def recovers(server: Server, proxy: FaultProxy, user: str, client) -> None:
+    """Heal: who is in memory learns, and who is not is loaded, about when a plain client is served."""
+
+    def learns() -> None:
+        if client.post("/learn").status_code != 200:
+            raise Unreachable
+
+    def is_loaded() -> None:
+        with server.client(headers={"x-user-id": f"{user}0"}) as another:
+            if another.post("/observe", json={"strings": ["x"]}).status_code != 200:
+                raise Unreachable
+
+    users = {"plain": Trying(lambda: plain(proxy.mongo_url)), "learn": Trying(learns), "load": Trying(is_loaded)}
+    over = threading.Event()
+    proxy.heal()
+    with ThreadPoolExecutor(len(users)) as pool:
+        for one in users.values():
+            one.asked()
+        for future in [pool.submit(one.run, over) for one in users.values()]:
+            future.result()
+    late = {who: one.first - users["plain"].first for who, one in users.items()}
+    print({who: round(took, 3) for who, took in late.items()})
+    assert max(late.values()) <= RECOVERY, late
 
 
 def patient(server: Server, user: str, ends: float) -> list[tuple]:

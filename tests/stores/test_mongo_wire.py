@@ -189,6 +189,22 @@ class TestDatabase:
         assert database.find("c", {}, {}) == [{"_id": 1}]
         database.close()
 
+    def test_bad_lists_of_commands(self) -> None:
+        database = wire.Database("mongodb://127.0.0.1:1/x")
+        run, transact = lambda commands: database.run(commands, True), lambda commands: database.transact(commands, 1.0)
+        for ask, most in ((run, 8), (transact, 10_000)):
+            for commands in ([], [{"ping": 1}] * (most + 1)):
+                with pytest.raises(ValueError, match=f"^commands must be 1 to {most}, not {len(commands)}$"):
+                    ask(commands)
+            with pytest.raises(TypeError, match="^command must be a dict, not int$"):
+                ask([{"ping": 1}, 7])
+            with pytest.raises(TypeError, match="list"):
+                ask(({"ping": 1},))
+        for seconds in (-1, float("nan"), 3601):
+            with pytest.raises(ValueError, match="^seconds must be 0 to 3600$"):
+                database.transact([{"ping": 1}], seconds)
+        database.close()
+
     def test_no_server_is_told_within_the_bound(self) -> None:
         database = wire.Database("mongodb://127.0.0.1:1/x?serverSelectionTimeoutMS=200")
         with pytest.raises(wire.MongoError) as caught:

@@ -17,6 +17,7 @@ from kato_fast.flags import current
 from kato_fast.rollout import Choice, Declined, Raised, result_of
 from kato_fast.service.paths import sent
 from kato_fast.stores.mongo import MongoStore
+from kato_fast.stores.mongo_connections import quick
 from kato_fast.stores.mongo_driver import PymongoDatabase, Refused, Unreachable, open_database
 
 log = logging.getLogger("kato_fast.service")
@@ -58,7 +59,7 @@ class Chosen:
         with self._lock:
             if self._pymongo is None:
                 try:
-                    self._pymongo = PymongoDatabase(self._address, self.name)
+                    self._pymongo = PymongoDatabase(quick(self._address), self.name)
                 except ImportError:
                     return self.wire
             return self._pymongo
