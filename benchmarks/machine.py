@@ -12,7 +12,7 @@ from typing import Optional
 import kato_fast
 
 #: Peers, and what the peers and the service stand on.
-PACKAGES = ("fastapi", "pydantic", "starlette", "uvicorn")
+PACKAGES = ("fastapi", "pydantic", "starlette", "uvicorn", "httptools", "uvloop")
 
 
 def describe() -> dict:

@@ -1,7 +1,7 @@
 """Servers to measure: uvicorn with one application, in a process of its own, on one core.
 
 ``python -m benchmarks.servers APPLICATION CORE FILE_DESCRIPTOR`` serves on a listening socket that it inherits. Every
-application runs with the same settings of uvicorn, those of ``kato-fast serve``.
+application runs with the same settings of uvicorn, those of ``kato-fast serve``, its parser and loop too.
 """
 
 from __future__ import annotations
@@ -117,9 +117,11 @@ def main(application: str, core: str, descriptor: str) -> None:
     """Serve until terminated."""
     import uvicorn
 
+    from kato_fast.service.serving import serving
+
     os.sched_setaffinity(0, {int(core)})
     app = {"kato": kato, "peer": peer}[application]()
-    config = uvicorn.Config(app, log_level="warning", access_log=False)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, **serving().options())
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(descriptor))])
 
 

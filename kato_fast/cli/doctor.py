@@ -66,6 +66,15 @@ def environment() -> Iterator[Check]:
         missing = [module for module in modules if importlib.util.find_spec(module) is None]
         detail = f"missing {', '.join(missing)}: pip install kato_fast[{extra}]" if missing else ", ".join(modules)
         yield Check(f"extra {extra}", not missing, detail)
+        if extra == "service" and not missing:
+            yield _http()
+
+
+def _http() -> Check:
+    """Slower is no finding: it serves."""
+    from kato_fast.service.serving import serving
+
+    return Check("http", True, str(serving()))
 
 
 def _engine() -> Iterator[Check]:

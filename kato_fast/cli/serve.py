@@ -157,17 +157,18 @@ def _announce(settings: "Settings", demo: bool, as_json: bool) -> None:
     from kato_fast.cli.demo import examples
     from kato_fast.cli.output import print_json
     from kato_fast.service.servers import missing_now
+    from kato_fast.service.serving import serving
 
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{host}:{settings.port}"
     curls = list(examples(address)) if demo else [f"curl -s {address}/health"]
     if as_json:
-        print_json("serve", url=address, data=settings.data_dir, demo=demo, examples=curls)
+        print_json("serve", url=address, data=settings.data_dir, demo=demo, http=str(serving()), examples=curls)
         return
     kept = f"knowledge in {settings.data_dir}/" if settings.data_dir else "nothing is kept: no --data"
     if settings.mongo is not None:
         kept = "knowledge in MongoDB"
-    print(f"kato-fast serves on {address} (API: {address}/docs; {kept}; Ctrl-C ends it)")
+    print(f"kato-fast serves on {address} (API: {address}/docs; {kept}; {serving()}; Ctrl-C ends it)")
     for why in missing_now(settings):
         print(f"kato-fast serve: {why}; what needs it is answered with 503 until it is there", file=sys.stderr)
     print("Try:", *curls, sep="\n  ", flush=True)

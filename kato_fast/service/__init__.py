@@ -45,6 +45,8 @@ def _serve(settings: Settings) -> None:
         import uvicorn
     except ModuleNotFoundError as error:
         raise _explained(error) from error
+    from kato_fast.service.serving import serving
+
     if settings.workers > 1:
         os.environ.update(settings.to_env())  # the workers are processes that begin anew
         app = "kato_fast.service:create_app"
@@ -57,6 +59,7 @@ def _serve(settings: Settings) -> None:
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        **serving().options(),
     )
 
 

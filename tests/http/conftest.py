@@ -28,9 +28,11 @@ PROGRAM = """
 import socket, sys
 import uvicorn
 from kato_fast.service import Settings, create_app
+from kato_fast.service.serving import serving
 app = create_app(Settings.from_env())
 listening = socket.socket(fileno=int(sys.argv[1]))
-uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[listening])
+config = uvicorn.Config(app, log_level="warning", access_log=False, **serving().options())
+uvicorn.Server(config).run(sockets=[listening])
 """
 
 

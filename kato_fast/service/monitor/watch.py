@@ -100,12 +100,12 @@ class Watch:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        due = loop.time()
+        due = time.monotonic()  # uvloop's own clock has milliseconds
         for number in itertools.count():
             due += EVERY
-            await asyncio.sleep(max(0.0, due - loop.time()))
-            late = loop.time() - due
-            due = max(due, loop.time() - EVERY)  # after a long stop, not one sample per missed second
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            late = time.monotonic() - due
+            due = max(due, time.monotonic() - EVERY)  # after a long stop, not one sample per missed second
             try:
                 if number % COUNTED == 0:
                     self._active = await self._service.desk.count()
