@@ -19,9 +19,17 @@ def run(options: argparse.Namespace) -> list[dict]:
                 side.fill(size, users_of(size, max(options.clients)))
             for operation in options.operations:
                 for clients in options.clients:
-                    rows.append(_row(found, size, operation, clients, options))
+                    rows.append(_tried(found, size, operation, clients, options))
                     print(shown(rows[-1]), flush=True)
     return rows
+
+
+def _tried(found: dict, size: int, operation: str, clients: int, options: argparse.Namespace) -> dict:
+    """A side whose store did not answer in time is no reason to lose the rows before and after."""
+    try:
+        return _row(found, size, operation, clients, options)
+    except RuntimeError as error:
+        return {"patterns": size, "operation": operation, "clients": clients, "failed": str(error)[:300]}
 
 
 def _row(found: dict, size: int, operation: str, clients: int, options: argparse.Namespace) -> dict:
@@ -40,6 +48,8 @@ def _row(found: dict, size: int, operation: str, clients: int, options: argparse
 def shown(row: dict) -> str:
     """A row of the table."""
     cells = [f"{row['patterns']:,}", row["operation"], str(row["clients"])]
+    if "failed" in row:
+        return f"| {' | '.join([*cells, 'failed: ' + row['failed'], '', '', '', '', '', ''])} |"
     for name in ("plain", "attached"):
         cells += _cells(row[name]) if name in row else ["not waited for", "", ""]
     if "plain" in row:

@@ -15,9 +15,7 @@ OPERATIONS = ("observe", "GET predictions", "learn", "observe-sequence of 25")
 
 def pages(results: Path) -> dict:
     """Page, below docs, to the parts that fill it by their names; parts without a result are left out."""
-    found = {
-        name: _read(results / f"hosts-{name}.json") for name in ("sizes", "large", "v21", "flags", "headline", "off")
-    }
+    found = {name: _read(results / f"hosts-{name}.json") for name in TABLES}
     parts = {name: table(result) for name, result in found.items() if result for table in (TABLES[name],)}
     made = {"hosts.md": parts}
     if found["flags"]:
@@ -40,7 +38,8 @@ def _conditions(result: dict) -> str:
 def _sizes(result: dict) -> str:
     sides = [f"{side} p50 / p95 / p99 ms | CPU p50 / p99 ms | per s" for side in ("plain", "attached")]
     head = [f"| patterns | operation | clients | {' | '.join(sides)} | times (p50, CPU) |", "|" + " --- |" * 10]
-    plain, attached = (result["rows"][-1]["memory"][side] for side in ("plain", "attached"))
+    measured = [row for row in result["rows"] if "memory" in row]
+    plain, attached = (measured[-1]["memory"][side] for side in ("plain", "attached"))
     memory = f"Memory of the process afterwards: plain {plain:.0f} MB, attached {attached:.0f} MB."
     return "\n".join([*head, *map(shown, result["rows"]), "", f"{memory} {_conditions(result)}"])
 
@@ -127,4 +126,12 @@ def _off(result: dict) -> str:
     return "\n".join([*lines, "", f"{patterns} patterns, medians of {requests} requests. {_conditions(result)}"])
 
 
-TABLES = {"sizes": _sizes, "large": _sizes, "v21": _sizes, "flags": _flags, "headline": _headline, "off": _off}
+TABLES = {
+    "sizes": _sizes,
+    "large": _sizes,
+    "eight": _sizes,
+    "v21": _sizes,
+    "flags": _flags,
+    "headline": _headline,
+    "off": _off,
+}
