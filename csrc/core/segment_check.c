@@ -192,8 +192,8 @@ static bool
 are_wide_ids_known(const kf_segment *segment)
 {
     const eight each = {1, 2, 4, 8, 16, 32, 64, 128};
-    const eight known = (eight){0} + (uint16_t)(segment->header->n_symbols -
-                                                ONE_HIGH_BIT - 1);
+    const eight known =
+        (eight){0} + (uint16_t)(segment->header->n_symbols - ONE_HIGH_BIT - 1);
     uint64_t n_ids = segment->header->n_ids;
     uint64_t i = 0;
     eight wrong = {0};
@@ -201,8 +201,8 @@ are_wide_ids_known(const kf_segment *segment)
     for (; i + 8 <= n_ids; i += 8) {
         eight low;
         memcpy(&low, segment->ids + i, sizeof low);
-        wrong |= (eight)((each & segment->high[i / 8]) != 0) &
-                 (eight)(low > known);
+        wrong |=
+            (eight)((each & segment->high[i / 8]) != 0) & (eight)(low > known);
     }
     for (; i < n_ids; i++) {
         is_known &= kf_segment_id(segment, i) < segment->header->n_symbols;
