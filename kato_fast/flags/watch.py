@@ -87,11 +87,12 @@ def stop() -> None:
 
 def look(strict: bool = False) -> None:
     """Take in what changed. strict: raise FlagError for a file that cannot be read, else it is logged once."""
-    _see(strict)
+    see(strict)
     _tell()
 
 
-def _see(strict: bool = False) -> None:
+def see(strict: bool = False) -> None:
+    """The same without the audit log, which may have to wait for another process."""
     with _lock:
         _look_at_kill()
         _look_at(runtime.FLAGS_FILE, _runtime_flags, strict)
@@ -114,7 +115,7 @@ def no_more_turns(task: Callable[[], None]) -> None:
 def _watch() -> None:
     while not _stop.wait(SECONDS):
         _try(_carry_out)
-        _try(_see)
+        _try(see)
 
 
 def _take_turns() -> None:

@@ -8,7 +8,7 @@ import time
 from typing import Optional
 
 from kato_fast import flags, observe
-from kato_fast.flags import audit, runtime, state
+from kato_fast.flags import audit, runtime, state, watch
 from kato_fast.flags.modes import OFF
 from kato_fast.rollout import shares
 
@@ -41,6 +41,7 @@ def roll_back(flag: str, metric: str, report: dict, seconds: Optional[float] = N
     }
     state.put_one("latch", flag, OFF, latch["reason"])
     _write(flag, latch)
+    watch.see()  # another thread may have read the file before that, and hold what it found for newer
     _rollbacks.labels(flag, metric).inc()
     log.error("%s is rolled back and stays off until it is cleared: %s", flag, latch["reason"])
     _audit(flag, latch)
@@ -74,6 +75,7 @@ def clear(flag: str, *, by: str, why: str = "") -> bool:
         runtime.replace_json(runtime.LATCHES, kept)
     was = flags.resolution(flag).origin == "latch"
     state.put_one("latch", flag, None)
+    watch.see()
     if found is None and not was:
         return False
     shares.begin(flag)

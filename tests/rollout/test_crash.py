@@ -6,11 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from kato_fast import flags, rollout
+from kato_fast.flags import runtime, watch
 from kato_fast.rollout import crash
 
 ROOT = Path(__file__).parents[2]
@@ -82,11 +85,36 @@ def test_marks_are_nested_and_cheap(folder: Path) -> None:
     marks.close()
 
 
+@pytest.mark.parametrize("change", ["rolled back", "cleared"])
+def test_a_look_that_began_before_undoes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
+    """Another thread of this process has read the file of latches, and takes in what it found when that is old."""
+    flags.set_mode("batch", "on", by="test")
+    rollout.roll_back("indexes" if change == "rolled back" else "batch", "errors", {})
+    read, changed = runtime.read_json, threading.Event()
+    looked_at = threading.Event()
+
+    def slow(name: str, default: object) -> object:
+        found = read(name, default)
+        if threading.current_thread() is looker:
+            looked_at.set()
+            changed.wait(10)
+        return found
+
+    monkeypatch.setattr(runtime, "read_json", slow)
+    watch._seen.clear()
+    looker = threading.Thread(target=watch.look)
+    looker.start()
+    assert looked_at.wait(10)
+    monkeypatch.setattr(runtime, "replace_json", lambda *args, real=runtime.replace_json: (real(*args), changed.set()))
+    if change == "rolled back":
+        rollout.roll_back("batch", "errors", {})
+    else:
+        rollout.clear("batch", by="test")
+    looker.join()
+    assert flags.mode("batch").kind == ("off" if change == "rolled back" else "on")
+
+
 def test_latches_end_by_a_timer_of_an_hour_at_least(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import time
-
-    from kato_fast.flags import watch
-
     with pytest.raises(ValueError, match="at least 3600"):
         rollout.roll_back("batch", "latency", {}, seconds=60)
     flags.start({"batch": "on"})
