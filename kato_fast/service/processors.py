@@ -21,7 +21,7 @@ from kato_fast.service.settings import Settings
 from kato_fast.stores import open_store
 
 if TYPE_CHECKING:
-    from kato_fast.stores.redis_feed import RedisFeed
+    from kato_fast.stores.feeds import Feed
 
 log = logging.getLogger("kato_fast.service")
 
@@ -36,7 +36,7 @@ WRITERS = 32
 class Processors:
     """Processors by id. Evicting one loses its state, not its knowledge. Use from the event loop's thread only."""
 
-    def __init__(self, settings: Settings, caches: Optional[Caches] = None, feed: Optional[RedisFeed] = None) -> None:
+    def __init__(self, settings: Settings, caches: Optional[Caches] = None, feed: Optional[Feed] = None) -> None:
         self._settings = settings
         self._feed = feed
         #: A server that is slow or away keeps these waiting, and no prediction.
@@ -159,7 +159,7 @@ class Processors:
         """Where the processor's patterns last: in MongoDB, the database that KATO gives it."""
         if self._settings.mongo is not None:
             from kato_fast.service.paths import storing
-            from kato_fast.stores.redis_feed import FedStore
+            from kato_fast.stores.feeds import FedStore
 
             storing.INDEXES(self._settings.mongo, name)
             store = storing.open_store(self._settings.mongo, name)

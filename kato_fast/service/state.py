@@ -31,7 +31,7 @@ from kato_fast.service.shared import Unavailable
 
 if TYPE_CHECKING:
     from kato_fast.service.processor import Processor
-    from kato_fast.stores.redis_feed import RedisFeed
+    from kato_fast.stores.feeds import Feed
 
 log = logging.getLogger("kato_fast.service")
 
@@ -131,12 +131,16 @@ class Service:
         servers.start()
         return servers
 
-    def _feed(self) -> Optional[RedisFeed]:
+    def _feed(self) -> Optional[Feed]:
         """Where patterns are in MongoDB: what other processes write there."""
+        if self.settings.mongo is None:
+            return None
+        if self.clients is None:
+            from kato_fast.stores.mongo_feed import open_feed
+
+            return open_feed(self.settings.mongo)
         from kato_fast.stores.redis_feed import RedisFeed
 
-        if self.clients is None or self.settings.mongo is None:
-            return None
         return RedisFeed(self.clients.of("feed", starting.FEEDS), self.settings.service_name)
 
     def _caches(self) -> Caches:

@@ -308,6 +308,13 @@ class PymongoDatabase:
         with self._translated(), self._client() as client:
             yield from self._cursor(client, "patterns_kb", {}, options)
 
+    @contextmanager
+    def changes(self, pipeline: list, wait: float) -> Iterator[Any]:
+        """A change stream of the whole deployment. wait: seconds that its try_next() waits for one."""
+        with self._translated(), self._client() as client:
+            with client.watch(pipeline, max_await_time_ms=int(wait * 1000)) as stream:
+                yield stream
+
     def takes(self, engine: Any) -> bool:
         """Never: each document is a dict first."""
         return False

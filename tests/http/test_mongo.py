@@ -13,6 +13,8 @@ import pytest
 
 from tests.http.conftest import Server
 from tests.servers.mongo import MongoServer
+from tests.servers.proxy import wait_until
+from tests.servers.replica import Replica
 
 USER = {"x-user-id": "an-na"}
 BOUNDS = "?serverSelectionTimeoutMS=1500&connectTimeoutMS=1500"  # a cold JVM on a busy machine
@@ -111,5 +113,35 @@ def test_away_for_a_while(tmp_path: Path, mongo: MongoServer) -> None:
         assert refused.status_code == 503 and "does not answer" in refused.json()["detail"]
         assert time.monotonic() - start < 10
         assert "127.0.0.1" in refused.json()["detail"]
+    finally:
+        server.stop()
+
+
+def test_processes_hear_each_other_over_a_change_stream(tmp_path: Path, mongo: MongoServer) -> None:
+    """On a replica set without Redis; without news a process would ask after a second."""
+    with Replica(mongo.url) as replica:
+        servers = [started(tmp_path, replica.url, f"{i}.log") for i in range(2)]
+        try:
+            with httpx.Client(headers=USER, timeout=30) as client:
+                took = [seen(client, *servers[:: (-1) ** i], i) for i in range(10)]
+            assert min(took) < 0.05 and sorted(took)[5] < 0.5, took
+            for server in servers:
+                assert "no change stream is heard" not in server.log.read_text()
+        finally:
+            for server in servers:
+                server.stop()
+
+
+def seen(client: httpx.Client, writer: Server, reader: Server, number: int) -> float:
+    """Seconds until one knows what the other has learned."""
+    name = learn(writer, "a", f"x{number}").json()["pattern_name"]
+    return wait_until(lambda: client.get(f"{reader.url}/pattern/{name}").status_code == 200, 5, 0.001)
+
+
+def test_a_server_without_change_streams_is_named(tmp_path: Path, mongo: MongoServer) -> None:
+    server = started(tmp_path, mongo.url)
+    try:
+        assert learn(server, "a", "b").status_code == 200
+        wait_until(lambda: "no change stream is heard, the journal is asked for" in server.log.read_text())
     finally:
         server.stop()

@@ -46,6 +46,8 @@ class Replica:
         self._open: dict[tuple, list[tuple[str, dict]]] = {}
         self._done: set[tuple] = set()
         self._events: list[dict] = []
+        self._written = threading.Condition(self._lock)
+        self._streams: dict[int, int] = {}  # by cursor: how many events it has sent
         self._version = wire_version
         self.transactions = True
         self.sent: list[tuple[str, dict]] = []
@@ -115,16 +117,16 @@ class Replica:
         if word in ("endSessions", "killCursors"):
             return {"ok": 1.0}
         if word == "aggregate" and "$changeStream" in command["pipeline"][0]:
-            return self._stream(len(self._events))
+            return self._open_stream(command["pipeline"][0]["$changeStream"])
         if word == "getMore" and command["collection"] == "$cmd.aggregate":
-            return self._stream(int(command["getMore"]))
+            return self._more(int(command["getMore"]), int(command["maxTimeMS"]) / 1000)
         return self._passed_on(database, command)
 
     def _passed_on(self, database: str, command: dict) -> dict:
         plain = {key: value for key, value in command.items() if key not in OF_DRIVERS}
         reply = self._client[database].command(plain, check=False)
         if plain.get("update") == "metadata" and reply.get("ok"):
-            self._events.append({"ns": {"db": database, "coll": "metadata"}})
+            self.happens("update", database, "metadata")
         return reply
 
     def _in_transaction(self, database: str, word: str, command: dict) -> dict:
@@ -190,12 +192,35 @@ class Replica:
                 return {"index": index, "code": 2, "errmsg": "must be an array"}
         return None
 
-    def _stream(self, seen: int) -> dict:
-        """A cursor whose id is one more than what was seen; the wait is left out."""
-        batch = [{"_id": {"n": i}, **event} for i, event in enumerate(self._events[seen - 1 :])] if seen else []
-        name = "nextBatch" if seen else "firstBatch"
-        cursor: dict[str, Any] = {"id": Int64(len(self._events) + 1), name: batch, "ns": "admin.$cmd.aggregate"}
-        return {"ok": 1.0, "cursor": cursor}
+    # change streams
+
+    def happens(self, what: str, database: str, collection: str) -> None:
+        """A change that its streams send; after an "invalidate" they end."""
+        with self._written:
+            token = {"_data": str(len(self._events) + 1)}
+            space = {"db": database, "coll": collection}
+            self._events.append({"_id": token, "operationType": what, "ns": space})
+            self._written.notify_all()
+
+    def _open_stream(self, asked: dict) -> dict:
+        token = asked.get("resumeAfter") or asked.get("startAfter")
+        number = len(self.sent)
+        self._streams[number] = int(token["_data"]) if token else len(self._events)
+        return self._batch(number, "firstBatch", [])
+
+    def _more(self, number: int, seconds: float) -> dict:
+        if number not in self._streams:
+            return error(43, "ResumableChangeStreamError", text="cursor id not found")
+        self._written.wait_for(lambda: len(self._events) > self._streams[number], seconds)
+        events = self._events[self._streams[number] :]
+        self._streams[number] += len(events)
+        ended = any(event["operationType"] == "invalidate" for event in events)
+        return self._batch(0 if ended else number, "nextBatch", events)
+
+    def _batch(self, number: int, name: str, events: list[dict]) -> dict:
+        sent = self._streams.get(number, len(self._events))
+        cursor: dict[str, Any] = {"id": Int64(number), name: events, "ns": "admin.$cmd.aggregate"}
+        return {"ok": 1.0, "cursor": {**cursor, "postBatchResumeToken": {"_data": str(sent)}}}
 
 
 def _exactly(connection: socket.socket, size: int) -> bytes:

@@ -11,7 +11,8 @@ import pytest
 from kato_fast import KnowledgeBase
 from kato_fast.redis_client import open_client
 from kato_fast.stores import Change
-from kato_fast.stores.redis_feed import UNTOLD, FedStore, RedisFeed
+from kato_fast.stores.feeds import FedStore
+from kato_fast.stores.redis_feed import UNTOLD, RedisFeed
 from kato_fast.stores.sqlite import SqliteStore
 from tests.servers.proxy import DOWN, FaultProxy
 from tests.servers.redis import MISSING, PROGRAM, RedisServer
