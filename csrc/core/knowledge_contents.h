@@ -84,8 +84,16 @@ kf_name_tag(const kf_knowledge *knowledge, const uint8_t name[KF_NAME_SIZE])
 bool kf_names_make(const kf_alloc *alloc, size_t n_slots, uint32_t n_rows,
                    kf_name_table *table);
 
-/* Room for one name more, which gets the next row. */
+/* Room for one name more, which gets the next row: a quarter more slots, bits
+ * for more rows, or both, where they are too few. */
 bool kf_names_reserve(const kf_knowledge *knowledge, kf_contents *to);
+
+/* For a load, which is slow where slots grow by quarters: whether so many more
+ * names do not fit; twice the slots; and at its end, no more slots than are
+ * usual. Without memory they stay as they are. Under the exclusive lock. */
+bool kf_names_want(const kf_contents *to, uint32_t count);
+void kf_names_double(const kf_knowledge *knowledge, kf_contents *to);
+void kf_names_fit(const kf_knowledge *knowledge, kf_contents *to);
 
 /* The slot of the name in the table of now, or the free one where it belongs.
  * buffer: room to read any pattern back. */

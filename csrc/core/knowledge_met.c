@@ -11,8 +11,10 @@
 /* Places are anywhere in the table. */
 #define PLACES_AHEAD 8u
 
-/* 1.5 MB: of the vocabularies that are met, nearly all at once. */
-#define LOAD_BITS 16u
+/* 1.5 MB: of the vocabularies that are met, nearly all at once. Smaller ones
+ * have less, which stays at hand. */
+#define LOAD_BITS_MAX 16u
+#define LOAD_BITS_MIN 10u
 /* 96 KB, which stay at hand: of most vocabularies what is frequent. */
 #define FEW_BITS 12u
 
@@ -55,7 +57,27 @@ make_texts(const kf_alloc *alloc, unsigned bits, kf_met *out)
 kf_status
 kf_met_for_load(const kf_alloc *alloc, kf_met *out, kf_error *err)
 {
-    return make_texts(alloc, LOAD_BITS, out) ? KF_OK : kf_no_memory(err);
+    bool made = make_texts(alloc, LOAD_BITS_MIN, out);
+    out->reads_on = true;
+    return made ? KF_OK : kf_no_memory(err);
+}
+
+/* Two places or more for each symbol. */
+void
+kf_met_fit(const kf_alloc *alloc, uint32_t n_symbols, kf_met *met)
+{
+    unsigned before = 64 - met->shift;
+    unsigned bits = before;
+    kf_met larger;
+    while (bits < LOAD_BITS_MAX &&
+           (uint64_t)1 << bits < 2 * (uint64_t)n_symbols) {
+        bits++;
+    }
+    if (bits != before && make_texts(alloc, bits, &larger)) {
+        larger.reads_on = true;
+        kf_met_free(alloc, met);
+        *met = larger;
+    }
 }
 
 void
@@ -141,11 +163,74 @@ by_text(kf_met *met, kf_symbols *symbols, kf_text text, uint32_t *id,
     return status;
 }
 
+/* --- texts behind which one may read --- */
+
+static inline bool
+is_at(const kf_met_text *place, const kf_met_text *text)
+{
+    return ((place->low ^ text->low) | (place->high ^ text->high) |
+            (place->size ^ text->size)) == 0;
+}
+
+/* The pair of places that a text may have. */
+static inline kf_met_text *
+pair_of(const kf_met *met, const kf_met_text *text)
+{
+    uint64_t mixed =
+        text->low * MIX_LOW ^ (text->high + text->size) * MIX_HIGH;
+    return &met->texts[mixed >> met->shift & ~UINT64_C(1)];
+}
+
+/* The newer of the two comes first. */
+static kf_status
+meet(kf_symbols *symbols, kf_text text, kf_met_text *pair, kf_met_text *read,
+     kf_error *err)
+{
+    kf_status status = kf_symbols_intern(symbols, text, &read->id, err);
+    if (status == KF_OK) {
+        pair[1] = pair[0];
+        pair[0] = *read;
+    }
+    return status;
+}
+
+static kf_status
+intern_reading_on(kf_met *met, kf_symbols *symbols,
+                  const kf_sequence *sequence, uint32_t *ids, kf_error *err)
+{
+    kf_status status = KF_OK;
+    for (uint32_t i = 0; i < sequence->n && status == KF_OK; i++) {
+        kf_text text = sequence->symbols[i];
+        kf_met_text read = {.size = (uint32_t)text.size};
+        kf_met_text *pair;
+        if (text.size > KF_SHORT_MAX) {
+            status = kf_symbols_intern(symbols, text, &ids[i], err);
+            continue;
+        }
+        kf_short_read(text.bytes, text.size, &read.low, &read.high);
+        pair = pair_of(met, &read);
+        if (is_at(&pair[0], &read)) {
+            ids[i] = pair[0].id;
+        }
+        else if (is_at(&pair[1], &read)) {
+            ids[i] = pair[1].id;
+        }
+        else {
+            status = meet(symbols, text, pair, &read, err);
+            ids[i] = read.id;
+        }
+    }
+    return status;
+}
+
 kf_status
 kf_met_intern(kf_met *met, kf_symbols *symbols, const kf_sequence *sequence,
               uint32_t *ids, kf_error *err)
 {
     kf_status status = KF_OK;
+    if (met->reads_on) {
+        return intern_reading_on(met, symbols, sequence, ids, err);
+    }
     for (uint32_t i = 0; i < sequence->n && status == KF_OK; i++) {
         kf_text text = sequence->symbols[i];
         if (met->places != NULL) {

@@ -29,6 +29,7 @@ typedef struct {
     kf_met_place *places; /* owned, or NULL */
     kf_met_text *texts;   /* likewise */
     unsigned shift;       /* 64 - log2 of the number of places */
+    bool reads_on;        /* of texts KF_SHORT_MAX bytes can be read */
 } kf_met;
 
 /* By place; nothing for a batch that is too small to be worth it. */
@@ -37,9 +38,13 @@ KF_MUST_USE kf_status kf_met_for_batch(const kf_alloc *alloc,
                                        size_t count, kf_met *out,
                                        kf_error *err);
 
-/* By text, for a load of any length. */
+/* By text, for a load of any length, whose texts are as loader.h says. */
 KF_MUST_USE kf_status kf_met_for_load(const kf_alloc *alloc, kf_met *out,
                                       kf_error *err);
+
+/* Let what was made for a load have places for so many symbols, as far as it
+ * may grow; then it remembers nothing. Without memory it stays as it is. */
+void kf_met_fit(const kf_alloc *alloc, uint32_t n_symbols, kf_met *met);
 
 /* By text, for one small batch after the other; makes what is not there yet,
  * where there are so many symbols that looking for one takes time. Without

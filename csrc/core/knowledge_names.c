@@ -70,37 +70,66 @@ has_room(const kf_contents *to)
             to->n_rows + (uint64_t)2 <= (uint64_t)1 << table->row_bits);
 }
 
-/* A quarter more slots where they are too few, and bits for as many rows as
- * may come until they are too few again. The old slots are in the order of
- * the new ones, but for those that were far from home. */
-bool
-kf_names_reserve(const kf_knowledge *knowledge, kf_contents *to)
+/* Other slots, and bits for as many rows as may come until they are too few.
+ * The old slots are in the order of the new ones, but for those that were far
+ * from home. */
+static bool
+resize(const kf_knowledge *knowledge, kf_contents *to, uint64_t n_slots)
 {
     const kf_name_table *old = &to->names;
-    uint64_t n_slots = old->n_slots;
-    uint64_t n_rows;
-    kf_name_table grown;
-    if (has_room(to)) {
-        return true;
-    }
-    if ((to->n_patterns + (uint64_t)1) * 5 > n_slots * 4) {
-        n_slots += n_slots / 4;
-    }
-    n_rows = to->n_rows + n_slots;
+    uint64_t n_rows = to->n_rows + n_slots;
+    kf_name_table resized;
     if (!kf_names_make(&knowledge->alloc, (size_t)n_slots,
                        n_rows < UINT32_MAX ? (uint32_t)n_rows : UINT32_MAX,
-                       &grown)) {
+                       &resized)) {
         return false;
     }
     for (size_t slot = 0; slot < old->n_slots; slot++) {
         if (old->slots[slot] != KF_NO_ROW) {
             uint32_t row = row_in(old, old->slots[slot]);
-            kf_names_add(&grown, kf_columns_tag(&to->columns, row), row);
+            kf_names_add(&resized, kf_columns_tag(&to->columns, row), row);
         }
     }
     kf_release(&knowledge->alloc, to->names.slots);
-    to->names = grown;
+    to->names = resized;
     return true;
+}
+
+bool
+kf_names_reserve(const kf_knowledge *knowledge, kf_contents *to)
+{
+    uint64_t n_slots = to->names.n_slots;
+    if (has_room(to)) {
+        return true;
+    }
+    if ((to->n_patterns + (uint64_t)1) * 5 > n_slots * 4) {
+        n_slots += n_slots / 4; /* it is memory that counts */
+    }
+    return resize(knowledge, to, n_slots);
+}
+
+bool
+kf_names_want(const kf_contents *to, uint32_t count)
+{
+    uint64_t n_slots = to->names.n_slots;
+    return n_slots < SLOTS_MAX &&
+           (to->n_patterns + (uint64_t)count) * 5 > n_slots * 4;
+}
+
+void
+kf_names_double(const kf_knowledge *knowledge, kf_contents *to)
+{
+    (void)resize(knowledge, to, to->names.n_slots * (uint64_t)2);
+}
+
+/* As few slots as growing by a quarter leaves, at the most. */
+void
+kf_names_fit(const kf_knowledge *knowledge, kf_contents *to)
+{
+    uint64_t least = to->n_patterns * (uint64_t)5 / 4 + KF_NAMES_FIRST;
+    if (to->names.n_slots > least + least / 4) {
+        (void)resize(knowledge, to, least + least / 16);
+    }
 }
 
 /* --- names --- */

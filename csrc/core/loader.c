@@ -2,6 +2,7 @@
 
 #include "knowledge_contents.h"
 #include "knowledge_met.h"
+#include "naming_many.h"
 
 #include <string.h>
 
@@ -9,6 +10,7 @@ struct kf_loader {
     kf_knowledge *knowledge; /* borrowed */
     kf_met met;
     uint64_t era; /* of the symbols that were met */
+    kf_naming_many room;
 };
 
 typedef uint8_t name_of[KF_NAME_SIZE];
@@ -45,6 +47,9 @@ kf_loader_end(kf_loader *loader)
     }
     knowledge = loader->knowledge;
     pthread_mutex_lock(&knowledge->writing);
+    pthread_rwlock_wrlock(&knowledge->lock);
+    kf_names_fit(knowledge, &knowledge->now);
+    pthread_rwlock_unlock(&knowledge->lock);
     kf_rows_make_pieces(&knowledge->now);
     pthread_mutex_unlock(&knowledge->writing);
     kf_met_free(&knowledge->alloc, &loader->met);
@@ -54,12 +59,12 @@ kf_loader_end(kf_loader *loader)
 /* How many of the patterns, from the first, have the names that are stored
  * with them. */
 static size_t
-count_named(const kf_knowledge *knowledge, const kf_loaded *patterns,
-            size_t count, name_of *names, kf_error *err)
+count_named(kf_loader *loader, const kf_loaded *patterns, size_t count,
+            name_of *names, kf_error *err)
 {
+    kf_naming_all(&loader->room, loader->knowledge, patterns, count, names);
     for (size_t i = 0; i < count; i++) {
         char hex[KF_NAME_HEX_SIZE];
-        kf_knowledge_name(knowledge, &patterns[i].sequence, names[i]);
         kf_name_to_hex(names[i], hex);
         if (patterns[i].name.size != sizeof hex ||
             memcmp(patterns[i].name.bytes, hex, sizeof hex) != 0) {
@@ -130,6 +135,13 @@ begin_batch(kf_loader *loader, const kf_loaded *patterns, const name_of *names,
         kf_met_forget(&loader->met);
         loader->era = knowledge->era;
     }
+    kf_met_fit(&knowledge->alloc,
+               kf_symbols_count(knowledge->now.root->symbols), &loader->met);
+    if (kf_names_want(&knowledge->now, (uint32_t)count)) {
+        pthread_rwlock_wrlock(&knowledge->lock);
+        kf_names_double(knowledge, &knowledge->now);
+        pthread_rwlock_unlock(&knowledge->lock);
+    }
     for (size_t i = 0; i < count; i++) {
         kf_names_prefetch(knowledge, names[i]);
     }
@@ -146,7 +158,7 @@ kf_loader_put(kf_loader *loader, const kf_loaded *patterns, size_t count,
     kf_knowledge *knowledge = loader->knowledge;
     name_of names[KF_LOADER_MAX];
     kf_error unnamed = {.code = KF_OK};
-    size_t named = count_named(knowledge, patterns, count, names, &unnamed);
+    size_t named = count_named(loader, patterns, count, names, &unnamed);
     kf_status status;
     *done = 0;
     pthread_mutex_lock(&knowledge->writing);

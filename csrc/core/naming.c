@@ -3,19 +3,14 @@
 #include "kato_fast/cpu.h"
 #include "kato_fast/utf8.h"
 #include "kernels/naming.h"
+#include "kernels/naming_rounds.h"
 #include "unicode_table.h"
 
 #include <string.h>
 
 static const char hex_digits[] = "0123456789abcdef";
 
-/* SHA-1, FIPS 180-4, section 6.1. */
-
-static inline uint32_t
-rotate_left(uint32_t x, int n)
-{
-    return (x << n) | (x >> (32 - n));
-}
+/* --- SHA-1 --- */
 
 static inline uint32_t
 load_big_endian(const uint8_t *bytes)
@@ -31,36 +26,12 @@ schedule(uint32_t w[16], const uint8_t block[64], int t)
     if (t < 16) {
         return w[t] = load_big_endian(block + 4 * t);
     }
-    return w[t & 15] = rotate_left(w[(t + 13) & 15] ^ w[(t + 8) & 15] ^
-                                       w[(t + 2) & 15] ^ w[t & 15],
-                                   1);
+    return w[t & 15] = ROTATED(w[(t + 13) & 15] ^ w[(t + 8) & 15] ^
+                                   w[(t + 2) & 15] ^ w[t & 15],
+                               1);
 }
 
-#define CHOOSE(b, c, d) ((d) ^ ((b) & ((c) ^ (d))))
-#define PARITY(b, c, d) ((b) ^ (c) ^ (d))
-#define MAJORITY(b, c, d) (((b) & (c)) | ((d) & ((b) | (c))))
-
-#define ROUND(f, k, t, a, b, c, d, e)            \
-    do {                                         \
-        (e) += (k) + schedule(w, block, t);      \
-        (e) += f(b, c, d) + rotate_left((a), 5); \
-        (b) = rotate_left((b), 30);              \
-    } while (0)
-
-/* Unrolled, so that variables change places by name only and the ring lives
- * in registers as far as they last: twice as fast as loops. */
-#define FIVE_ROUNDS(f, k, t)             \
-    ROUND(f, k, (t) + 0, a, b, c, d, e); \
-    ROUND(f, k, (t) + 1, e, a, b, c, d); \
-    ROUND(f, k, (t) + 2, d, e, a, b, c); \
-    ROUND(f, k, (t) + 3, c, d, e, a, b); \
-    ROUND(f, k, (t) + 4, b, c, d, e, a)
-
-#define TWENTY_ROUNDS(f, k, t)   \
-    FIVE_ROUNDS(f, k, (t) + 0);  \
-    FIVE_ROUNDS(f, k, (t) + 5);  \
-    FIVE_ROUNDS(f, k, (t) + 10); \
-    FIVE_ROUNDS(f, k, (t) + 15)
+#define SCHEDULED(t) schedule(w, block, t)
 
 static void
 compress(uint32_t state[5], const uint8_t block[64])
@@ -68,10 +39,7 @@ compress(uint32_t state[5], const uint8_t block[64])
     uint32_t a = state[0], b = state[1], c = state[2], d = state[3],
              e = state[4];
     uint32_t w[16];
-    TWENTY_ROUNDS(CHOOSE, 0x5a827999u, 0);
-    TWENTY_ROUNDS(PARITY, 0x6ed9eba1u, 20);
-    TWENTY_ROUNDS(MAJORITY, 0x8f1bbcdcu, 40);
-    TWENTY_ROUNDS(PARITY, 0xca62c1d6u, 60);
+    EIGHTY_ROUNDS;
     state[0] += a;
     state[1] += b;
     state[2] += c;

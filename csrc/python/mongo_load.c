@@ -11,6 +11,7 @@ typedef struct {
     const kfpy_engine_table *engine;
     kf_loader *loader; /* NULL: walk only */
     kf_mongo_walker walker;
+    kf_buffer last; /* the end of the documents, with room behind it */
     kf_loaded gathered[KF_LOADER_MAX]; /* their emotives are owned */
     size_t n_gathered;
     size_t put;
@@ -118,24 +119,45 @@ is_full(const loading *loading, size_t size)
             !kf_mongo_walker_fits(&loading->walker, size));
 }
 
+/* As far as every document has `behind` bytes behind it; *at and *left are
+ * then what remains. */
 static bool
-load_some(loading *loading, const uint8_t *at, size_t left)
+load_some(loading *loading, const uint8_t **at, size_t *left, size_t behind)
 {
-    while (left > 0) {
-        size_t size = left < 5 ? 0 : kf_bson_u32(at);
-        if (size < 5 || size > left) {
+    while (*left > 0) {
+        size_t size = *left < 5 ? 0 : kf_bson_u32(*at);
+        if (size < 5 || size > *left) {
             loading->name[0] = '\0';
             kf_fail(&loading->err, KF_INVALID, "the bytes are no BSON");
             return false;
         }
+        if (*left - size < behind) {
+            return true;
+        }
         if ((is_full(loading, size) && !put_gathered(loading)) ||
-            !load_document(loading, at, size)) {
+            !load_document(loading, *at, size)) {
             return false;
         }
-        at += size;
-        left -= size;
+        *at += size;
+        *left -= size;
     }
     return true;
+}
+
+/* Copies of the documents that are left, with something behind them. */
+static bool
+load_last(loading *loading, const uint8_t *at, size_t left)
+{
+    static const char behind[KF_MONGO_BEHIND] = {0};
+    loading->last.size = 0;
+    kf_buffer_append(&loading->last, at, left);
+    kf_buffer_append(&loading->last, behind, sizeof behind);
+    if (loading->last.failed) {
+        (void)kf_no_memory(&loading->err);
+        return false;
+    }
+    at = (const uint8_t *)loading->last.data;
+    return load_some(loading, &at, &left, 0);
 }
 
 /* Texts of what was gathered lie in the documents: all of it goes now. Where
@@ -145,7 +167,8 @@ static bool
 load_documents(void *context, const uint8_t *documents, size_t size)
 {
     loading *loading = context;
-    bool fine = load_some(loading, documents, size);
+    bool fine = load_some(loading, &documents, &size, KF_MONGO_BEHIND) &&
+                load_last(loading, documents, size);
     return (loading->n_gathered == 0 || put_gathered(loading)) && fine;
 }
 
@@ -174,6 +197,7 @@ begin(loading *loading, const kfpy_mongo_state *state, PyObject *engine)
     memset(loading, 0, sizeof *loading);
     loading->engine = state->engine;
     kf_mongo_walker_init(&loading->walker, &kfpy_mongo_alloc);
+    kf_buffer_init(&loading->last, &kfpy_mongo_alloc);
     if (engine != Py_None) {
         kf_knowledge *knowledge = state->engine->knowledge_of(engine);
         kf_status status =
@@ -197,6 +221,7 @@ end(loading *loading)
     loading->engine->loader_end(loading->loader);
     Py_END_ALLOW_THREADS
     kf_mongo_walker_free(&loading->walker);
+    kf_buffer_free(&loading->last);
 }
 
 const char kfpy_mongo_load_doc[] =

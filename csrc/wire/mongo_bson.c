@@ -2,12 +2,6 @@
 
 #include <string.h>
 
-uint64_t
-kf_bson_u64(const uint8_t *bytes)
-{
-    return kf_bson_u32(bytes) | (uint64_t)kf_bson_u32(bytes + 4) << 32;
-}
-
 double
 kf_bson_double(const uint8_t *bytes)
 {

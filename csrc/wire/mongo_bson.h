@@ -58,7 +58,12 @@ kf_bson_u32(const uint8_t *bytes)
            (uint32_t)bytes[3] << 24;
 }
 
-uint64_t kf_bson_u64(const uint8_t *bytes);
+static inline uint64_t
+kf_bson_u64(const uint8_t *bytes)
+{
+    return kf_bson_u32(bytes) | (uint64_t)kf_bson_u32(bytes + 4) << 32;
+}
+
 double kf_bson_double(const uint8_t *bytes);
 
 /* Whether exactly size bytes can be one document. */

@@ -117,6 +117,31 @@ add_symbol(kf_mongo_walker *walker, const kf_bson_element *found,
     return KF_OK;
 }
 
+/* Take a symbol that is short and plain and has a key of one digit, as nearly
+ * all are; false where it is something else, or nothing. */
+static inline bool
+add_plain(kf_mongo_walker *walker, kf_bson_cursor *inside, uint32_t *n)
+{
+    const uint8_t *at = inside->at;
+    size_t left = (size_t)(inside->end - at);
+    uint64_t head = kf_bson_u64(at); /* what is behind them can be read */
+    size_t length = (uint32_t)(head >> 24);
+    uint64_t low, high;
+    if ((head & 0xff00ff) != KF_BSON_TEXT || (head & 0xff00) == 0 ||
+        length - 1 > KF_SHORT_MAX || length + 7 > left ||
+        at[length + 6] != 0 || *n == KF_SYMBOLS_MAX) {
+        return false;
+    }
+    kf_short_read((const char *)at + 7, length - 1, &low, &high);
+    if (((low | high) & UINT64_C(0x8080808080808080)) != 0) {
+        return false;
+    }
+    walker->symbols[walker->n_symbols + (*n)++] =
+        (kf_text){(const char *)at + 7, length - 1};
+    inside->at = at + 7 + length;
+    return true;
+}
+
 static kf_status
 add_event(kf_mongo_walker *walker, const kf_bson_element *found,
           uint32_t event, uint32_t *n, kf_error *err)
@@ -125,7 +150,7 @@ add_event(kf_mongo_walker *walker, const kf_bson_element *found,
     kf_status status;
     kf_bson_element symbol;
     kf_bson_cursor inside;
-    int more;
+    int more = 1;
     if (found->type != KF_BSON_ARRAY) {
         return kf_fail(err, KF_INVALID,
                        "pattern_data[%u] must be an array, not BSON type %u",
@@ -134,8 +159,12 @@ add_event(kf_mongo_walker *walker, const kf_bson_element *found,
     if (!kf_bson_open(found->value, found->size, &inside)) {
         return no_bson(err);
     }
-    while ((more = kf_bson_next(&inside, &symbol)) > 0) {
-        status = add_symbol(walker, &symbol, event, n, err);
+    while (more > 0) {
+        if (add_plain(walker, &inside, n)) {
+            continue;
+        }
+        more = kf_bson_next(&inside, &symbol);
+        status = more > 0 ? add_symbol(walker, &symbol, event, n, err) : KF_OK;
         if (status != KF_OK) {
             return status;
         }

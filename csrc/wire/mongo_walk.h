@@ -13,6 +13,7 @@
 #include "kato_fast/emotives.h"
 #include "kato_fast/status.h"
 #include "kato_fast/symbols.h"
+#include "kato_fast/utf8.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,6 +22,9 @@
 /* Emotive maps of one pattern, and numbers in all of them together. */
 #define KF_MONGO_MAPS_MAX 100u
 #define KF_MONGO_EMOTIVES_MAX 1000000u
+
+/* What loader.h wants of the last text, and the walker itself. */
+#define KF_MONGO_BEHIND KF_SHORT_MAX
 
 /* Symbols that a walker has room for at the least. */
 #define KF_MONGO_GATHERED 2048u
@@ -61,7 +65,8 @@ bool kf_mongo_walker_fits(const kf_mongo_walker *walker, size_t size);
 /* What was gathered is not needed any more. */
 void kf_mongo_walker_empty(kf_mongo_walker *walker);
 
-/* out points into the document and the walker: its events until the walker is
+/* Behind the document KF_MONGO_BEHIND bytes can be read, which mean nothing.
+ * out points into the document and the walker: its events until the walker is
  * emptied, or walks over a document that does not fit; its emotives until the
  * next call. */
 KF_MUST_USE kf_status kf_mongo_walk(kf_mongo_walker *walker,

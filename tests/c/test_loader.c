@@ -4,7 +4,9 @@
 #include "sequence.h"
 
 #include "kato_fast/loader.h"
+#include "kato_fast/utf8.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Patterns as they come from a store. */
@@ -164,6 +166,118 @@ test_symbols_of_any_size(void)
     kf_knowledge_free(loaded);
 }
 
+/* A symbol of up to 20 bytes, plain or not, with what may be read behind it
+ * and no more. */
+static kf_text
+random_symbol(random_source *random)
+{
+    static const char *const letters[] = {"a",  "b",  "c",        " ",
+                                          "[",  ",",  "\xc3\xa9", "'",
+                                          "\"", "\\", "\n",       "\x7f"};
+    uint32_t kinds = random_below(random, 4) > 0 ? 6 : 12;
+    uint32_t count = random_below(random, 20);
+    char *bytes = malloc(2 * 20 + KF_SHORT_MAX);
+    size_t size = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const char *letter = letters[random_below(random, kinds)];
+        memcpy(bytes + size, letter, strlen(letter));
+        size += strlen(letter);
+    }
+    bytes = realloc(bytes, size < KF_SHORT_MAX ? KF_SHORT_MAX : size);
+    return (kf_text){bytes, size};
+}
+
+#define PATTERN_MAX 60u
+
+typedef struct {
+    kf_text symbols[PATTERN_MAX];
+    uint32_t ends[PATTERN_MAX];
+    char hex[KF_NAME_HEX_SIZE];
+} any_pattern;
+
+static kf_loaded
+random_pattern(random_source *random, const kf_knowledge *knowledge,
+               any_pattern *made)
+{
+    uint32_t n = 2 + random_below(random, PATTERN_MAX - 1);
+    uint8_t name[KF_NAME_SIZE];
+    kf_loaded item = {{made->symbols, n, made->ends, 0, NULL},
+                      1,
+                      {made->hex, sizeof made->hex}};
+    for (uint32_t i = 0; i < n; i++) {
+        made->symbols[i] = random_symbol(random);
+        if (i + 1 == n || random_below(random, 2) == 0) {
+            made->ends[item.sequence.n_events++] = i + 1;
+        }
+    }
+    kf_knowledge_name(knowledge, &item.sequence, name);
+    kf_name_to_hex(name, made->hex);
+    return item;
+}
+
+/* Batches of any size whose patterns are short or long, plain or not, have
+ * the names that they have alone. */
+static void
+test_names_of_any_kind(void)
+{
+    kf_knowledge *loaded = sequence_knowledge(&kf_alloc_default, false, 1);
+    kf_knowledge *put = sequence_knowledge(&kf_alloc_default, false, 1);
+    kf_loader *loader = loader_of(loaded);
+    random_source random = random_start();
+    static any_pattern made[KF_LOADER_MAX];
+    for (size_t count = 0; count <= KF_LOADER_MAX; count++) {
+        kf_loaded items[KF_LOADER_MAX];
+        size_t done = 0;
+        for (size_t i = 0; i < count; i++) {
+            uint8_t name[KF_NAME_SIZE];
+            items[i] = random_pattern(&random, loaded, &made[i]);
+            CHECK(kf_knowledge_put(put, &items[i].sequence, 1, name, NULL) ==
+                  KF_OK);
+        }
+        CHECK(kf_loader_put(loader, items, count, &done, NULL) == KF_OK);
+        CHECK(done == count);
+        for (size_t i = 0; i < count; i++) {
+            for (uint32_t k = 0; k < items[i].sequence.n; k++) {
+                free((char *)made[i].symbols[k].bytes);
+            }
+        }
+    }
+    kf_loader_end(loader);
+    check_equal(loaded, put);
+    kf_knowledge_free(loaded);
+    kf_knowledge_free(put);
+}
+
+/* Many symbols, so that what a load remembers of them grows. */
+static void
+test_many_symbols(void)
+{
+    kf_knowledge *loaded = sequence_knowledge(&kf_alloc_default, false, 1);
+    kf_knowledge *put = sequence_knowledge(&kf_alloc_default, false, 1);
+    kf_loader *loader = loader_of(loaded);
+    static batch some;
+    for (uint32_t i = 0; i < 60000; i++) {
+        uint8_t name[KF_NAME_SIZE];
+        sequence *next = &some.sequences[some.count];
+        next->n = 0;
+        next->n_events = 1;
+        sequence_add(next, "s%u", i % 50000);
+        sequence_add(next, "t%u", i * 7 % 50000);
+        next->ends[0] = next->n;
+        add(&some, loaded, 1);
+        CHECK(kf_knowledge_put(put, &some.items[some.count - 1].sequence, 1,
+                               name, NULL) == KF_OK);
+        if (some.count == KF_LOADER_MAX) {
+            load(loader, &some);
+        }
+    }
+    load(loader, &some);
+    kf_loader_end(loader);
+    check_equal(loaded, put);
+    kf_knowledge_free(loaded);
+    kf_knowledge_free(put);
+}
+
 /* Those before it are in; the one behind it is not. */
 static void
 test_a_wrong_name(void)
@@ -261,6 +375,8 @@ main(void)
 {
     test_equal_to_one_by_one();
     test_symbols_of_any_size();
+    test_names_of_any_kind();
+    test_many_symbols();
     test_a_wrong_name();
     test_cleared_meanwhile();
     test_each_failure();

@@ -206,11 +206,46 @@ test_kernels(void)
 #endif
 }
 
+/* Texts of any number of blocks, none too, side by side. */
+static void
+test_lanes(void)
+{
+#if defined(__x86_64__) && defined(__GNUC__)
+    static uint8_t texts[KF_SHA1_LANES][64 * 9];
+    random_source random = random_start();
+    for (int round = 0; round < 3000 && kf_cpu_has(KF_CPU_AVX512); round++) {
+        _Alignas(64) uint32_t states[5][KF_SHA1_LANES];
+        const uint8_t *given[KF_SHA1_LANES];
+        uint8_t n_blocks[KF_SHA1_LANES];
+        uint32_t alone[KF_SHA1_LANES][5];
+        for (size_t lane = 0; lane < KF_SHA1_LANES; lane++) {
+            given[lane] = texts[lane];
+            n_blocks[lane] = (uint8_t)random_below(&random, 10);
+            for (size_t i = 0; i < sizeof texts[lane]; i++) {
+                texts[lane][i] = (uint8_t)random_below(&random, 256);
+            }
+            for (size_t i = 0; i < 5; i++) {
+                states[i][lane] = random_below(&random, UINT32_MAX);
+                alone[lane][i] = states[i][lane];
+            }
+            kf_sha1_blocks_scalar(alone[lane], texts[lane], n_blocks[lane]);
+        }
+        kf_sha1_lanes_avx512(states, given, n_blocks, 9);
+        for (size_t lane = 0; lane < KF_SHA1_LANES; lane++) {
+            for (size_t i = 0; i < 5; i++) {
+                CHECK(states[i][lane] == alone[lane][i]);
+            }
+        }
+    }
+#endif
+}
+
 int
 main(void)
 {
     random_source random = random_start();
     test_kernels();
+    test_lanes();
     test_known_names();
     test_sequences_at_once(&random);
     test_printable();

@@ -154,8 +154,8 @@ test_every_cut(void)
     kf_error err;
     kf_mongo_walker_init(&walker, &kf_alloc_default);
     for (size_t size = 0; size < made->size; size++) {
-        uint8_t *cut = malloc(size + 1);
-        memcpy(cut, made->bytes, size);
+        uint8_t *cut = malloc(size + KF_MONGO_BEHIND);
+        memcpy(cut, made->bytes, size + KF_MONGO_BEHIND);
         if (size >= 4) { /* it says what it has */
             uint32_t told = (uint32_t)size;
             memcpy(cut, &told, sizeof told);

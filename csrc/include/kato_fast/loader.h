@@ -13,6 +13,8 @@
 /* Patterns of one call. */
 #define KF_LOADER_MAX 64u
 
+/* No event is empty. Of each symbol KF_SHORT_MAX (utf8.h) bytes can be read,
+ * also where it has fewer: what stands behind it means nothing. */
 typedef struct {
     kf_sequence sequence;
     uint64_t frequency; /* at least 1 */

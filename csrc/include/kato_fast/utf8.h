@@ -32,6 +32,21 @@ kf_short_load(const char *bytes, size_t size, uint64_t *low, uint64_t *high)
     }
 }
 
+/* The same without a branch: KF_SHORT_MAX bytes can be read whatever the size
+ * is, and what is behind it is 0. */
+static inline void
+kf_short_read(const char *bytes, size_t size, uint64_t *low, uint64_t *high)
+{
+    static const uint64_t ones[4] = {UINT64_MAX, UINT64_MAX, 0, 0};
+    const char *mask = (const char *)ones + KF_SHORT_MAX - size;
+    uint64_t inside[2];
+    memcpy(inside, mask, sizeof inside);
+    memcpy(low, bytes, 8);
+    memcpy(high, bytes + 8, 8);
+    *low &= inside[0];
+    *high &= inside[1];
+}
+
 /* Table 3-7 of the Unicode Standard: shortest forms only, no surrogates,
  * nothing above U+10FFFF. */
 bool kf_utf8_is_valid(const char *bytes, size_t size);
