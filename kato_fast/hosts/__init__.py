@@ -75,6 +75,7 @@ def install(**modes: str) -> dict:
 def uninstall() -> dict:
     """Put every original back, by identity; running observations end first. Returns what others replaced since."""
     from kato_fast.hosts import shared
+    from kato_fast.hosts.collector import COLLECTOR
 
     kato_fast_door.close_door()
     with _lock:
@@ -89,6 +90,7 @@ def uninstall() -> dict:
             _State.generation.detached()
         _State.applied.clear()
         shared.RESIDENTS.drop()
+        COLLECTOR.back()
         _State.generation, _State.refused = None, ""
     return {"lost": [f"{skip.seam.name}: {skip.detail}" for skip in lost]}
 
@@ -167,6 +169,7 @@ def _apply(generation: ModuleType, module: Any) -> None:
 def _complete(generation: ModuleType, modules: list) -> None:
     """Once every place is replaced, answers may stay in the engine: whoever reads them builds the host's objects."""
     from kato_fast.hosts import shared
+    from kato_fast.hosts.collector import COLLECTOR
 
     if any(module.__name__ == generation.LAST for module in modules):
         shared.GATE.lazy = True
@@ -175,6 +178,7 @@ def _complete(generation: ModuleType, modules: list) -> None:
             _banner(generation)
             rollout.start("KATO", redis_url=_redis_url())
             _start_telemetry()
+        COLLECTOR.spare()
 
 
 def _start_telemetry() -> None:

@@ -370,6 +370,31 @@ def test_what_is_public(user) -> None:
         kato_fast.install(native_matchin="on")
 
 
+def test_the_hosts_modules_are_left_out_of_full_collections_while_repairs_are_on(service) -> None:
+    assert gc.get_freeze_count() == 0
+    hosts.install(**{**ALL, "host_repairs": "off"})
+    assert gc.get_freeze_count() == 0
+    hosts.uninstall()
+    hosts.install(**ALL)
+    assert gc.get_freeze_count() > 10_000
+    flags.set_mode("host_repairs", "off", by="test")
+    assert gc.get_freeze_count() == 0
+    hosts.uninstall()
+    hosts.install(**ALL)
+    hosts.uninstall()
+    assert gc.get_freeze_count() == 0
+
+
+def test_who_froze_before_keeps_it(service) -> None:
+    gc.freeze()
+    try:
+        hosts.install(**ALL)
+        hosts.uninstall()
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
+
+
 # every way out
 
 
