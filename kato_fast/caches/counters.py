@@ -26,12 +26,14 @@ MARK = "counters-mark"
 
 TOTALS = ("total_pattern_frequencies", "total_symbol_frequencies", "total_symbols_in_patterns_frequencies")
 
+_NAMES = ", ".join(repr(name) for name in TOTALS)
+
 #: KEYS: frequencies, member frequencies, totals, mark. ARGV: mark before, mark after, the three totals before, triples
 #: of which, name, amount. Returns 0 where the mirror is not what the knowledge was before.
 ADD = Script(
     f"""
 if (redis.call('GET', KEYS[4]) or '') ~= ARGV[1] then return 0 end
-local totals = redis.call('HMGET', KEYS[3], {", ".join(repr(name) for name in TOTALS)})
+local totals = redis.call('HMGET', KEYS[3], {_NAMES})
 for i = 1, 3 do
   if (totals[i] or '0') ~= ARGV[i + 2] then return 0 end
 end
@@ -49,6 +51,9 @@ READ = Script(
     "return {redis.call('GET', KEYS[4]) or '', redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2]),"
     " redis.call('HGETALL', KEYS[3])}"
 )
+
+#: The same keys. Returns the mark and the three totals.
+LOOK = Script(f"return {{redis.call('GET', KEYS[4]) or '', redis.call('HMGET', KEYS[3], {_NAMES})}}")
 
 REBUILT = observe.counter("kato_fast_counters_rebuilt_total", "Mirrors of counters written anew.", ("reason",))
 #: Hash fields in one command of a rebuild.
@@ -170,6 +175,20 @@ class CounterMirror:
             if any(decoded[2].get(name, 0) != count for name, count in self._knowledge.totals().items()):
                 return self._rebuild("totals")  # somebody learned beside the mirror
         return decoded
+
+    def check(self) -> Optional[str]:
+        """Write all of it anew where it is behind, and say what was different; None, after one round trip, else."""
+        with self._lock:
+            wanted, *totals = self._before()
+            mark, found = LOOK.call(self._client, self._keys, [])
+            if mark.decode() != wanted:
+                reason = "mark" if mark else "missing"
+            elif [int(total or 0) for total in found] != totals:
+                reason = "totals"
+            else:
+                return None
+            self._rebuild(reason)
+        return reason
 
     def rebuild(self) -> None:
         """Write all of it from a recount."""

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kato_fast import KnowledgeBase
-from kato_fast.caches.counters import CounterMirror
+from kato_fast.caches.counters import TOTALS, CounterMirror
 from kato_fast.redis_client import ConnectionError, open_client
 from tests.servers.redis import RedisServer
 
@@ -116,6 +116,8 @@ def test_equal_to_a_recount_after_anything(client, steps) -> None:
                 elif step[0] == "reopen":
                     kb.close()
                     kb = KnowledgeBase(path)
+                    CounterMirror(client, kb).check()
+                    assert kept(client) == recount(kb)
                 try:
                     run(CounterMirror(Dying(client, left, done, lost), kb), kb, step)
                 except Crash:
@@ -128,6 +130,14 @@ def test_equal_to_a_recount_after_anything(client, steps) -> None:
             check(CounterMirror(client, kb), kb)
         finally:
             kb.close()
+
+
+def kept(client) -> tuple[dict, dict]:
+    """As it is in Redis."""
+    found = [client.command("HGETALL", f"kato_fast:counters:{name}") for name in ("frequency", "members", "totals")]
+    frequency, members, totals = ({k.decode(): int(v) for k, v in zip(flat[::2], flat[1::2])} for flat in found)
+    names = {name: {"frequency": count, "pattern_member_frequency": members[name]} for name, count in frequency.items()}
+    return names, {**dict.fromkeys(TOTALS, 0), **totals}
 
 
 def check(mirror: CounterMirror, kb: KnowledgeBase) -> None:
@@ -145,6 +155,24 @@ def test_equal_totals_do_not_hide_what_was_missed(client, tmp_path) -> None:
         CounterMirror(Dying(client, 1, False, True), kb).learn([["v"], ["w"]])
         CounterMirror(client, kb).learn([["x"], ["y"]])
         check(CounterMirror(client, kb), kb)
+
+
+def test_who_opens_it_mends_it(client, tmp_path) -> None:
+    client.command("FLUSHALL")
+    with KnowledgeBase(tmp_path / "kb.sqlite") as kb:
+        mirror = CounterMirror(client, kb)
+        assert mirror.check() is None  # of nothing
+        mirror.learn([["a"], ["b"]])
+        before = client.status()["commands"]
+        assert mirror.check() is None and client.status()["commands"] == before + 1
+        kb.learn([["x"], ["y"]])
+        assert mirror.check() == "totals" and kept(client) == recount(kb)
+        with pytest.raises(Crash):
+            CounterMirror(Dying(client, 1, False, False), kb).learn([["c"], ["d"]])
+        assert mirror.check() == "mark" and kept(client) == recount(kb)
+        client.command("FLUSHALL")
+        assert mirror.check() == "missing" and kept(client) == recount(kb)
+        assert mirror.check() is None
 
 
 def test_a_learn_is_one_round_trip_and_no_rebuild(client, tmp_path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from kato_fast import KnowledgeBase
@@ -12,6 +13,7 @@ from kato_fast.redis_client import open_client
 from tests.caches.test_counters import recount
 from tests.http.conftest import Server
 from tests.servers.mongo import MongoServer
+from tests.servers.proxy import wait_until
 from tests.servers.redis import MISSING, PROGRAM, RedisServer
 
 KEYS = "kato_fast:cache:mirror:counters:u_mirror"
@@ -31,10 +33,14 @@ def redis() -> Iterator[RedisServer]:
 
 
 def learn(server: Server, *symbols: str) -> None:
+    answer = learned(server, *symbols)
+    assert answer.status_code == 200, answer.text
+
+
+def learned(server: Server, *symbols: str) -> httpx.Response:
     with server.client(headers={"x-user-id": "u"}) as client:
         items = [{"strings": [symbol]} for symbol in symbols]
-        answer = client.post("/observe-sequence", json={"observations": items, "learn_at_end": True})
-        assert answer.status_code == 200, answer.text
+        return client.post("/observe-sequence", json={"observations": items, "learn_at_end": True})
 
 
 def switch(server: Server, mode: str) -> None:
@@ -87,8 +93,17 @@ def test_equal_to_a_recount_after_crashes_and_restarts(mongo: MongoServer, redis
         check()
         redis.stop()
         redis.start()
-        learn(running[1], "i", "j")
+        wait_until(lambda: learned(running[1], "i", "j").status_code == 200)  # a moment later it is asked again
         check()
+        for server in running:
+            server.stop()
+        with KnowledgeBase(address) as kb:  # while no service ran
+            kb.learn([["m"], ["n"]])
+        running = [start(0), start(1)]
+        with running[0].client(headers={"x-user-id": "u"}) as client:
+            assert client.get("/pattern/none").status_code == 200  # nothing is written
+        check()
+        assert "the mirror of its counters was behind (totals)" in running[0].log.read_text()
         with running[1].client(headers={"x-user-id": "u"}) as client:
             client.post("/clear-all")
         learn(running[1], "k", "l")

@@ -1,11 +1,13 @@
 """The knowledge of one processor: its engine takes the paths of the flags, its caches follow what is written.
 
 While ``incremental_metrics`` is on, and the knowledge in MongoDB with Redis beside it, its counters are mirrored there
-by what each write adds. Written while the flag is off, the mirror is behind, which the next write finds.
+by what each write adds. Opened, it looks whether the mirror was left behind, by a crash or by who wrote beside it;
+written while the flag is off, the mirror is behind, which the next write finds.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Optional
@@ -13,9 +15,12 @@ from typing import Any, Optional
 from kato_fast import KnowledgeBase
 from kato_fast.caches.counters import CounterMirror
 from kato_fast.flags import current
+from kato_fast.redis_client.errors import RedisError
 from kato_fast.service.paths.counting import Counts
 from kato_fast.service.paths.keeping import Kept
 from kato_fast.service.paths.matching import Pair
+
+log = logging.getLogger("kato_fast.service")
 
 
 class Served(KnowledgeBase):
@@ -30,6 +35,20 @@ class Served(KnowledgeBase):
         super().__init__(store, **options)
         client = kept.client
         self.mirror = None if client is None else CounterMirror(client, _Unmirrored(self), prefix=kept.counters_key)
+        self._check_mirror()
+
+    def _check_mirror(self) -> None:
+        """Without Redis the next write finds what is to be found."""
+        mirror = self._mirrored()
+        try:
+            reason = None if mirror is None else mirror.check()
+        except RedisError as error:
+            log.warning("%s: the mirror of its counters cannot be looked at: %s", self.kept.id, error)
+        else:
+            if reason is not None:
+                log.warning(
+                    "%s: the mirror of its counters was behind (%s), and was written anew", self.kept.id, reason
+                )
 
     @property
     def pair(self) -> Any:
