@@ -119,6 +119,8 @@ class FaultProxy(Listening):
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         link = _Link(self, connection, server)
         self._links.append(link)
+        if self.fault.down:  # since the look above: nobody has ended this one
+            link.end("reset")
         ways = (("request", connection, server), ("reply", server, connection))
         pumps = [
             threading.Thread(
