@@ -1,4 +1,4 @@
-"""Which of the servers that the service was given are missing: asked once a second, beside all requests."""
+"""Which of the servers that the service was given are missing: asked twice a second, beside all requests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("kato_fast.service")
 
 #: Seconds between two looks.
-EVERY = 1.0
+EVERY = 0.5
 
 #: Why it cannot be used, or None.
 Ask = Callable[[], Optional[str]]

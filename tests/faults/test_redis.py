@@ -94,7 +94,7 @@ def test_absent_at_the_start(proxy, tmp_path) -> None:
 
 
 def says_missing(client, why: str, name: str) -> bool:
-    """That is asked once a second."""
+    """That is asked twice a second."""
     until(lambda: client.get("/health").json()["status"] == "degraded")
     assert any(why in issue for issue in client.get("/health").json()["issues"])
     status = client.get("/status").json()

@@ -39,6 +39,7 @@ class Fault:
         end: "close" the connection in order, "reset" it, or "silence": what comes is swallowed.
         where: on the way of the "reply", of the "request", or "both".
         down: new connections are reset at once, open ones too.
+        nonsense: what comes in the place of each piece.
     """
 
     latency: float = 0.0
@@ -49,6 +50,7 @@ class Fault:
     end: str = "close"
     where: str = "reply"
     down: bool = False
+    nonsense: bytes = b""
 
     def __post_init__(self) -> None:
         assert self.end in ENDS and self.where in SIDES
@@ -65,7 +67,7 @@ class FaultProxy(Listening):
 
     def __init__(self, port: int, *, seed: int = 0) -> None:
         super().__init__()
-        self._target = ("127.0.0.1", port)
+        self.target = ("127.0.0.1", port)
         self._seed = seed
         self._fault = (0, Fault())
         self._links: list[_Link] = []
@@ -110,7 +112,7 @@ class FaultProxy(Listening):
         try:
             if self.fault.down:
                 raise ConnectionResetError
-            server = socket.create_connection(self._target, 5)
+            server = socket.create_connection(self.target, 5)
         except OSError:
             _reset(connection)
             return
@@ -177,6 +179,7 @@ class _Link:
 
     def _send(self, data: bytes, before: int, fault: Fault, sink: socket.socket, chance: random.Random) -> bool:
         """Whether the direction goes on."""
+        data = fault.nonsense or data
         limit = fault.pass_bytes
         whole = limit is None or before + len(data) <= limit
         for piece in _pieces(data if whole else data[: max(0, limit - before)], fault.slices, chance):

@@ -14,7 +14,7 @@ from kato_fast.stores import Change
 from kato_fast.stores.feeds import FedStore
 from kato_fast.stores.redis_feed import UNTOLD, RedisFeed
 from kato_fast.stores.sqlite import SqliteStore
-from tests.servers.proxy import DOWN, FaultProxy
+from tests.servers.proxy import BLACK_HOLE, DOWN, Fault, FaultProxy, wait_until
 from tests.servers.redis import MISSING, PROGRAM, RedisServer
 
 
@@ -130,6 +130,21 @@ def test_what_was_written_while_redis_was_away_is_found_when_it_is_back(proxy, m
     within(2.0, lambda: not two.feed.hears)
     proxy.heal()
     within(5.0, lambda: two.kb.pattern(name) is not None)
+
+
+@pytest.mark.parametrize("fault", [BLACK_HOLE, Fault(nonsense=b"+OK\r\n")], ids=["black hole", "nonsense"])
+def test_news_are_heard_again_within_a_second(fault, proxy, members, tmp_path) -> None:
+    two = members[1]
+    wait_until(lambda: two.feed.hears)
+    proxy.fault = fault
+    time.sleep(1.5)
+    proxy.heal()
+    one = Member(f"redis://127.0.0.1:{proxy.target[1]}/0", tmp_path / "kb.sqlite")  # who was never away
+    try:
+        name = one.kb.learn([["a"], ["b"]])
+        assert wait_until(lambda: two.kb.pattern(name) is not None) < 1.0
+    finally:
+        one.close()
 
 
 def test_a_writer_that_could_not_tell_is_found_after_a_second(members) -> None:
