@@ -84,7 +84,7 @@ def test_within_a_second(name: str, driver: str, server: MongoServer, proxy: Fau
         assert max(late.values()) <= RECOVERY, late
         kb._store.verify(
             repair=True
-        )  # of a learn that failed in the end, the pattern may be there without its counters
+        )  # a learn that failed may have left its pattern uncounted
         assert {pattern["frequency"] for pattern in kb.patterns()} == {1} and kb._store.verify() == []
 
 
