@@ -82,9 +82,7 @@ def test_within_a_second(name: str, driver: str, server: MongoServer, proxy: Fau
         late["news"] = news - users["plain"].first
         print(name, driver, {who: round(seconds, 3) for who, seconds in late.items()})
         assert max(late.values()) <= RECOVERY, late
-        kb._store.verify(
-            repair=True
-        )  # a learn that failed may have left its pattern uncounted
+        kb._store.verify(repair=True)  # a learn that failed may have left its pattern uncounted
         assert {pattern["frequency"] for pattern in kb.patterns()} == {1} and kb._store.verify() == []
 
 
