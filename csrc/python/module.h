@@ -55,8 +55,9 @@
 typedef struct {
     PyTypeObject *predictions_type;
     PyTypeObject *matches_type;
-    PyObject *real;   /* numbers.Real */
-    unsigned unicode; /* the interpreter's Unicode version, 151 for 15.1 */
+    PyObject *real;    /* numbers.Real */
+    unsigned unicode;  /* the interpreter's Unicode version, 151 for 15.1 */
+    size_t bytes_each; /* of a prediction, when last some were written */
     struct {
         KFPY_KEYS(KFPY_KEY_MEMBER)
     } keys;

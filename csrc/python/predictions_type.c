@@ -5,6 +5,7 @@
 
 #include "convert.h"
 #include "objects.h"
+#include "writing.h"
 
 #include "kato_fast/writer.h"
 
@@ -391,20 +392,26 @@ Predictions_to_list(PyObject *self, PyObject *ignored)
     return Predictions_slice(self, 0, 1, Predictions_length(self));
 }
 
-/* Bytes of the buffer, which is freed. */
-static PyObject *
-finish(kf_buffer *buffer)
+/* Like the last ones, for each prediction, and an eighth. */
+static void
+begin(kfpy_writing *w, PyObject *self)
 {
-    PyObject *bytes = NULL;
-    if (buffer->failed) {
-        PyErr_NoMemory();
+    const kfpy_state *state = PyType_GetModuleState(Py_TYPE(self));
+    size_t count = ((Predictions *)self)->result->count;
+    size_t each = state->bytes_each + state->bytes_each / 8;
+    kfpy_writing_begin(w,
+                       count > SIZE_MAX / 2 / (each + 1) ? 0 : count * each);
+}
+
+static PyObject *
+end(kfpy_writing *w, PyObject *self)
+{
+    kfpy_state *state = PyType_GetModuleState(Py_TYPE(self));
+    size_t count = ((Predictions *)self)->result->count;
+    if (count != 0) {
+        state->bytes_each = w->buffer.size / count + 1;
     }
-    else {
-        bytes =
-            PyBytes_FromStringAndSize(buffer->data, (Py_ssize_t)buffer->size);
-    }
-    kf_buffer_free(buffer);
-    return bytes;
+    return kfpy_writing_end(w);
 }
 
 PyDoc_STRVAR(Predictions_to_json_doc,
@@ -439,16 +446,16 @@ Predictions_to_json(PyObject *self, PyObject *const *args, Py_ssize_t n_args,
                     PyObject *keywords)
 {
     int pattern_names = read_pattern_names("to_json", args, n_args, keywords);
-    kf_buffer buffer;
+    kfpy_writing w;
     if (pattern_names < 0) {
         return NULL;
     }
-    kf_buffer_init(&buffer, &kfpy_alloc);
+    begin(&w, self);
     KFPY_BEGIN_UNLOCKED
-    kf_write_predictions_json(&buffer, ((Predictions *)self)->result,
+    kf_write_predictions_json(&w.buffer, ((Predictions *)self)->result,
                               pattern_names != 0);
     KFPY_END_UNLOCKED
-    return finish(&buffer);
+    return end(&w, self);
 }
 
 PyDoc_STRVAR(Predictions_answer_json_doc,
@@ -466,7 +473,7 @@ static PyObject *
 Predictions_answer_json(PyObject *self, PyObject *const *args,
                         Py_ssize_t n_args, PyObject *keywords)
 {
-    kf_buffer buffer;
+    kfpy_writing w;
     int pattern_names;
     if (n_args != 2 || !Py_IS_TYPE(args[0], Py_TYPE(self)) ||
         !PyBytes_Check(args[1])) {
@@ -478,17 +485,17 @@ Predictions_answer_json(PyObject *self, PyObject *const *args,
     if (pattern_names < 0) {
         return NULL;
     }
-    kf_buffer_init(&buffer, &kfpy_alloc);
+    begin(&w, self);
     KFPY_BEGIN_UNLOCKED
-    KF_BUFFER_LITERAL(&buffer, "{\"predictions\":");
-    kf_write_predictions_json(&buffer, ((Predictions *)self)->result,
+    KF_BUFFER_LITERAL(&w.buffer, "{\"predictions\":");
+    kf_write_predictions_json(&w.buffer, ((Predictions *)self)->result,
                               pattern_names != 0);
-    KF_BUFFER_LITERAL(&buffer, ",\"future_potentials\":");
-    kf_write_futures_json(&buffer, ((Predictions *)args[0])->result);
-    kf_buffer_append(&buffer, PyBytes_AS_STRING(args[1]),
+    KF_BUFFER_LITERAL(&w.buffer, ",\"future_potentials\":");
+    kf_write_futures_json(&w.buffer, ((Predictions *)args[0])->result);
+    kf_buffer_append(&w.buffer, PyBytes_AS_STRING(args[1]),
                      (size_t)PyBytes_GET_SIZE(args[1]));
     KFPY_END_UNLOCKED
-    return finish(&buffer);
+    return end(&w, self);
 }
 
 PyDoc_STRVAR(Predictions_to_cbor_doc,
@@ -502,16 +509,16 @@ Predictions_to_cbor(PyObject *self, PyObject *const *args, Py_ssize_t n_args,
                     PyObject *keywords)
 {
     int pattern_names = read_pattern_names("to_cbor", args, n_args, keywords);
-    kf_buffer buffer;
+    kfpy_writing w;
     if (pattern_names < 0) {
         return NULL;
     }
-    kf_buffer_init(&buffer, &kfpy_alloc);
+    begin(&w, self);
     KFPY_BEGIN_UNLOCKED
-    kf_write_predictions_cbor(&buffer, ((Predictions *)self)->result,
+    kf_write_predictions_cbor(&w.buffer, ((Predictions *)self)->result,
                               pattern_names != 0);
     KFPY_END_UNLOCKED
-    return finish(&buffer);
+    return end(&w, self);
 }
 
 PyDoc_STRVAR(Predictions_future_potentials_cbor_doc,
@@ -521,13 +528,13 @@ PyDoc_STRVAR(Predictions_future_potentials_cbor_doc,
 static PyObject *
 Predictions_future_potentials_cbor(PyObject *self, PyObject *ignored)
 {
-    kf_buffer buffer;
+    kfpy_writing w;
     (void)ignored;
-    kf_buffer_init(&buffer, &kfpy_alloc);
+    kfpy_writing_begin(&w, 0);
     KFPY_BEGIN_UNLOCKED
-    kf_write_futures_cbor(&buffer, ((Predictions *)self)->result);
+    kf_write_futures_cbor(&w.buffer, ((Predictions *)self)->result);
     KFPY_END_UNLOCKED
-    return finish(&buffer);
+    return kfpy_writing_end(&w);
 }
 
 PyDoc_STRVAR(Predictions_future_potentials_json_doc,
@@ -537,13 +544,13 @@ PyDoc_STRVAR(Predictions_future_potentials_json_doc,
 static PyObject *
 Predictions_future_potentials_json(PyObject *self, PyObject *ignored)
 {
-    kf_buffer buffer;
+    kfpy_writing w;
     (void)ignored;
-    kf_buffer_init(&buffer, &kfpy_alloc);
+    kfpy_writing_begin(&w, 0);
     KFPY_BEGIN_UNLOCKED
-    kf_write_futures_json(&buffer, ((Predictions *)self)->result);
+    kf_write_futures_json(&w.buffer, ((Predictions *)self)->result);
     KFPY_END_UNLOCKED
-    return finish(&buffer);
+    return kfpy_writing_end(&w);
 }
 
 static PyObject *

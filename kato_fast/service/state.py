@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kato_fast import native, rollout
+from kato_fast.service import heap
 from kato_fast.service.body import unprocessable
 from kato_fast.service.desk import Desk
 from kato_fast.service.monitor.exchange import Exchange
@@ -100,6 +101,7 @@ class Service:
 
     def open(self) -> None:
         """Open the files. Raises OSError or sqlite3.Error where that fails."""
+        heap.keep()
         data_dir = self.settings.data_dir
         open_data_dir(data_dir)
         self.started = time.time()

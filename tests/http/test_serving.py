@@ -212,6 +212,9 @@ def test_one_connection_and_old_clients_that_want_it_closed(server) -> None:
         for _ in range(3):
             connection.sendall(head())
             assert receive(connection).startswith(b"HTTP/1.1 200 ")
+        connection.sendall(head("/docs").replace(b"GET", b"HEAD", 1))  # a head that nothing follows
+        answer = connection.recv(65536)
+        assert answer.endswith(b"\r\n\r\n") and answer.startswith(b"HTTP/1.1 ")
         connection.sendall(head(connection="close"))
         assert b"connection: close" in receive(connection).lower() and connection.recv(10) == b""
     with socket.create_connection(("127.0.0.1", server.port), timeout=3) as connection:

@@ -263,6 +263,22 @@ def test_json_with_pattern_names(engine: ModuleType) -> None:
     assert list(json.loads(predictions.to_json(pattern_names=True))[0])[-1] == "pattern_name"
 
 
+def test_texts_of_any_size_after_each_other(engine: ModuleType) -> None:
+    """C makes room for what the last predictions took: for too little, too much, and nothing."""
+    knowledge = engine.Knowledge()
+    sizes = (1, 5_000, 10, 300, 1, 1_000)
+    for size in sizes:
+        knowledge.learn([[f"{size} {'x' * size}"], ["b"]])
+    for size in (*sizes, *sizes):
+        predictions = knowledge.predict([f"{size} {'x' * size}", "none"], 0.3, 1)
+        assert len(predictions) == 1
+        compact = json.dumps(predictions.to_list(), ensure_ascii=False, separators=(",", ":")).encode()
+        assert predictions.to_json() == compact
+        assert predictions.answer_json(predictions, b"}").startswith(b'{"predictions":' + compact)
+    whole = knowledge.predict(["b", "none"], 0.0, 100)
+    assert whole.to_json() == json.dumps(whole.to_list(), ensure_ascii=False, separators=(",", ":")).encode()
+
+
 def test_an_answer_is_its_parts(engine: ModuleType, rng: random.Random) -> None:
     knowledge = engine.Knowledge()
     for _ in range(20):
