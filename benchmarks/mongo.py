@@ -21,6 +21,8 @@ OPTIONS = {
 }
 LOAD_GOAL = 10
 WALK_GOAL = 25
+#: Of both sides, as large as the store's own; of 10,000 documents a reply is too large for any cache.
+BATCH = 2_000
 FIELDS = {"_id": 0, "name": 1, "frequency": 1, "pattern_data": 1, "emotives": 1}
 
 
@@ -76,12 +78,12 @@ def _loaded(url: str, client, patterns: int, rounds: int) -> tuple[Row, float]:
 
     def peer(number: int):
         into = engine()
-        for item in client.kb.patterns_kb.find({}, FIELDS, sort=[("_id", 1)], batch_size=10_000):
+        for item in client.kb.patterns_kb.find({}, FIELDS, sort=[("_id", 1)], batch_size=BATCH):
             into.put(item["pattern_data"], item["frequency"], item["emotives"] or None)
         return into
 
     def thrown_away(number: int) -> None:
-        for _ in client.kb.patterns_kb.find_raw_batches({}, FIELDS, sort=[("_id", 1)], batch_size=10_000):
+        for _ in client.kb.patterns_kb.find_raw_batches({}, FIELDS, sort=[("_id", 1)], batch_size=BATCH):
             pass
 
     try:
@@ -106,7 +108,7 @@ def _asked(url: str, client, events: list, rounds: int) -> Row:
 
     def peer(number: int):
         into = engine()
-        for item in client.kb.patterns_kb.find({}, FIELDS, sort=[("_id", 1)], batch_size=10_000):
+        for item in client.kb.patterns_kb.find({}, FIELDS, sort=[("_id", 1)], batch_size=BATCH):
             into.put(item["pattern_data"], item["frequency"], item["emotives"] or None)
         return into.predict(state, 0.5, 100).to_json()
 

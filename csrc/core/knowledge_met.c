@@ -172,25 +172,57 @@ is_at(const kf_met_text *place, const kf_met_text *text)
             (place->size ^ text->size)) == 0;
 }
 
-/* The pair of places that a text may have. */
-static inline kf_met_text *
-pair_of(const kf_met *met, const kf_met_text *text)
+/* A text looks at so many places, beginning with its own. */
+#define PLACES 4u
+
+static inline size_t
+home_of(const kf_met *met, const kf_met_text *text)
 {
-    uint64_t mixed =
-        text->low * MIX_LOW ^ (text->high + text->size) * MIX_HIGH;
-    return &met->texts[mixed >> met->shift & ~UINT64_C(1)];
+    return (text->low * MIX_LOW ^ (text->high + text->size) * MIX_HIGH) >>
+           met->shift;
 }
 
-/* The newer of the two comes first. */
+/* Where none of its places is free it takes the first. */
 static kf_status
-meet(kf_symbols *symbols, kf_text text, kf_met_text *pair, kf_met_text *read,
+meet(kf_met *met, kf_symbols *symbols, kf_text text, kf_met_text *read,
      kf_error *err)
 {
+    size_t home = home_of(met, read);
+    size_t last = ((size_t)1 << (64 - met->shift)) - 1;
     kf_status status = kf_symbols_intern(symbols, text, &read->id, err);
-    if (status == KF_OK) {
-        pair[1] = pair[0];
-        pair[0] = *read;
+    if (status != KF_OK) {
+        return status;
     }
+    for (size_t i = 0; i < PLACES; i++) {
+        kf_met_text *place = &met->texts[(home + i) & last];
+        if (place->size == UINT32_MAX) {
+            *place = *read;
+            return KF_OK;
+        }
+    }
+    met->texts[home] = *read;
+    return KF_OK;
+}
+
+static inline kf_status
+intern_short(kf_met *met, kf_symbols *symbols, kf_text text, uint32_t *id,
+             kf_error *err)
+{
+    kf_met_text read = {.size = (uint32_t)text.size};
+    size_t last = ((size_t)1 << (64 - met->shift)) - 1;
+    size_t home;
+    kf_status status;
+    kf_short_read(text.bytes, text.size, &read.low, &read.high);
+    home = home_of(met, &read);
+    for (size_t i = 0; i < PLACES; i++) {
+        const kf_met_text *place = &met->texts[(home + i) & last];
+        if (is_at(place, &read)) {
+            *id = place->id;
+            return KF_OK;
+        }
+    }
+    status = meet(met, symbols, text, &read, err);
+    *id = read.id;
     return status;
 }
 
@@ -201,24 +233,9 @@ intern_reading_on(kf_met *met, kf_symbols *symbols,
     kf_status status = KF_OK;
     for (uint32_t i = 0; i < sequence->n && status == KF_OK; i++) {
         kf_text text = sequence->symbols[i];
-        kf_met_text read = {.size = (uint32_t)text.size};
-        kf_met_text *pair;
-        if (text.size > KF_SHORT_MAX) {
-            status = kf_symbols_intern(symbols, text, &ids[i], err);
-            continue;
-        }
-        kf_short_read(text.bytes, text.size, &read.low, &read.high);
-        pair = pair_of(met, &read);
-        if (is_at(&pair[0], &read)) {
-            ids[i] = pair[0].id;
-        }
-        else if (is_at(&pair[1], &read)) {
-            ids[i] = pair[1].id;
-        }
-        else {
-            status = meet(symbols, text, pair, &read, err);
-            ids[i] = read.id;
-        }
+        status = text.size > KF_SHORT_MAX
+                     ? kf_symbols_intern(symbols, text, &ids[i], err)
+                     : intern_short(met, symbols, text, &ids[i], err);
     }
     return status;
 }

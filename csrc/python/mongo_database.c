@@ -360,14 +360,24 @@ Database_run(PyObject *op, PyObject *args, PyObject *keywords)
 
 typedef struct {
     kf_buffer bytes;
+    bool wrong; /* the server sent something else */
 } collected;
 
 static bool
-collect(void *context, const uint8_t *documents, size_t size)
+collect(void *context, const uint8_t *array, size_t size)
 {
     collected *all = context;
-    kf_buffer_append(&all->bytes, documents, size);
-    return !all->bytes.failed;
+    kf_bson_element found;
+    kf_bson_cursor inside;
+    int more = -1;
+    if (kf_bson_open(array, size, &inside)) {
+        while ((more = kf_bson_next_any(&inside, &found)) > 0 &&
+               found.type == KF_BSON_DOCUMENT) {
+            kf_buffer_append(&all->bytes, found.value, found.size);
+        }
+    }
+    all->wrong = more != 0;
+    return !all->bytes.failed && !all->wrong;
 }
 
 static PyObject *
@@ -396,7 +406,7 @@ find_all(kfpy_mongo *self, const kfpy_mongo_state *state,
     PyObject *result;
     kf_mongo_error err;
     kf_mongo_result done;
-    collected all;
+    collected all = {.wrong = false};
     if (kfpy_mongo_enter(self, state) < 0) {
         return NULL;
     }
@@ -405,7 +415,12 @@ find_all(kfpy_mongo *self, const kfpy_mongo_state *state,
     done = kf_mongo_each(self->mongo, query, collect, &all, &err);
     Py_END_ALLOW_THREADS
     kfpy_mongo_leave(self);
-    if (done == KF_MONGO_STOPPED) {
+    if (done == KF_MONGO_STOPPED && all.wrong) {
+        const kf_mongo_error wrong = {KF_MONGO_UNREACHABLE, 0,
+                                      "the reply has no documents"};
+        result = kfpy_mongo_raise(state, &wrong);
+    }
+    else if (done == KF_MONGO_STOPPED) {
         result = PyErr_NoMemory();
     }
     else if (done != KF_MONGO_FINE) {

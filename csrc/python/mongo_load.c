@@ -11,7 +11,7 @@ typedef struct {
     const kfpy_engine_table *engine;
     kf_loader *loader; /* NULL: walk only */
     kf_mongo_walker walker;
-    kf_buffer last; /* the end of the documents, with room behind it */
+    kf_buffer last; /* a copy of one document, with room behind it */
     kf_loaded gathered[KF_LOADER_MAX]; /* their emotives are owned */
     size_t n_gathered;
     size_t put;
@@ -119,57 +119,87 @@ is_full(const loading *loading, size_t size)
             !kf_mongo_walker_fits(&loading->walker, size));
 }
 
-/* As far as every document has `behind` bytes behind it; *at and *left are
- * then what remains. */
+/* From a copy: nothing can be read behind it where it is. */
 static bool
-load_some(loading *loading, const uint8_t **at, size_t *left, size_t behind)
-{
-    while (*left > 0) {
-        size_t size = *left < 5 ? 0 : kf_bson_u32(*at);
-        if (size < 5 || size > *left) {
-            loading->name[0] = '\0';
-            kf_fail(&loading->err, KF_INVALID, "the bytes are no BSON");
-            return false;
-        }
-        if (*left - size < behind) {
-            return true;
-        }
-        if ((is_full(loading, size) && !put_gathered(loading)) ||
-            !load_document(loading, *at, size)) {
-            return false;
-        }
-        *at += size;
-        *left -= size;
-    }
-    return true;
-}
-
-/* Copies of the documents that are left, with something behind them. */
-static bool
-load_last(loading *loading, const uint8_t *at, size_t left)
+load_copy(loading *loading, const uint8_t *document, size_t size)
 {
     static const char behind[KF_MONGO_BEHIND] = {0};
+    if (loading->n_gathered > 0 && !put_gathered(loading)) {
+        return false; /* they may have been here before */
+    }
     loading->last.size = 0;
-    kf_buffer_append(&loading->last, at, left);
+    kf_buffer_append(&loading->last, document, size);
     kf_buffer_append(&loading->last, behind, sizeof behind);
     if (loading->last.failed) {
         (void)kf_no_memory(&loading->err);
         return false;
     }
-    at = (const uint8_t *)loading->last.data;
-    return load_some(loading, &at, &left, 0);
+    return load_document(loading, (const uint8_t *)loading->last.data, size);
+}
+
+/* end: of what can be read. */
+static bool
+load_one(loading *loading, const uint8_t *document, size_t size,
+         const uint8_t *end)
+{
+    if ((size_t)(end - document) - size < KF_MONGO_BEHIND) {
+        return load_copy(loading, document, size);
+    }
+    return (!is_full(loading, size) || put_gathered(loading)) &&
+           load_document(loading, document, size);
+}
+
+static bool
+no_documents(loading *loading)
+{
+    loading->name[0] = '\0';
+    (void)kf_fail(&loading->err, KF_INVALID, "the bytes are no BSON");
+    return false;
 }
 
 /* Texts of what was gathered lie in the documents: all of it goes now. Where
  * one of them is wrong, those before it are in, and its error is the one that
  * is told, unless an earlier one has another. */
 static bool
-load_documents(void *context, const uint8_t *documents, size_t size)
+put_rest(loading *loading, bool fine)
+{
+    return (loading->n_gathered == 0 || put_gathered(loading)) && fine;
+}
+
+/* Documents one after the other. */
+static bool
+load_documents(loading *loading, const uint8_t *at, size_t left)
+{
+    const uint8_t *end = at + left;
+    bool fine = true;
+    while (at != end) {
+        size_t size = end - at < 5 ? 0 : kf_bson_u32(at);
+        fine = size >= 5 && size <= (size_t)(end - at)
+                   ? load_one(loading, at, size, end)
+                   : no_documents(loading);
+        at = fine ? at + size : end;
+    }
+    return put_rest(loading, fine);
+}
+
+/* Documents in an array of the server. */
+static bool
+load_array(void *context, const uint8_t *array, size_t size)
 {
     loading *loading = context;
-    bool fine = load_some(loading, &documents, &size, KF_MONGO_BEHIND) &&
-                load_last(loading, documents, size);
-    return (loading->n_gathered == 0 || put_gathered(loading)) && fine;
+    kf_bson_element found;
+    kf_bson_cursor inside;
+    bool fine = true;
+    int more = -1;
+    if (kf_bson_open(array, size, &inside)) {
+        while (fine && (more = kf_bson_next_any(&inside, &found)) > 0) {
+            fine =
+                found.type == KF_BSON_DOCUMENT
+                    ? load_one(loading, found.value, found.size, array + size)
+                    : no_documents(loading);
+        }
+    }
+    return put_rest(loading, fine && (more == 0 || no_documents(loading)));
 }
 
 static PyObject *
@@ -248,7 +278,7 @@ load_all(kfpy_mongo *self, const kfpy_mongo_state *state,
         return NULL;
     }
     Py_BEGIN_ALLOW_THREADS
-    result = kf_mongo_each(self->mongo, query, load_documents, loading, &err);
+    result = kf_mongo_each(self->mongo, query, load_array, loading, &err);
     Py_END_ALLOW_THREADS
     kfpy_mongo_leave(self);
     if (result == KF_MONGO_STOPPED) {

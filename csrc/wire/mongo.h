@@ -92,9 +92,9 @@ KF_MUST_USE kf_mongo_end kf_mongo_transact(kf_mongo *mongo,
                                            int64_t commit_ms, size_t *ran,
                                            kf_mongo_error *err);
 
-/* Documents one after the other, each with its size in itself, borrowed for
- * the call. false stops. */
-typedef bool (*kf_mongo_visit)(void *context, const uint8_t *documents,
+/* An array of the server's, BSON that nobody has looked into, borrowed for the
+ * call: its elements should be documents. false stops. */
+typedef bool (*kf_mongo_visit)(void *context, const uint8_t *array,
                                size_t size);
 
 typedef struct {
@@ -102,13 +102,13 @@ typedef struct {
     const char *collection;
     const uint8_t *filter; /* BSON: a filter, or {pipeline: [...]} */
     size_t filter_size;
-    const uint8_t *options; /* BSON: of find or aggregate */
+    const uint8_t *options; /* BSON: fields of find or aggregate */
     size_t options_size;
     bool aggregates;
 } kf_mongo_query;
 
-/* Every document of the answer, a megabyte of them at a time, in the caller's
- * thread; another thread reads the next ones from the network meanwhile. */
+/* Every document of the answer, reply by reply, in the caller's thread;
+ * another thread reads the next reply from the network meanwhile. */
 KF_MUST_USE kf_mongo_result kf_mongo_each(kf_mongo *mongo,
                                           const kf_mongo_query *query,
                                           kf_mongo_visit visit, void *context,

@@ -24,6 +24,11 @@ kf_mongo_result kf_mongo_fail(kf_mongo_error *err, kf_mongo_result result,
 kf_mongo_result kf_mongo_fail_with(kf_mongo_error *err,
                                    const bson_error_t *error);
 
+/* A session without causal consistency, to be destroyed before the connection
+ * is pushed back; NULL and err where the server has none, or is away. */
+mongoc_client_session_t *kf_mongo_session_of(mongoc_client_t *client,
+                                             kf_mongo_error *err);
+
 /* A connection, to be pushed back; NULL and err where none comes free. */
 mongoc_client_t *kf_mongo_taken(kf_mongo *mongo, kf_mongo_error *err);
 

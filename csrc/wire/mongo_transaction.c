@@ -99,8 +99,8 @@ run_in(mongoc_client_t *client, mongoc_client_session_t *session,
     return commit(session, commit_ms, err);
 }
 
-static mongoc_client_session_t *
-session_of(mongoc_client_t *client, kf_mongo_error *err)
+mongoc_client_session_t *
+kf_mongo_session_of(mongoc_client_t *client, kf_mongo_error *err)
 {
     mongoc_session_opt_t *options = mongoc_session_opts_new();
     mongoc_client_session_t *session;
@@ -129,7 +129,7 @@ kf_mongo_transact(kf_mongo *mongo, const char *database, kf_mongo_call *calls,
     for (size_t i = 0; i < count; i++) {
         calls[i].failed.result = KF_MONGO_FINE;
     }
-    session = session_of(client, err);
+    session = kf_mongo_session_of(client, err);
     if (session == NULL) {
         end = err->result == KF_MONGO_UNREACHABLE ? KF_MONGO_ABORTED
                                                   : KF_MONGO_STOOD_OFF;

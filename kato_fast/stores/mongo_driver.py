@@ -24,7 +24,8 @@ log = logging.getLogger("kato_fast")
 
 #: What a pattern is made of, for a projection.
 PATTERN_FIELDS = {"_id": 0, "name": 1, "frequency": 1, "pattern_data": 1, "emotives": 1}
-BATCH = 10_000
+#: Documents in a reply: under a megabyte of most patterns, which stays in the caches of the CPU.
+BATCH = 2_000
 
 #: Of the server, where it is not the one to ask now: the same as no answer.
 NOT_NOW = {6, 7, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436}

@@ -6,6 +6,7 @@ import os
 import random
 import struct
 import time
+from collections.abc import Iterator
 
 import bson
 import pymongo
@@ -14,6 +15,7 @@ import pytest
 from kato_fast import native
 from kato_fast.stores.mongo_writes import new_id
 from tests.servers.mongo import MongoServer
+from tests.servers.replica import Replica
 
 wire = native.wire("mongo")
 if wire is None:
@@ -231,4 +233,92 @@ class TestDatabase:
             os._exit(0 if database.find("c", {}, {}) == [{"_id": 1}] else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert database.find("c", {}, {}) == [{"_id": 1}]
+        database.close()
+
+
+class TestReplies:
+    """Of a server that has sessions, and says what a test says."""
+
+    @pytest.fixture
+    def replica(self, server: MongoServer) -> Iterator[Replica]:
+        with Replica(server.url) as running:
+            yield running
+
+    @staticmethod
+    def answer(replica: Replica, word: str, cursor: object) -> None:
+        replica.after.append((word, lambda command: {"ok": 1.0, "cursor": cursor}))
+
+    def test_a_cursor_is_read_in_its_session(self, replica: Replica, server: MongoServer) -> None:
+        with pymongo.MongoClient(server.url) as client:
+            client.sessions.c.insert_many([{"_id": i} for i in range(10)])
+        database = wire.Database(f"{replica.url}/sessions")
+        options = {"batchSize": 3, "sort": {"_id": 1}}
+        assert database.find("c", {}, options) == [{"_id": i} for i in range(10)]
+        asked = [command for _, command in replica.sent if next(iter(command)) in ("find", "getMore")]
+        assert [next(iter(command)) for command in asked] == ["find"] + ["getMore"] * 3
+        assert len({bytes(command["lsid"]["id"]) for command in asked}) == 1
+        assert all(command["batchSize"] == 3 and "readConcern" not in command for command in asked)
+        replica.sent.clear()
+        assert database.find("c", {"pipeline": [{"$sort": {"_id": 1}}]}, {"batchSize": 4}, True)[9] == {"_id": 9}
+        assert replica.sent[0][1]["cursor"] == {"batchSize": 4} and "batchSize" not in replica.sent[0][1]
+        database.close()
+
+    @pytest.mark.parametrize(
+        "cursor",
+        [
+            7,
+            {},
+            {"id": 0, "firstBatch": {"0": {}}},
+            {"id": 0, "firstBatch": [{"_id": 1}, 7]},
+            {"id": 0, "firstBatch": [[]]},
+        ],
+    )
+    def test_what_holds_no_documents_is_no_answer(self, replica: Replica, cursor: object) -> None:
+        database = wire.Database(f"{replica.url}/nonsense")
+        self.answer(replica, "find", cursor)
+        with pytest.raises(wire.MongoError, match="no documents") as caught:
+            database.find("c", {}, {})
+        assert caught.value.args[2] is True
+        self.answer(replica, "find", cursor)
+        with pytest.raises((wire.MongoError, ValueError), match="no documents|no BSON"):
+            database.load(engine(), {}, {})
+        database.close()
+
+    def test_what_came_before_a_broken_cursor_is_in(self, replica: Replica) -> None:
+        database = wire.Database(f"{replica.url}/broken")
+        for wrong in (7, {"id": 0, "nextBatch": [7]}):
+            self.answer(replica, "find", {"id": bson.Int64(5), "firstBatch": [document(), document([["x", "y"]])]})
+            self.answer(replica, "getMore", wrong)
+            into = engine()
+            with pytest.raises((wire.MongoError, ValueError), match="no documents|no BSON"):
+                database.load(into, {}, {})
+            assert len(into) == 2
+        database.close()
+
+    def test_a_cursor_that_nobody_reads_is_killed(self, replica: Replica) -> None:
+        database = wire.Database(f"{replica.url}/killed")
+        self.answer(replica, "find", {"id": bson.Int64(5), "firstBatch": [document(frequency=-1)]})
+        replica.before.append(
+            ("getMore", lambda command: {"ok": 1.0, "cursor": {"id": bson.Int64(5), "nextBatch": []}})
+        )
+        replica.before.append(
+            ("getMore", lambda command: {"ok": 1.0, "cursor": {"id": bson.Int64(5), "nextBatch": []}})
+        )
+        with pytest.raises(ValueError, match="frequency must be a whole number"):
+            database.load(engine(), {}, {})
+        killed = [command for _, command in replica.sent if "killCursors" in command]
+        assert [command["cursors"] for command in killed] == [[5]]
+        database.close()
+
+    def test_documents_of_any_place_in_a_reply(self, replica: Replica) -> None:
+        """The last has nothing behind it but the ends of what it stands in."""
+        database = wire.Database(f"{replica.url}/places")
+        for count in range(5):
+            documents = [document([[f"{i}", "b"], ["c" * (i + 1)]]) for i in range(count)]
+            replica.after.append(
+                ("find", lambda command, sent=documents: {"ok": 1, "cursor": {"id": 0, "firstBatch": sent}})
+            )
+            into = engine()
+            assert database.load(into, {}, {})[0] == count
+            assert into.names() == [item["name"] for item in documents]
         database.close()
