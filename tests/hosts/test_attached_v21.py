@@ -18,10 +18,12 @@ from fastapi import HTTPException
 from kato_fast import flags, hosts, observe, rollout
 from kato_fast.hosts import kato_v21, learning, seams, shared
 from kato_fast.rollout import replay
+from tests.hosts.attached import ALL, Client, as_started, choices, forget_host, strip
 from tests.hosts.conftest import STANDIN
 from tests.hosts.cycles import changed, shape
 from tests.hosts.differential import differences
-from tests.hosts.test_attached import Client, as_started, forget_host, strip
+
+__all__ = ["choices"]
 
 HERE = STANDIN.with_name("standin_v21")
 
@@ -151,9 +153,6 @@ def expected(client, service) -> list:
 def check(node: Node, expected: list) -> None:
     wrong = differences([strip(item) for item in expected], [strip(item) for item in scenario(node)])
     assert not wrong, "\n".join(wrong[:5])
-
-
-ALL = dict.fromkeys(flags.FLAGS, "on")
 
 
 @pytest.mark.parametrize("mode", ["on", "shadow", "canary:50", "off"])
@@ -322,6 +321,21 @@ def test_an_error_of_learning_is_the_hosts_own(learned) -> None:
     assert answer.status_code == 500 and "Exception in learnPattern" in answer.text
     after = learned.documents()
     assert all(after[name] == before[name] for name in ("patterns_kb", "symbols_kb", "metadata"))
+
+
+@pytest.mark.parametrize("metrics", ["on", "off"])
+def test_where_every_candidate_fails_the_host_answers_as_ever(node, expected, choices, metrics) -> None:
+    hosts.install(**{**ALL, "incremental_metrics": metrics})
+    node.service.app_state.processor_manager.processors.clear()
+    check(node, expected)
+    node.here("POST", "observe-sequence", {"observations": [{"strings": ["a"]}]})
+    node.client.run(node.service.app_state.session_manager.get_active_session_count_async())
+    failed = {(one["flag"], one["name"]) for one in rollout.explain() if one["reason"] == "error"}
+    parts = {("native_matching", "causalBeliefAsync"), ("aggregation", "get_all_symbols_optimized")}
+    reloading = {("native_matching", "getPatternsAsync")}
+    reached = parts | reloading if metrics == "off" else {("native_matching", "predictPattern")}
+    made = {(one.flag, one.name) for one in choices}
+    assert failed == made - parts - reloading - {("native_matching", "predictPattern")} | reached
 
 
 def test_a_restart_forgets_nothing(learned, service) -> None:

@@ -54,17 +54,17 @@ def test_a_plain_and_an_attached_service_share_their_databases(mongo_url, redis_
     draw = random.Random(5)
     learned = [[[draw.choice("abcdefgh")] for _ in range(draw.randint(2, 5))] for _ in range(40)]
     states = [[draw.choice("abcdefgh") for _ in range(draw.randint(2, 4))] for _ in range(20)]
-    fast_redis = database(redis_url, 1)
+    fast_redis = database(redis_url, 4)  # not where other tests have left sessions with settings of their own
     with Service(mongo_url, fast_redis, name="shared", KATO_FAST="1") as fast:
         with (
-            Service(mongo_url, database(redis_url, 0), name="shared") as plain,
+            Service(mongo_url, database(redis_url, 6), name="shared") as plain,
             User(plain, "ann") as to_plain,
         ):
             with User(fast, "ann") as to_fast:
                 for number, events in enumerate(learned):
                     learn((to_plain, to_fast)[number % 3 == 0], events)
                     predicted(to_fast, states[number % len(states)])
-        with Service(mongo_url, database(redis_url, 2), name="shared") as late:
+        with Service(mongo_url, database(redis_url, 5), name="shared") as late:
             with User(late, "ann") as to_late, User(fast, "ann") as to_fast:
                 wrong = [differential.differences(predicted(to_late, s), predicted(to_fast, s)) for s in states]
     assert not any(wrong), [one[:3] for one in wrong if one]
