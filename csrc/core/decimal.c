@@ -72,7 +72,15 @@ round_to_odd(const uint64_t g[2], uint64_t cp)
     return (uint64_t)(y >> 64) | ((uint64_t)y > 1);
 }
 
-static decimal
+/* Without a branch, where it cannot be predicted which it is. */
+static inline uint64_t
+choose(bool first, uint64_t one, uint64_t other)
+{
+    uint64_t mask = (uint64_t)0 - first;
+    return (one & mask) | (other & ~mask);
+}
+
+static inline decimal
 shortest(binary value, bool closer_below)
 {
     uint64_t c = value.mantissa;
@@ -86,22 +94,17 @@ shortest(binary value, bool closer_below)
     uint64_t middle = round_to_odd(g, (4 * c) << h);
     uint64_t upper = round_to_odd(g, (4 * c + 2) << h) - odd;
     uint64_t s = middle / 4;
-    bool under, over;
-    if (s >= 10) {
-        uint64_t tens = s / 10;
-        under = lower <= 40 * tens;
-        over = 40 * tens + 40 <= upper;
-        if (under != over) {
-            return (decimal){tens + over, k + 1};
-        }
-    }
+    uint64_t tens = s / 10;
+    uint64_t half = 4 * s + 2;
+    bool under = lower <= 40 * tens;
+    bool over = 40 * tens + 40 <= upper;
+    bool shorter = (under != over) & (s >= 10);
+    uint64_t few = tens + over;
+    bool nearer = (middle > half) | ((middle == half) & (s & 1));
     under = lower <= 4 * s;
     over = 4 * s + 4 <= upper;
-    if (under == over) {
-        uint64_t half = 4 * s + 2;
-        over = middle > half || (middle == half && (s & 1) != 0);
-    }
-    return (decimal){s + over, k};
+    over = (over & !under) | ((under == over) & nearer);
+    return (decimal){choose(shorter, few, s + over), k + shorter};
 }
 
 /* Digits as text. */
@@ -217,16 +220,22 @@ row_of(decimal value) /* digits are not 0 */
                        16 - (int)before + value.exponent};
 }
 
-/* 16 digits as text. */
+/* Eight digits as text. */
+static inline uint64_t
+digits_text(uint64_t digits)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    digits = __builtin_bswap64(digits);
+#endif
+    return digits | EVERY_BYTE('0');
+}
+
+/* 16 of them. */
 static inline void
 put_row(char *out, uint128 digits)
 {
-    uint64_t text[2] = {(uint64_t)digits | EVERY_BYTE('0'),
-                        (uint64_t)(digits >> 64) | EVERY_BYTE('0')};
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    text[0] = __builtin_bswap64(text[0]);
-    text[1] = __builtin_bswap64(text[1]);
-#endif
+    uint64_t text[2] = {digits_text((uint64_t)digits),
+                        digits_text((uint64_t)(digits >> 64))};
     memcpy(out, text, sizeof text);
 }
 
@@ -278,7 +287,51 @@ put_plain(char *out, digit_row row, size_t point)
     return (row.count > point ? row.count : point + 1) + 1;
 }
 
+/* Most values are of the two kinds below, whose digits are put where they
+ * end, without a look at where they begin. */
+
+/* Below 1, all of 15 to 20 decimals, the last 17 of which are not all 0. What
+ * of those is no decimal lies under "0." */
+static inline bool
+is_long_fraction(decimal value)
+{
+    return value.exponent <= -15 && value.exponent >= -20 &&
+           value.digits % 100000000 != 0;
+}
+
 static inline size_t
+put_long_fraction(char *out, decimal value)
+{
+    uint64_t high = value.digits / 100000000;
+    uint64_t lower = eight_digits((uint32_t)(value.digits % 100000000));
+    uint64_t upper = digits_text(eight_digits((uint32_t)(high % 100000000)));
+    uint64_t ending = digits_text(lower);
+    char *end = out + 2 - value.exponent;
+    memcpy(out, "0.000", 5);
+    end[-17] = (char)('0' + high / 100000000);
+    memcpy(end - 16, &upper, sizeof upper);
+    memcpy(end - 8, &ending, sizeof ending);
+    memcpy(out, "0.", 2);
+    return (size_t)(end - out) - zeros_behind(lower);
+}
+
+/* count / 1e12, from 0.0001 to below 10 and not whole. */
+static inline size_t
+put_twelve(char *out, uint64_t count)
+{
+    uint64_t fraction = count % 1000000000000u;
+    uint64_t upper = eight_digits((uint32_t)(fraction / 10000));
+    uint64_t lower = eight_digits((uint32_t)(fraction % 10000) * 10000);
+    uint64_t text = digits_text(upper);
+    uint64_t ending = digits_text(lower);
+    out[0] = (char)('0' + count / 1000000000000u);
+    out[1] = '.';
+    memcpy(out + 2, &text, sizeof text);
+    memcpy(out + 10, &ending, sizeof ending);
+    return lower != 0 ? 18 - zeros_behind(lower) : 10 - zeros_behind(upper);
+}
+
+static size_t
 put_decimal(char *out, decimal value)
 {
     digit_row row = row_of(value);
@@ -297,7 +350,7 @@ static inline bool
 is_small_whole(double magnitude)
 {
     return magnitude < 9007199254740992.0 &&
-           (double)(uint64_t)magnitude == magnitude;
+           (double)(int64_t)magnitude == magnitude;
 }
 
 /* Values below 1000 that were rounded to 12 decimals, or need no more, in half
@@ -310,8 +363,8 @@ has_twelve_decimals(double magnitude, uint64_t *count)
     if (!(magnitude < 1000)) {
         return false;
     }
-    *count = (uint64_t)(magnitude * 1e12 + 0.5);
-    return (double)*count / 1e12 == magnitude;
+    *count = (uint64_t)(int64_t)(magnitude * 1e12 + 0.5);
+    return (double)(int64_t)*count / 1e12 == magnitude;
 }
 
 size_t
@@ -322,6 +375,7 @@ kf_decimal_write(double value, char out[KF_DECIMAL_MAX])
     double magnitude = sign ? -value : value;
     uint64_t count;
     bool closer_below;
+    decimal digits;
     out[0] = '-';
     if (is_small_whole(magnitude)) {
         size_t size =
@@ -330,11 +384,17 @@ kf_decimal_write(double value, char out[KF_DECIMAL_MAX])
         return size + 2;
     }
     if (has_twelve_decimals(magnitude, &count)) {
-        return sign + put_decimal(out + sign, (decimal){count, -12});
+        return sign + (count >= 100000000 && count < 10000000000000
+                           ? put_twelve(out + sign, count)
+                           : put_decimal(out + sign, (decimal){count, -12}));
     }
     closer_below = (bits & MANTISSA_MASK) == 0 &&
                    (bits >> MANTISSA_BITS & EXPONENT_MASK) > 1;
-    return sign + put_decimal(out + sign, shortest(split(bits), closer_below));
+    digits = shortest(split(bits), closer_below);
+    return sign +
+           (magnitude >= 0.0001 && magnitude < 1 && is_long_fraction(digits)
+                ? put_long_fraction(out + sign, digits)
+                : put_decimal(out + sign, digits));
 }
 
 /* Rounding. */
