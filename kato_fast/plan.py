@@ -9,8 +9,11 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
+from numbers import Real
 from typing import Any, Optional
 
 from kato_fast import aggregation, native
@@ -52,12 +55,13 @@ class PatternCache:
     def __init__(self, redis: Any, knowledge: Optional[KnowledgeBase] = None) -> None:
         as_client(redis)
         self.redis = redis
-        self._knowledge = knowledge
+        self._knowledge = None if knowledge is None else _has(knowledge, ("patterns", "symbols", "totals"))
         self._cache: Optional[Cache] = None
 
     async def get_top_patterns(self, session_id: str, limit: int = 100) -> list[dict]:
         """The most frequent patterns of the session's knowledge, most frequent first."""
-        return await self._get(f"top:{session_id}:{limit}", lambda: self._load_top_patterns(limit))
+        _whole(limit, "limit", MAX_RESULTS)
+        return await self._get(f"top:{_key(session_id, 'session_id')}:{limit}", lambda: self._load_top_patterns(limit))
 
     async def get_symbol_probabilities(self) -> dict[str, float]:
         """KATO's probability of each symbol."""
@@ -114,16 +118,19 @@ class MetricsCache:
 
     async def get_cached_hamiltonian(self, state_hash: str) -> Optional[float]:
         """The number that was cached, every digit of it, or None."""
-        text = await self._command("GET", f"metrics:hamiltonian:{state_hash}")
+        text = await self._command("GET", f"metrics:hamiltonian:{_key(state_hash, 'state_hash')}")
         return None if text is None else float(text)
 
     async def cache_hamiltonian(self, state_hash: str, value: float) -> None:
         """Keep it for ``cache_ttl`` seconds."""
-        await self._command("SET", f"metrics:hamiltonian:{state_hash}", repr(float(value)), "EX", self.cache_ttl)
+        number = repr(_number(value, "value"))
+        await self._command(
+            "SET", f"metrics:hamiltonian:{_key(state_hash, 'state_hash')}", number, "EX", self.cache_ttl
+        )
 
     async def update_symbol_frequencies_incremental(self, new_symbols: Sequence[str]) -> None:
         """Add one for every occurrence."""
-        counts = list(Counter(new_symbols).items())
+        counts = list(Counter(_symbols(new_symbols, "new_symbols")).items())
         client = as_client(self.redis, asyncio.get_running_loop())
         for i in range(0, len(counts), _PIECE):
             parts = [part for item in counts[i : i + _PIECE] for part in item]
@@ -155,16 +162,21 @@ class DistributedSTM:
 
     async def append_event(self, session_id: str, event: Sequence[str]) -> int:
         """Add an event; its number."""
-        return await _in_thread(self._memory().append, session_id, [list(event)])
+        symbols = _symbols(event, "event")
+        if not symbols:
+            raise ValueError("event must not be empty")
+        return await _in_thread(self._memory().append, _key(session_id, "session_id"), [symbols])
 
     async def get_stm_window(self, session_id: str, count: int = 10) -> list[list[str]]:
         """The latest events, oldest first."""
-        window = await _in_thread(self._memory().window, session_id, count)
+        _whole(count, "count", MAX_EVENTS)
+        window = await _in_thread(self._memory().window, _key(session_id, "session_id"), count)
         return window.events
 
     async def maintain_rolling_window(self, session_id: str, max_length: int = MAX_EVENTS) -> int:
         """Keep the latest events only; how many went."""
-        return await _in_thread(self._memory().trim, session_id, max_length)
+        _whole(max_length, "max_length", MAX_EVENTS)
+        return await _in_thread(self._memory().trim, _key(session_id, "session_id"), max_length)
 
 
 class PatternBloomFilter:
@@ -176,20 +188,20 @@ class PatternBloomFilter:
 
     def add_pattern(self, pattern_symbols: Sequence[str]) -> None:
         """Remember the symbols of a pattern. capacity counts distinct symbols."""
-        self.bloom.update(list(pattern_symbols))
+        self.bloom.update(_symbols(pattern_symbols, "pattern_symbols"))
         self.pattern_count += 1
 
     def might_match(self, observed_symbols: Sequence[str]) -> bool:
         """Whether any pattern that was added may have a symbol in common; False is certain."""
-        return any(self.bloom.contains_many(list(observed_symbols)))
+        return any(self.bloom.contains_many(_symbols(observed_symbols, "observed_symbols")))
 
     async def prescreen_patterns(
         self, patterns: Sequence[dict], observed_symbols: Sequence[str], threshold: float = 0.1
     ) -> list[dict]:
         """The patterns whose similarity may reach the threshold: 2 * common / both lengths."""
-        observed = Counter(observed_symbols)
-        size = sum(observed.values())
-        return [pattern for pattern in patterns if _may_reach(_symbols(pattern), observed, size, threshold)]
+        observed, least = Counter(_symbols(observed_symbols, "observed_symbols")), _number(threshold, "threshold")
+        size, given = sum(observed.values()), _dicts(patterns, "patterns")
+        return [pattern for flat, pattern in _flattened(given) if _may_reach(flat, observed, size, least)]
 
 
 def _may_reach(symbols: list[str], observed: Counter, size: int, threshold: float) -> bool:
@@ -199,11 +211,17 @@ def _may_reach(symbols: list[str], observed: Counter, size: int, threshold: floa
     return common > 0 and 2.0 * common / (len(symbols) + size) >= threshold
 
 
-def _symbols(pattern: dict) -> list[str]:
+def _flattened(patterns: list[dict]) -> list[tuple[list[str], dict]]:
+    return [(list(chain.from_iterable(_events(pattern, i))), pattern) for i, pattern in enumerate(patterns)]
+
+
+def _events(pattern: Mapping, index: int) -> list[list[str]]:
     """Of a document of the plan (``symbols``) or of KATO (``pattern_data``)."""
-    if "symbols" in pattern:
-        return list(pattern["symbols"])
-    return [symbol for event in pattern.get("pattern_data", ()) for symbol in event]
+    place = f"patterns[{index}]"
+    if pattern.get("pattern_data"):
+        events = _items(pattern["pattern_data"], f"{place}['pattern_data']")
+        return [_symbols(event, f"{place}['pattern_data'][{i}]") for i, event in enumerate(events)]
+    return [[symbol] for symbol in _symbols(pattern.get("symbols", ()), f"{place}['symbols']")]
 
 
 async def parallel_pattern_matching(patterns: Sequence[dict], state: Sequence[str]) -> list[dict]:
@@ -212,16 +230,19 @@ async def parallel_pattern_matching(patterns: Sequence[dict], state: Sequence[st
     patterns: dicts with ``pattern_data`` or ``symbols`` and, if known, ``frequency``; those below two symbols match
     nothing, as in KATO. Each result is the pattern's dict with the prediction's values. All cores, without the GIL.
     """
-    return await _in_thread(_matched, list(patterns), list(state))
+    return await _in_thread(_matched, _dicts(patterns, "patterns"), _symbols(state, "state"))
 
 
 def _matched(patterns: list[dict], state: list[str]) -> list[dict]:
     engine = native.load().Knowledge(threads=usable_cpus())
     given: dict[str, dict] = {}
-    for pattern in patterns:
-        events = pattern.get("pattern_data") or [[symbol] for symbol in pattern.get("symbols", ())]
+    for i, pattern in enumerate(patterns):
+        events = _events(pattern, i)
         if sum(map(len, events)) >= 2:
-            given[engine.put(events, pattern.get("frequency", 1))] = pattern
+            try:
+                given[engine.put(events, pattern.get("frequency", 1))] = pattern
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"patterns[{i}]: {error}") from None
     found = engine.predict(state, 0.0, MAX_RESULTS).to_list() if given else []
     return [{**given[item["name"]], **item} for item in found if item["similarity"] > 0]
 
@@ -233,16 +254,23 @@ def get_matching_patterns_aggregated(
 
     patterns_kb: a collection of pymongo, whose cursor is returned, or of Motor; None gives the pipeline itself.
     """
-    stages = aggregation.matching_patterns(observed_symbols, min_similarity).to_list()
-    return stages if patterns_kb is None else patterns_kb.aggregate(stages)
+    symbols = _symbols(observed_symbols, "observed_symbols")
+    if not symbols:
+        raise ValueError("observed_symbols must not be empty")
+    stages = aggregation.matching_patterns(symbols, min_similarity).to_list()
+    if patterns_kb is None:
+        return stages
+    if not callable(getattr(patterns_kb, "aggregate", None)):
+        raise TypeError(f"patterns_kb must be a collection of MongoDB, not {type(patterns_kb).__name__}")
+    return patterns_kb.aggregate(stages)
 
 
 def group_by_similarity(observations: Sequence[dict]) -> list[list[dict]]:
     """Section 9: observations that are the same event together, groups and members in their first order."""
     groups: dict[tuple, list[dict]] = {}
-    for observation in observations:
-        strings = tuple(sorted(observation.get("strings", ())))
-        groups.setdefault((strings, json.dumps(observation.get("vectors") or [])), []).append(observation)
+    for i, observation in enumerate(_dicts(observations, "observations")):
+        vectors = _vectors(observation, f"observations[{i}]['vectors']")
+        groups.setdefault((tuple(_strings(observation, i)), json.dumps(vectors)), []).append(observation)
     return list(groups.values())
 
 
@@ -257,12 +285,19 @@ async def optimized_batch_observe(
     """Section 9: what each observation would be predicted to belong to, after the same short-term memory.
 
     Equal observations are computed once; the others share the search. Results come in the order of the observations:
-    ``{strings, predictions, future_potentials}``. Nothing is learned and no memory changed.
+    ``{strings, predictions, future_potentials}``. Nothing is learned and no memory changed. Vectors are refused: a
+    knowledge base knows symbols only.
     """
     if knowledge is None:
         raise ValueError("optimized_batch_observe needs knowledge=: the knowledge base to ask")
-    events = [sorted(observation.get("strings", ())) for observation in observations]
-    states = [[*map(list, stm), event] for event in events if event]
+    _has(knowledge, ("predict_many",))
+    before = [_symbols(event, f"stm[{i}]") for i, event in enumerate(_items(stm, "stm"))]
+    given = _dicts(observations, "observations")
+    events = [_strings(observation, i) for i, observation in enumerate(given)]
+    for i, observation in enumerate(given):
+        if _vectors(observation, f"observations[{i}]['vectors']"):
+            raise ValueError(f"observations[{i}] must not have vectors: a knowledge base knows symbols only")
+    states = [[*before, event] for event in events if event]
     options = {"recall_threshold": recall_threshold, "max_predictions": max_predictions}
     answers = iter(await _in_thread(lambda: knowledge.predict_many(states, **options)))
     results = []
@@ -272,3 +307,79 @@ async def optimized_batch_observe(
         potentials = answer.future_potentials if answer is not None else []
         results.append({"strings": event, "predictions": listed, "future_potentials": potentials})
     return results
+
+
+# ---- What comes in ----
+
+
+def _symbols(value: Any, place: str) -> list[str]:
+    """Any iterable of symbols but a str, which would be its characters."""
+    symbols = _items(value, place)
+    for i, symbol in enumerate(symbols):
+        _text(symbol, f"{place}[{i}]")
+    return symbols
+
+
+def _items(value: Any, place: str) -> list:
+    if isinstance(value, (str, bytes, bytearray, Mapping)) or not isinstance(value, Iterable):
+        raise TypeError(f"{place} must be a list, not {type(value).__name__}")
+    return list(value)
+
+
+def _dicts(value: Any, place: str) -> list[dict]:
+    found = _items(value, place)
+    for i, item in enumerate(found):
+        if not isinstance(item, Mapping):
+            raise TypeError(f"{place}[{i}] must be a dict, not {type(item).__name__}")
+    return found
+
+
+def _strings(observation: Mapping, index: int) -> list[str]:
+    return sorted(_symbols(observation.get("strings", ()), f"observations[{index}]['strings']"))
+
+
+def _vectors(observation: Mapping, place: str) -> list[list[float]]:
+    vectors = [
+        _items(vector, f"{place}[{i}]") for i, vector in enumerate(_items(observation.get("vectors", ()), place))
+    ]
+    for i, vector in enumerate(vectors):
+        for j, x in enumerate(vector):
+            _number(x, f"{place}[{i}][{j}]")
+    return [[x if isinstance(x, int) else float(x) for x in vector] for vector in vectors]
+
+
+def _text(value: Any, place: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{place} must be a str, not {type(value).__name__}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{place} must be valid Unicode: lone surrogate at index {error.start}") from None
+    return value
+
+
+def _key(value: Any, place: str) -> str:
+    if not 0 < len(_text(value, place)) <= 1024:
+        raise ValueError(f"{place} must have 1 to 1024 characters, not {len(value)}")
+    return value
+
+
+def _number(value: Any, place: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{place} must be a number, not {type(value).__name__}")
+    if not math.isfinite(value):
+        raise ValueError(f"{place} must be finite, not {value!r}")
+    return float(value)
+
+
+def _whole(value: Any, place: str, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{place} must be an int, not {type(value).__name__}")
+    if not 1 <= value <= most:
+        raise ValueError(f"{place} must be from 1 to {most}, not {value}")
+
+
+def _has(knowledge: Any, methods: Sequence[str]) -> Any:
+    if not all(callable(getattr(knowledge, name, None)) for name in methods):
+        raise TypeError(f"knowledge must be a KnowledgeBase, not {type(knowledge).__name__}")
+    return knowledge

@@ -127,6 +127,85 @@ def test_what_is_no_client_is_refused(kind) -> None:
         kind("redis://127.0.0.1")
 
 
+class Silent:
+    """Looks like a client; a test that reaches it has not checked first."""
+
+    def execute_command(self, *args, **options):
+        raise AssertionError(args)
+
+
+STM, METRICS, BLOOM = DistributedSTM(Silent()), MetricsCache(Silent()), PatternBloomFilter()
+GOOD = [{"strings": ["a"]}]
+
+
+@pytest.mark.parametrize(
+    ("call", "args", "kind", "text"),
+    [
+        (PatternCache, (Silent(), 3), TypeError, "knowledge must be a KnowledgeBase, not int"),
+        (PatternCache(Silent()).get_top_patterns, ("s", 0), ValueError, "limit must be from 1 to 10000, not 0"),
+        (PatternCache(Silent()).get_top_patterns, ("s", "1"), TypeError, "limit must be an int, not str"),
+        (PatternCache(Silent()).get_top_patterns, (None,), TypeError, "session_id must be a str, not NoneType"),
+        (METRICS.get_cached_hamiltonian, (None,), TypeError, "state_hash must be a str, not NoneType"),
+        (METRICS.cache_hamiltonian, ("h", float("nan")), ValueError, "value must be finite, not nan"),
+        (METRICS.cache_hamiltonian, ("h", "1"), TypeError, "value must be a number, not str"),
+        (METRICS.update_symbol_frequencies_incremental, ("ab",), TypeError, "new_symbols must be a list, not str"),
+        (METRICS.update_symbol_frequencies_incremental, ([1],), TypeError, "new_symbols[0] must be a str, not int"),
+        (STM.append_event, ("s", "ab"), TypeError, "event must be a list, not str"),
+        (STM.append_event, ("s", []), ValueError, "event must not be empty"),
+        (STM.append_event, ("s", ["\ud800"]), ValueError, "event[0] must be valid Unicode: lone surrogate at index 0"),
+        (STM.append_event, ("", ["a"]), ValueError, "session_id must have 1 to 1024 characters, not 0"),
+        (STM.get_stm_window, ("s", None), TypeError, "count must be an int, not NoneType"),
+        (STM.maintain_rolling_window, ("s", 0), ValueError, "max_length must be from 1 to 1000, not 0"),
+        (BLOOM.add_pattern, ("ab",), TypeError, "pattern_symbols must be a list, not str"),
+        (BLOOM.might_match, ("ab",), TypeError, "observed_symbols must be a list, not str"),
+        (BLOOM.prescreen_patterns, ([3], ["a"]), TypeError, "patterns[0] must be a dict, not int"),
+        (BLOOM.prescreen_patterns, ([], ["a"], "x"), TypeError, "threshold must be a number, not str"),
+        (
+            parallel_pattern_matching,
+            ([{"symbols": "ab"}], ["a"]),
+            TypeError,
+            "patterns[0]['symbols'] must be a list, not str",
+        ),
+        (
+            parallel_pattern_matching,
+            ([{"symbols": ["a", "b"], "frequency": 0}], ["a"]),
+            ValueError,
+            "patterns[0]: frequency must be from 1 to 9223372036854775807, not 0",
+        ),
+        (parallel_pattern_matching, ([], "ab"), TypeError, "state must be a list, not str"),
+        (get_matching_patterns_aggregated, ("ab",), TypeError, "observed_symbols must be a list, not str"),
+        (get_matching_patterns_aggregated, ([],), ValueError, "observed_symbols must not be empty"),
+        (group_by_similarity, ([{"strings": "ab"}],), TypeError, "observations[0]['strings'] must be a list, not str"),
+        (
+            group_by_similarity,
+            ([{"vectors": [["x"]]}],),
+            TypeError,
+            "observations[0]['vectors'][0][0] must be a number, not str",
+        ),
+        (optimized_batch_observe, (GOOD, 3), TypeError, "knowledge must be a KnowledgeBase, not int"),
+        (optimized_batch_observe, (["a"], KnowledgeBase()), TypeError, "observations[0] must be a dict, not str"),
+        (
+            optimized_batch_observe,
+            ([{"vectors": [[1.0]]}], KnowledgeBase()),
+            ValueError,
+            "observations[0] must not have vectors: a knowledge base knows symbols only",
+        ),
+    ],
+)
+def test_wrong_arguments_are_named(call, args, kind, text) -> None:
+    with pytest.raises(kind) as caught:
+        result = call(*args)
+        asyncio.run(result)
+    assert str(caught.value) == text
+
+
+def test_a_short_term_memory_is_a_list_of_events() -> None:
+    with KnowledgeBase() as kb, pytest.raises(TypeError, match="stm\\[0\\] must be a list, not str"):
+        asyncio.run(optimized_batch_observe(GOOD, kb, stm=["a"]))
+    with pytest.raises(TypeError, match="patterns_kb must be a collection of MongoDB, not int"):
+        get_matching_patterns_aggregated(["a"], patterns_kb=3)
+
+
 def some_patterns(rng: random.Random) -> list[dict]:
     return [
         {"id": i, "symbols": [rng.choice("abcdef") for _ in range(rng.randint(2, 8))], "frequency": rng.randint(1, 5)}
