@@ -62,6 +62,7 @@ def environment() -> Iterator[Check]:
     least = ".".join(map(str, LEAST_SQLITE))
     yield Check("sqlite", sqlite3.sqlite_version_info >= LEAST_SQLITE, f"{sqlite3.sqlite_version}, at least {least}")
     yield from _libraries()
+    yield _flags()
     for extra, modules in EXTRAS.items():
         missing = [module for module in modules if importlib.util.find_spec(module) is None]
         detail = f"missing {', '.join(missing)}: pip install kato_fast[{extra}]" if missing else ", ".join(modules)
@@ -104,6 +105,23 @@ def _libraries() -> Iterator[Check]:
         is_choice = "was not built" in found["reason"] or native.WITHOUT in found["reason"]
         advice = f"{found['reason']}; to have it: apt-get install pkg-config {found['package']}, and build again"
         yield Check(f"library {name}", is_choice, advice)
+
+
+def _flags() -> Check:
+    """What would end the start of a service, and what is set but read by nobody."""
+    from kato_fast.flags.names import unknown_variables
+    from kato_fast.flags.sources import FlagError, from_config, from_environment
+
+    wrong, config = list(unknown_variables(os.environ)), os.environ.get("KATO_FAST_CONFIG")
+    found: dict = {}
+    try:
+        found = {**(from_config(config) if config else {}), **from_environment(os.environ)}
+    except FlagError as error:
+        wrong += str(error).splitlines()
+    except OSError as error:
+        wrong.append(f"KATO_FAST_CONFIG: {error.filename}: {error.strerror}")
+    said = ", ".join(f"{flag} {mode}" for flag, (mode, _) in sorted(found.items())) or "none set in the environment"
+    return Check("flags", not wrong, "; ".join(wrong) or said)
 
 
 def _port(port: int) -> Check:

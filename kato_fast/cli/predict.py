@@ -71,6 +71,8 @@ def predict(
 
 def opened(data: Path, implementation: Optional[str] = None) -> Any:
     """The knowledge base of a file that must exist: asking makes no files."""
+    if data.is_dir():
+        raise Problem(f"{str(data)!r} is a folder; name a store file in it, or a snapshot")
     if not data.is_file():
         raise Problem(f"no file {str(data)!r}; kato-fast learn makes one")
     from kato_fast import KnowledgeBase

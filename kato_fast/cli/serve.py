@@ -73,6 +73,7 @@ def _check_extra() -> None:
 
 
 def _settings(data, demo, host, port, profile, implementation, **more) -> "Settings":
+    from kato_fast import flags
     from kato_fast.service.settings import Settings
 
     given = {"host": host, "port": port, "profile": profile, "implementation": implementation, **more}
@@ -81,11 +82,15 @@ def _settings(data, demo, host, port, profile, implementation, **more) -> "Setti
     if demo and settings.mongo is not None:
         raise Problem("--demo learns into a folder: it goes without --mongo and KATO_FAST_MONGO_URI")
     _check_mongo(settings.mongo)
+    _check_redis(settings.redis)
+    flags.state.load()  # a mode that cannot be read ends the start here, in one line
     if demo and settings.data_dir is None:
         given["data_dir"] = DEMO_FOLDER
     given["port"] = _free_port(_checked_host(settings.host), settings.port)
     settings = Settings.from_env(**given)
     if settings.data_dir is not None:
+        if Path(settings.data_dir).is_file():
+            raise Problem(f"--data must be a folder, and {settings.data_dir!r} is a file")
         Path(settings.data_dir).mkdir(parents=True, exist_ok=True)
     return settings
 
@@ -99,6 +104,16 @@ def _check_mongo(address: Optional[str]) -> None:
             open_database(address, "kato").close()
         except (ValueError, ImportError) as error:
             raise Problem(f"--mongo: {error}") from None
+
+
+def _check_redis(address: Optional[str]) -> None:
+    from kato_fast.redis_client.address import parse_url
+
+    if address is not None:
+        try:
+            parse_url(address)
+        except ValueError as error:
+            raise Problem(f"--redis: {error}") from None
 
 
 def _checked_host(host: str) -> str:

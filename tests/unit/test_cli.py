@@ -173,6 +173,9 @@ class TestAll:
             used.append(_seconds_of_children())
         assert min(after - before for before, after in zip(used, used[1:])) <= 0.150, used
 
+    def test_a_folder_is_no_store(self, tmp_path: Path) -> None:
+        assert "is a folder; name a store file in it" in plain(run("predict", "--data", tmp_path, "a", "b"), 2)
+
     @pytest.mark.parametrize("command", ["predict", "status"])
     def test_errors_are_json_too_where_asked(self, command: str, tmp_path: Path) -> None:
         arguments = ["a", "b"] if command == "predict" else []
@@ -319,8 +322,8 @@ class TestDoctor:
         names = [check["name"] for check in found["checks"]]
         assert names[:4] == ["python", "engine", "cpu", "sqlite"]
         assert names[4:7] == ["library mongo", "library redis", "library cbor"]
-        assert names[7:9] == ["extra cli", "extra service"] and names[-3:] == ["port", "data", "store"]
-        assert set(names[9:-3]) <= {"http"}
+        assert names[7:10] == ["flags", "extra cli", "extra service"] and names[-3:] == ["port", "data", "store"]
+        assert set(names[10:-3]) <= {"http"}
         assert done.returncode == (1 if found["findings"] else 0)
         assert all(check["ok"] for check in found["checks"] if check["name"] not in ("engine", "extra service"))
 
@@ -331,6 +334,26 @@ class TestDoctor:
             done = run("doctor", "--port", taken.getsockname()[1])
         plain(done, 1)
         assert re.search("FINDING  port .*choose another", done.stdout)
+
+    @pytest.mark.parametrize(
+        ("variables", "text"),
+        [
+            ({"KATO_FAST": "maybe"}, "KATO_FAST must be one of off, shadow"),
+            ({"KATO_FAST_NATIVE_MATCHNIG": "on"}, "KATO_FAST_NATIVE_MATCHNIG is no setting of kato_fast"),
+            ({"KATO_FAST_CONFIG": "/none"}, "KATO_FAST_CONFIG: /none: No such file or directory"),
+        ],
+    )
+    def test_flags_that_would_end_a_start_are_a_finding(self, variables, text, monkeypatch) -> None:
+        monkeypatch.delenv("KATO_FAST_CONFIG", raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        done = run("doctor", "--port", free_port())
+        plain(done, 1)
+        assert re.search(f"FINDING  flags .*{text}", done.stdout)
+
+    def test_flags_that_are_set_are_named(self, monkeypatch) -> None:
+        monkeypatch.setenv("KATO_FAST_BATCH", "canary:5")
+        assert re.search("ok       flags .*batch canary:5", run("doctor", "--port", free_port()).stdout)
 
     def test_wrong_counters_are_a_finding(self, data: Path) -> None:
         import sqlite3
@@ -424,6 +447,20 @@ class TestServe:
         (tmp_path / "fastapi.py").write_text("raise ImportError('not here')")
         done = run_program("serve", env=environment(PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}"))
         assert "pip install kato_fast[service]" in plain(done, 3)
+
+    @pytest.mark.parametrize(
+        ("arguments", "variables", "text"),
+        [
+            ([], {"KATO_FAST_BATCH": "sometimes"}, "KATO_FAST_BATCH must be one of off, shadow"),
+            (["--redis", "foo"], {}, "--redis: url must begin with redis://"),
+            (["--data", __file__], {}, "--data must be a folder, and"),
+        ],
+    )
+    def test_what_cannot_serve_says_so_before_it_begins(self, arguments, variables, text) -> None:
+        done = run_program("serve", "--port", "0", *arguments, env=environment(**variables))
+        said = plain(done, 2)
+        assert said.startswith(f"kato-fast serve: {text}") and said.count("\n") == 1
+        assert not done.stdout
 
     def test_serves_until_interrupted(self, tmp_path: Path) -> None:
         arguments = ["serve", "--port", "0", "--data", str(tmp_path / "new"), "--json"]
