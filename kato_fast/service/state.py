@@ -145,6 +145,16 @@ class Service:
 
         return RedisFeed(self.clients.of("feed", starting.FEEDS), self.settings.service_name)
 
+    def news(self) -> dict:
+        """By what other processes' writes to MongoDB are noticed, and why not by what would tell."""
+        feed = self.feed
+        if feed is not None and feed.hears:
+            return {"from": feed.kind}
+        reason = (
+            "pymongo is not there" if feed is None else feed.refused or f"the {feed.kind} is not heard at the moment"
+        )
+        return {"from": "journal", "reason": reason}
+
     def _caches(self) -> Caches:
         """In Redis too, where the knowledge is in MongoDB: a folder is read quicker than Redis."""
         far = self.clients is not None and self.settings.mongo is not None

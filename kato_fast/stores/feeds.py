@@ -48,8 +48,11 @@ class News:
 class Feed(Protocol):
     """One for all databases of a service."""
 
+    kind: str
     #: Whether it hears at the moment.
     hears: bool
+    #: Why the server will have none of it, where it said so.
+    refused: Optional[str]
 
     def news(self, name: str) -> int:
         """Grows with everything that is heard of the name, and when hearing begins or begins again."""

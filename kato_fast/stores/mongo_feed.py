@@ -44,6 +44,8 @@ def open_feed(address: str) -> Optional[MongoFeed]:
 class MongoFeed:
     """Heard by a thread. Raises ImportError without pymongo, ValueError for an address that cannot be right."""
 
+    kind = "change stream"
+
     def __init__(self, address: str) -> None:
         PymongoDatabase(quick(address), "admin").close()  # says what is wrong
         self._address = address

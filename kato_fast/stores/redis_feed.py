@@ -31,6 +31,9 @@ class RedisFeed:
     client: with a connection to spare for it; closed by who opened it, after the feed.
     """
 
+    kind = "redis stream"
+    refused = None
+
     def __init__(self, client: Client, name: str) -> None:
         self._client = client
         self._key = f"kato_fast:feed:{name}"

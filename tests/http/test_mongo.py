@@ -126,10 +126,14 @@ def test_processes_hear_each_other_over_a_change_stream(tmp_path: Path, mongo: M
                 took = [seen(client, *servers[:: (-1) ** i], i) for i in range(10)]
             assert min(took) < 0.05 and sorted(took)[5] < 0.5, took
             for server in servers:
-                assert "no change stream is heard" not in server.log.read_text()
+                assert status_of(server)["news"] == {"from": "change stream"}
         finally:
             for server in servers:
                 server.stop()
+
+
+def status_of(server: Server) -> dict:
+    return httpx.get(f"{server.url}/status", timeout=30).json()
 
 
 def seen(client: httpx.Client, writer: Server, reader: Server, number: int) -> float:
@@ -143,5 +147,7 @@ def test_a_server_without_change_streams_is_named(tmp_path: Path, mongo: MongoSe
     try:
         assert learn(server, "a", "b").status_code == 200
         wait_until(lambda: "no change stream is heard, the journal is asked for" in server.log.read_text())
+        news = status_of(server)["news"]
+        assert news["from"] == "journal" and "refuses" in news["reason"]
     finally:
         server.stop()

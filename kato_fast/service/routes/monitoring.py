@@ -62,6 +62,7 @@ async def status(request: Request) -> Response:
                 "processors": service.processors.stats(),
                 "version": VERSION,
                 **({"missing": dict(service.servers.missing)} if service.servers.missing else {}),
+                **({"news": service.news()} if service.settings.mongo is not None else {}),
             }
         )
     )
