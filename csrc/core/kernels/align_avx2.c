@@ -97,34 +97,21 @@ fill_many(const uint64_t *below, uint32_t by, uint32_t first, uint32_t last,
 }
 
 KF_TARGET KF_INLINE uint64_t
-find_many(const uint64_t *below, uint32_t by, uint64_t rest,
-          const uint64_t *sides, uint32_t k, uint64_t *columns)
+find_many(const uint64_t *below, uint32_t by, uint64_t rest, uint64_t allowed)
 {
+    const __m256i wanted = _mm256_set1_epi64x((long long)allowed);
     const __m128i shift = _mm_cvtsi32_si128((int)by);
-    const __m128i before = _mm_cvtsi32_si128((int)k - 1);
-    uint32_t last = 63 - (uint32_t)__builtin_clzll(rest);
-    __m256i all = _mm256_setzero_si256();
-    uint64_t words[4];
-    uint64_t found = 0;
-    for (uint32_t i = (uint32_t)__builtin_ctzll(rest); i <= last; i += 4) {
-        __m256i word = run_words(below, shift, i, i - by);
-        __m256i side = _mm256_loadu_si256((const __m256i *)&sides[i]);
-        side = _mm256_and_si256(side, _mm256_sll_epi64(side, before));
-        word = _mm256_and_si256(word, side);
-        all = _mm256_or_si256(all, word);
-        found |= not_zero(word) << i;
+    while (rest != 0) {
+        uint32_t i = (uint32_t)__builtin_ctzll(rest);
+        __m256i word =
+            _mm256_and_si256(run_words(below, shift, i, i - by), wanted);
+        uint64_t found = (not_zero(word) << i) & rest;
+        if (found != 0) {
+            return found;
+        }
+        rest &= ~((uint64_t)15 << i);
     }
-    _mm256_storeu_si256((__m256i *)words, all);
-    *columns |= words[0] | words[1] | words[2] | words[3];
-    return found & rest;
-}
-
-KF_TARGET KF_INLINE void
-fill_sides(uint64_t *sides, uint64_t side)
-{
-    __m256i word = _mm256_set1_epi64x((long long)side);
-    _mm256_storeu_si256((__m256i *)sides, word);
-    _mm256_storeu_si256((__m256i *)sides + 1, word);
+    return 0;
 }
 
 /* Eight at a time. What is behind the pattern is not read. */

@@ -102,30 +102,20 @@ fill_many(const uint64_t *below, uint32_t by, uint32_t first, uint32_t last,
 }
 
 KF_TARGET KF_INLINE uint64_t
-find_many(const uint64_t *below, uint32_t by, uint64_t rest,
-          const uint64_t *sides, uint32_t k, uint64_t *columns)
+find_many(const uint64_t *below, uint32_t by, uint64_t rest, uint64_t allowed)
 {
+    const __m512i wanted = _mm512_set1_epi64((long long)allowed);
     const __m128i shift = _mm_cvtsi32_si128((int)by);
-    const __m128i before = _mm_cvtsi32_si128((int)k - 1);
-    uint32_t last = 63 - (uint32_t)__builtin_clzll(rest);
-    __m512i all = _mm512_setzero_si512();
-    uint64_t found = 0;
-    for (uint32_t i = (uint32_t)__builtin_ctzll(rest); i <= last; i += 8) {
+    while (rest != 0) {
+        uint32_t i = (uint32_t)__builtin_ctzll(rest);
         __m512i word = run_words(below, shift, i, i - by);
-        __m512i side = _mm512_loadu_si512(&sides[i]);
-        side = _mm512_and_si512(side, _mm512_sll_epi64(side, before));
-        word = _mm512_and_si512(word, side);
-        all = _mm512_or_si512(all, word);
-        found |= nonzero_lanes(word, word) << i;
+        uint64_t found = (nonzero_lanes(word, wanted) << i) & rest;
+        if (found != 0) {
+            return found;
+        }
+        rest &= ~((uint64_t)255 << i);
     }
-    *columns |= (uint64_t)_mm512_reduce_or_epi64(all);
-    return found & rest;
-}
-
-KF_TARGET KF_INLINE void
-fill_sides(uint64_t *sides, uint64_t side)
-{
-    _mm512_storeu_si512(sides, _mm512_set1_epi64((long long)side));
+    return 0;
 }
 
 /* Sixteen at a time. What is behind the pattern is not read. */

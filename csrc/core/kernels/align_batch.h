@@ -58,7 +58,8 @@ align_waiting(kf_align_local *local, const kf_align_task *task,
         local->rows.levels[0][i] =
             kf_align_mask(local, task->ids, i, id_bytes);
     }
-    align_runs(&local->rows, local->m, one->hits, one->ends, NULL, out);
+    align_runs(&local->rows, task->n, local->m, one->hits, one->ends, NULL,
+               out);
 }
 
 /* Patterns with runs are put aside without a branch: whether there is one

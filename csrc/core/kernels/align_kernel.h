@@ -4,7 +4,7 @@
  *     KF_TARGET       the attribute of its functions
  *     KF_LANES        how many patterns it walks at once
  *     walk_lanes(...) the walk
- *     fill_many(...), find_many(...), fill_sides(...)  the search for runs
+ *     fill_many(...)  a step of the search for runs
  *     find_hits(...)  which symbols of one pattern are in the state
  *
  * and includes align_runs.h, align_batch.h, align_pair.h and align_row.h,
@@ -36,7 +36,6 @@ typedef void kf_align_kernel(kf_align_local *local, uint32_t id_bytes,
 /* Working memory of one pattern, see align_runs.h. */
 typedef struct {
     uint64_t levels[KF_LEVELS][KF_ALIGN_ROW];
-    uint64_t sides[KF_ALIGN_ROW];
 } kf_align_rows;
 
 /* The symbols of a state in a hash table: slot of an id is

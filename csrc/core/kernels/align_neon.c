@@ -103,30 +103,19 @@ fill_many(const uint64_t *below, uint32_t by, uint32_t first, uint32_t last,
 }
 
 KF_INLINE uint64_t
-find_many(const uint64_t *below, uint32_t by, uint64_t rest,
-          const uint64_t *sides, uint32_t k, uint64_t *columns)
+find_many(const uint64_t *below, uint32_t by, uint64_t rest, uint64_t allowed)
 {
-    uint32_t last = 63 - (uint32_t)__builtin_clzll(rest);
-    uint64x2_t all = vdupq_n_u64(0);
-    uint64_t found = 0;
-    for (uint32_t i = (uint32_t)__builtin_ctzll(rest); i <= last; i += 2) {
-        uint64x2_t word = run_words(below, by, i);
-        uint64x2_t side = vld1q_u64(&sides[i]);
-        uint64x2_t late = vshlq_u64(side, vdupq_n_s64((int64_t)k - 1));
-        word = vandq_u64(word, vandq_u64(side, late));
-        all = vorrq_u64(all, word);
-        found |= not_zero(word) << i;
+    const uint64x2_t wanted = vdupq_n_u64(allowed);
+    while (rest != 0) {
+        uint32_t i = (uint32_t)__builtin_ctzll(rest);
+        uint64x2_t word = vandq_u64(run_words(below, by, i), wanted);
+        uint64_t found = (not_zero(word) << i) & rest;
+        if (found != 0) {
+            return found;
+        }
+        rest &= ~((uint64_t)3 << i);
     }
-    *columns |= vgetq_lane_u64(all, 0) | vgetq_lane_u64(all, 1);
-    return found & rest;
-}
-
-KF_INLINE void
-fill_sides(uint64_t *sides, uint64_t side)
-{
-    for (uint32_t i = 0; i < 8; i += 2) {
-        vst1q_u64(&sides[i], vdupq_n_u64(side));
-    }
+    return 0;
 }
 
 /* There is no load from many addresses at once. */

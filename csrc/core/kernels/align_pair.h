@@ -71,7 +71,7 @@ align_pair(const kf_align_table *table, kf_align_rows *rows,
         finish(all.taken, 0, out);
     }
     else {
-        align_runs(rows, table->m, hits, all.ends, blocks, out);
+        align_runs(rows, n, table->m, hits, all.ends, blocks, out);
     }
     return hits;
 }

@@ -16,21 +16,11 @@
  *     runs[k + s][i] = runs[k][i] & (runs[k][i - s] << s)        for s <= k
  *
  * Kept are those of k = 1, 2, 4, ..., from which one such step makes any
- * other, so that a long run costs no more than a few short ones. They are of
- * the whole pair: a run is inside an area, the rows and columns between two
- * blocks, where its ends are and none of its rows is taken.
- *
- * Blocks are taken by length, all areas in one sweep from left to right, and
- * then the next shorter length. That is what the recursion takes:
- *
- *  - When the sweep of k begins, no area has a longer run. So the block of an
- *    area that has one of k is its first, by i and then by j.
- *  - Left of that block no run of k is left, else it had come first, and right
- *    of it is an area again, which the sweep has still before it.
- *  - So the sweep leaves no area with a run of k, as the next one needs it.
- *
- * Which block an area takes does not depend on other areas, nor on when it is
- * asked. Between the blocks the walk does the rest. */
+ * other, so that a long run costs no more than a few short ones. A run of k
+ * symbols has one of k - 1 in it: the longest of a sub-problem is found by
+ * halving. The first i, then the first j, is the block. Left of that no run
+ * of k is left, else it had come first; so k only falls on the left and never
+ * rises on the right. Between the runs the walk does the rest. */
 
 /* So few positions of a level are looked at one by one. */
 #define KF_FEW 8
@@ -43,16 +33,22 @@ KF_TARGET KF_INLINE uint64_t fill_many(const uint64_t *below, uint32_t by,
                                        uint32_t first, uint32_t last,
                                        uint64_t *level, uint64_t *columns);
 
-/* The i of `rest` at which a run of `by` more symbols than those of below ends
- * inside an area, where sides[i] are its columns and it has k symbols; adds
- * the columns of all of them to *columns. by <= the first of `rest`, which is
- * not empty. */
+/* The part of `rest` up to the first vector in which runs[k + by][i] &
+ * allowed, from below = runs[k], is not 0 for some i of it, and of that
+ * vector only such i; 0 if there is none. */
 KF_TARGET KF_INLINE uint64_t find_many(const uint64_t *below, uint32_t by,
-                                       uint64_t rest, const uint64_t *sides,
-                                       uint32_t k, uint64_t *columns);
+                                       uint64_t rest, uint64_t allowed);
 
-/* Eight words become `side`. */
-KF_TARGET KF_INLINE void fill_sides(uint64_t *sides, uint64_t side);
+/* Pattern positions low..high-1 against the state's positions from..to-1,
+ * where no run is longer than k. */
+typedef struct {
+    uint32_t low;
+    uint32_t high;
+    uint32_t from;
+    uint32_t to;
+    uint32_t k;
+    uint32_t behind; /* symbols of the block that ends where it begins */
+} area;
 
 KF_TARGET KF_INLINE uint64_t
 bits_below(uint32_t end)
@@ -135,193 +131,58 @@ find_levels(kf_align_rows *rows, uint64_t ends, levels_ends *of)
     return next == 0 ? 2 : ((uint32_t)2 << e) - 1;
 }
 
-/* The blocks of two symbols or more, by position in the pattern. */
-typedef struct {
-    uint64_t rows;    /* positions of the pattern that are in one */
-    uint64_t columns; /* of the state */
-    uint64_t starts;  /* first positions */
-    /* Columns behind the block whose last position is r - 1, columns before
-     * the block whose first is r, and its symbols; [0] and [KF_WORD_BITS] are
-     * the pair's own ends. */
-    uint64_t behind[KF_WORD_BITS + 1];
-    uint64_t before[KF_WORD_BITS + 1];
-    uint8_t symbols[KF_WORD_BITS];
-} taken_blocks;
-
-/* Rows or columns at which `size` free ones end, a power of two: steps of 1,
- * 2, 4, ... as far as they are below it, and of 0 instead of the others. */
-KF_TARGET KF_INLINE uint64_t
-ends_of_free(uint64_t taken, uint32_t size)
-{
-    uint64_t ends = ~taken;
-    for (uint32_t by = 1; by < KF_WORD_BITS; by *= 2) {
-        ends &= ends << ((size - 1) & by);
-    }
-    return ends;
-}
-
-KF_TARGET KF_INLINE void
-take_block(taken_blocks *taken, uint32_t i, uint32_t j, uint32_t k)
-{
-    uint32_t start = i + 1 - k;
-    uint64_t left = bits_below(j + 1 - k);
-    uint64_t up_to = bits_below(j + 1);
-    taken->rows |= bits_below(i + 1) & ~bits_below(start);
-    taken->columns |= up_to & ~left;
-    taken->starts |= (uint64_t)1 << start;
-    taken->behind[i + 1] = ~up_to;
-    taken->before[start] = left;
-    taken->symbols[start] = (uint8_t)k;
-}
-
-/* What a free row's area is. */
-typedef struct {
-    uint32_t high; /* the first row behind it */
-    uint64_t columns;
-} area;
-
-KF_TARGET KF_INLINE area
-area_of(const taken_blocks *taken, uint32_t i)
-{
-    uint64_t above = taken->rows & ~bits_below(i);
-    uint64_t under = taken->rows & bits_below(i);
-    uint32_t low = under != 0 ? 64 - (uint32_t)__builtin_clzll(under) : 0;
-    uint32_t high = above != 0 ? (uint32_t)__builtin_ctzll(above) : 64;
-    return (area){high, taken->behind[low] & taken->before[high]};
-}
-
-/* Where runs of a length may end. */
-typedef struct {
-    uint64_t rows;
-    uint64_t columns;
-} run_ends;
-
-/* Of runs that are `by` longer. */
-KF_TARGET KF_INLINE run_ends
-longer(run_ends of, uint32_t by)
-{
-    return (run_ends){of.rows & (of.rows << by),
-                      of.columns & (of.columns << by)};
-}
-
-/* Without those that are not free. */
-KF_TARGET KF_INLINE run_ends
-free_ends(run_ends of, uint32_t size, const taken_blocks *taken)
-{
-    return (run_ends){of.rows & ends_of_free(taken->rows, size),
-                      of.columns & ends_of_free(taken->columns, size)};
-}
-
-/* Plain C gains nothing from words of all rows. */
+/* The first run of (1 << e) + by symbols inside the area: its last
+ * positions. */
 KF_TARGET KF_INLINE bool
-are_many(run_ends of)
-{
-    return KF_LANES > 1 && __builtin_popcountll(of.rows) > KF_FEW;
-}
-
-/* sides[i] are the columns of the area of row i, if it is free. */
-KF_TARGET KF_INLINE void
-find_sides(uint64_t *sides, const taken_blocks *taken)
-{
-    uint32_t low = 0;
-    uint64_t rest = taken->starts;
-    for (;;) {
-        uint32_t high = rest != 0 ? (uint32_t)__builtin_ctzll(rest) : 64;
-        uint64_t side = taken->behind[low] & taken->before[high];
-        for (; low < high; low += 8) {
-            fill_sides(&sides[low], side);
-        }
-        if (rest == 0) {
-            return;
-        }
-        low = high + taken->symbols[high];
-        rest &= rest - 1;
-    }
-}
-
-/* Those at which runs of k = (1 << e) + by symbols inside areas end, level =
- * runs[1 << e]; the k rows up to each are free. */
-KF_TARGET KF_INLINE run_ends
-find_inside(const uint64_t *level, uint32_t by, uint32_t k, run_ends of,
-            uint64_t *sides, const taken_blocks *taken)
-{
-    run_ends inside = {of.rows, 0};
-    area here = {0, 0};
-    if (are_many(of)) {
-        find_sides(sides, taken);
-        inside.rows = find_many(level, by, of.rows, sides, k, &inside.columns);
-        return inside;
-    }
-    for (uint64_t rest = of.rows; rest != 0; rest &= rest - 1) {
-        uint32_t i = (uint32_t)__builtin_ctzll(rest);
-        uint64_t bits;
-        here = i >= here.high ? area_of(taken, i) : here;
-        bits = level[i] & (level[i - by] << by) & here.columns &
-               (here.columns << (k - 1));
-        inside.columns |= bits;
-        inside.rows &= ~(bits == 0 ? rest & -rest : 0);
-    }
-    return inside;
-}
-
-/* The sweep of k = (1 << e) + by over ends up to which k rows were free when
- * it began; there may be no run of k in their areas. Nor need there be all
- * that is said of the columns. */
-KF_TARGET KF_INLINE void
-take_runs(const uint64_t *level, uint32_t by, uint32_t k, run_ends of,
-          taken_blocks *taken)
-{
-    uint64_t rest = of.rows;
-    area here = {0, 0};
-    while (rest != 0) {
-        uint32_t i = (uint32_t)__builtin_ctzll(rest);
-        uint64_t allowed, bits;
-        if (i >= here.high) {
-            here = area_of(taken, i);
-        }
-        allowed = here.columns & (here.columns << (k - 1)) & of.columns;
-        bits = level[i] & (level[i - by] << by) & allowed;
-        if (bits != 0) {
-            uint32_t j = (uint32_t)__builtin_ctzll(bits);
-            take_block(taken, i, j, k);
-            here.columns &= ~(bits ^ (bits - 1));
-            rest &= ~bits_below(i + k);
-        }
-        else if (allowed != 0) {
-            rest &= rest - 1;
-        }
-        else {
-            rest &= ~bits_below(here.high);
-        }
-    }
-}
-
-/* The blocks of 1 << e to most symbols, less than 2 << e. */
-KF_TARGET KF_INLINE void
-take_level(kf_align_rows *rows, const levels_ends *ends, uint32_t e,
-           uint32_t most, taken_blocks *taken)
+find_run(const kf_align_rows *rows, const levels_ends *ends, const area *here,
+         uint32_t e, uint32_t by, uint32_t *i, uint32_t *j)
 {
     const uint64_t *level = rows->levels[e];
-    uint32_t size = (uint32_t)1 << e;
-    run_ends left = {ends->positions[e], ends->columns[e]};
-    uint64_t known = 0;
-    for (uint32_t k = most; k >= size; k--) {
-        run_ends here;
-        if (taken->rows != known) {
-            known = taken->rows;
-            left = free_ends(left, size, taken);
-            if (k > size || are_many(left)) {
-                left = find_inside(level, 0, size, left, rows->sides, taken);
-            }
+    uint32_t before = ((uint32_t)1 << e) + by - 1;
+    uint64_t allowed = ends->columns[e] & (ends->columns[e] << by) &
+                       bits_below(here->to) & ~bits_below(here->from + before);
+    uint64_t rest = ends->positions[e] & (ends->positions[e] << by) &
+                    bits_below(here->high) & ~bits_below(here->low + before);
+    if (allowed == 0) {
+        return false;
+    }
+    if (__builtin_popcountll(rest) > KF_FEW) {
+        rest = find_many(level, by, rest, allowed);
+    }
+    for (; rest != 0; rest &= rest - 1) {
+        uint32_t at = (uint32_t)__builtin_ctzll(rest);
+        uint64_t bits = level[at] & (level[at - by] << by) & allowed;
+        if (bits != 0) {
+            *i = at;
+            *j = (uint32_t)__builtin_ctzll(bits);
+            return true;
         }
-        here = longer(left, k - size);
-        while (k > size && (here.rows == 0 || here.columns == 0)) {
-            here = longer(left, --k - size);
+    }
+    return false;
+}
+
+/* Lower here->k to the longest run inside the area; its last positions if
+ * that is more than 1. */
+KF_TARGET KF_INLINE void
+find_longest(const kf_align_rows *rows, const levels_ends *ends, area *here,
+             uint32_t *i, uint32_t *j)
+{
+    uint32_t most = here->k;
+    uint32_t e = most > 1 ? 31 - (uint32_t)__builtin_clz(most) : 0;
+    while (e > 0 && !find_run(rows, ends, here, e, 0, i, j)) {
+        e--;
+    }
+    here->k = (uint32_t)1 << e;
+    most = most < 2 * here->k ? most : 2 * here->k - 1;
+    while (e > 0 && here->k < most) {
+        uint32_t middle = (here->k + most + 1) / 2;
+        uint32_t by = middle - ((uint32_t)1 << e);
+        if (find_run(rows, ends, here, e, by, i, j)) {
+            here->k = middle;
         }
-        if (k > size && are_many(here)) {
-            here = find_inside(level, k - size, k, here, rows->sides, taken);
+        else {
+            most = middle - 1;
         }
-        take_runs(level, k - size, k, here, taken);
     }
 }
 
@@ -334,12 +195,13 @@ single(uint32_t i, uint64_t bits)
                       1};
 }
 
-/* The rest of an area: positions `rest` of the pattern, those `allowed` of the
- * state. *blocks is the end of the list, or NULL. */
+/* *blocks is the end of the list, or NULL. */
 KF_TARGET KF_INLINE uint64_t
-walk_area(const kf_align_rows *rows, uint64_t rest, uint64_t allowed,
+walk_area(const kf_align_rows *rows, uint64_t hits, const area *here,
           kf_block **blocks)
 {
+    uint64_t allowed = bits_below(here->to) & ~bits_below(here->from);
+    uint64_t rest = hits & bits_below(here->high) & ~bits_below(here->low);
     uint64_t taken = 0;
     for (; rest != 0; rest &= rest - 1) {
         uint32_t i = (uint32_t)__builtin_ctzll(rest);
@@ -353,49 +215,58 @@ walk_area(const kf_align_rows *rows, uint64_t rest, uint64_t allowed,
     return taken;
 }
 
-/* The walks of all areas; blocks: as in align_runs. */
-KF_TARGET KF_INLINE uint64_t
-walk_areas(const kf_align_rows *rows, uint64_t hits,
-           const taken_blocks *blocks, kf_block *list)
+/* No run is longer than a side of the area. */
+KF_TARGET KF_INLINE uint32_t
+longest_inside(const area *here)
 {
-    uint64_t taken = blocks->rows;
-    uint32_t low = 0;
-    for (uint64_t rest = blocks->starts; rest != 0; rest &= rest - 1) {
-        uint32_t start = (uint32_t)__builtin_ctzll(rest);
-        uint32_t k = blocks->symbols[start];
-        uint64_t left = blocks->before[start];
-        taken |= walk_area(rows, hits & bits_below(start) & ~bits_below(low),
-                           blocks->behind[low] & left, &list);
-        if (list != NULL) {
-            *list++ =
-                (kf_block){start, (uint32_t)__builtin_popcountll(left), k};
-        }
-        low = start + k;
-    }
-    return taken |
-           walk_area(rows, hits & ~bits_below(low),
-                     blocks->behind[low] & blocks->before[KF_WORD_BITS],
-                     &list);
+    uint32_t rows = here->high - here->low;
+    uint32_t columns = here->to - here->from;
+    uint32_t most = rows < columns ? rows : columns;
+    return here->k < most ? here->k : most;
 }
 
-/* Any runs, of a pattern against m symbols. blocks: NULL, or where the list
- * goes, with room for one more than there can be. */
 KF_TARGET KF_INLINE void
-align_runs(kf_align_rows *rows, uint32_t m, uint64_t hits, uint64_t ends,
-           kf_block *blocks, kf_alignment *out)
+write_behind(const area *here, kf_block **blocks)
+{
+    uint32_t k = here->behind;
+    if (*blocks != NULL && k != 0) {
+        *(*blocks)++ = (kf_block){here->low - k, here->from - k, k};
+    }
+}
+
+/* Any runs, of a pattern of n symbols against m. At most 32 blocks have two
+ * symbols or more, and each leaves one area behind. blocks: NULL, or where
+ * the list goes, with room for one more than there can be. */
+KF_TARGET KF_INLINE void
+align_runs(kf_align_rows *rows, uint32_t n, uint32_t m, uint64_t hits,
+           uint64_t ends, kf_block *blocks, kf_alignment *out)
 {
     levels_ends found;
-    taken_blocks taken;
+    area areas[KF_WORD_BITS / 2 + 1];
+    uint32_t left = 1;
+    uint64_t taken = 0;
+    uint32_t joined = 0;
     uint32_t most = find_levels(rows, ends, &found);
-    uint32_t joined;
-    taken.rows = taken.columns = taken.starts = 0;
-    taken.behind[0] = ~(uint64_t)0;
-    taken.before[KF_WORD_BITS] = bits_below(m);
-    for (uint32_t e = 31 - (uint32_t)__builtin_clz(most); e > 0; e--) {
-        take_level(rows, &found, e, most, &taken);
-        most = ((uint32_t)1 << e) - 1;
+    areas[0] = (area){0, n, 0, m, most, 0};
+    while (left > 0) {
+        area here = areas[--left];
+        uint32_t i = 0;
+        uint32_t j = 0;
+        write_behind(&here, &blocks);
+        for (;;) {
+            here.k = longest_inside(&here);
+            find_longest(rows, &found, &here, &i, &j);
+            if (here.k <= 1) {
+                break;
+            }
+            areas[left++] =
+                (area){i + 1, here.high, j + 1, here.to, here.k, here.k};
+            taken |= bits_below(i + 1) & ~bits_below(i + 1 - here.k);
+            joined += here.k - 1;
+            here = (area){here.low,       i + 1 - here.k, here.from,
+                          j + 1 - here.k, here.k - 1,     0};
+        }
+        taken |= walk_area(rows, hits, &here, &blocks);
     }
-    joined = (uint32_t)__builtin_popcountll(taken.rows) -
-             (uint32_t)__builtin_popcountll(taken.starts);
-    finish(walk_areas(rows, hits, &taken, blocks), joined, out);
+    finish(taken, joined, out);
 }

@@ -59,20 +59,16 @@ fill_many(const uint64_t *below, uint32_t by, uint32_t first, uint32_t last,
     return found;
 }
 
-/* Not asked: one word at a time, and the columns of an area instead of the
- * sides of each row, are faster. */
 KF_INLINE uint64_t
-find_many(const uint64_t *below, uint32_t by, uint64_t rest,
-          const uint64_t *sides, uint32_t k, uint64_t *columns)
+find_many(const uint64_t *below, uint32_t by, uint64_t rest, uint64_t allowed)
 {
-    (void)below, (void)by, (void)sides, (void)k, (void)columns;
+    for (; rest != 0; rest &= rest - 1) {
+        uint32_t i = (uint32_t)__builtin_ctzll(rest);
+        if ((below[i] & (below[i - by] << by) & allowed) != 0) {
+            break;
+        }
+    }
     return rest;
-}
-
-KF_INLINE void
-fill_sides(uint64_t *sides, uint64_t side)
-{
-    *sides = side;
 }
 
 KF_INLINE uint64_t
