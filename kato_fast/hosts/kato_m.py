@@ -178,6 +178,7 @@ SEAMS = (
     ),
     Seam(SERVICE, "SessionMiddleware", "host_repairs", middleware.replace, places=middleware.session_entry),
     Seam(SERVICE, "metrics_middleware", "host_repairs", middleware.replace, places=middleware.metrics_entry),
+    Seam(SERVICE, "app.router.lifespan_context", "native_store", learning.flush_at_the_end, wraps=True),
     Seam(SERVICE, "app.middleware_stack", "host_repairs", middleware.build, wraps=True, places=middleware.built_stack),
     Seam(SERVICE, "observe_sequence_primary", "batch", batches.replace_app, places=batches.sequence_route),
     Seam(SERVICE, "get_predictions_primary", "native_responses", responses.replace_app, places=responses.primary),

@@ -254,6 +254,7 @@ SEAMS = (
         places=middleware.concurrency_entry,
     ),
     Seam(SERVICE, "trace_middleware", "host_repairs", middleware.replace, places=middleware.trace_entry),
+    Seam(SERVICE, "app.router.lifespan_context", "native_store", learning.flush_at_the_end, wraps=True),
     Seam(SERVICE, "app.middleware_stack", "host_repairs", middleware.build, wraps=True, places=middleware.built_stack),
     Seam(
         SERVICE,

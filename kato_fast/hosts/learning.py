@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections import Counter
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from itertools import chain
 from typing import Any, Callable, NamedTuple, Optional
 
@@ -241,6 +244,20 @@ def flush_first(original: Callable) -> Callable:
         return original(*args, **kwargs)
 
     return wrapper
+
+
+def flush_at_the_end(original: Callable) -> Callable:
+    """The application ends when all is written: a server may die of the signal that ended it, and call no atexit."""
+
+    @asynccontextmanager
+    async def lifespan_context(app: Any) -> AsyncIterator[Any]:
+        try:
+            async with original(app) as state:
+                yield state
+        finally:
+            await asyncio.get_running_loop().run_in_executor(None, WRITER.end)
+
+    return lifespan_context
 
 
 # symbols

@@ -90,7 +90,10 @@ class Writer:
     def end(self) -> None:
         """Write what is left, for at most a few seconds where the server is away."""
         self._ending = time.monotonic() + LAST
-        self.flush()
+        try:
+            self.flush()
+        finally:
+            self._ending = None
 
     def waiting(self) -> int:
         """How many are not written yet, the one that is being written included."""
@@ -134,7 +137,8 @@ class Writer:
                 _WRITES.labels("written").inc()
                 return
             except self._away as error:
-                if self._ending is not None and time.monotonic() > self._ending:
+                ending = self._ending
+                if ending is not None and time.monotonic() > ending:
                     return self._failed("away", error)
                 time.sleep(PAUSE)
             except Exception as error:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -130,6 +131,19 @@ def test_predictions_can_be_written_before_the_response(user, expected, monkeypa
     monkeypatch.setattr(shared.WRITER, "put", lambda job: pytest.fail("written behind the response"))
     hosts.install(**{**ALL, "batch": "off"})
     check(user, expected)
+
+
+def test_the_application_ends_when_all_is_written(client, service) -> None:
+    """Newer uvicorns die of the signal that ended them, so that nothing at the interpreter's end is called."""
+    hosts.install(**ALL)
+    written: list = []
+
+    async def lives() -> None:
+        async with service.app.router.lifespan_context(service.app):
+            shared.WRITER.put(lambda: (time.sleep(0.3), written.append(True)))
+
+    client.run(lives())
+    assert written == [True] and shared.WRITER._ending is None
 
 
 def test_turning_a_flag_on_and_off_while_it_learns(user) -> None:
