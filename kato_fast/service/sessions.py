@@ -153,7 +153,8 @@ class Sessions:
         with _Transaction(self._db, needed=gone > 0 or len(fresh) > 1):
             if gone:
                 self._db.execute("DELETE FROM events WHERE session = ? AND seq < ?", (session.key, first))
-            self._db.executemany("INSERT INTO events VALUES (?, ?, ?)", fresh)
+            for row in fresh:  # nearly always one
+                self._db.execute("INSERT INTO events VALUES (?, ?, ?)", row)
         session.stm = stm
         session.first = first
 
@@ -318,5 +319,5 @@ def moment_of(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f").replace(tzinfo=timezone.utc)
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+#: json.dumps() would make an encoder for each call.
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

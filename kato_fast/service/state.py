@@ -59,14 +59,15 @@ _JSON_TYPE = (b"content-type", b"application/json")
 class Finished:
     """An answer of finished JSON as its two ASGI messages, for where a Response would cost as much as what it holds."""
 
-    __slots__ = ("_body",)
+    __slots__ = ("_body", "_more")
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, *more: tuple[bytes, bytes]) -> None:
         self._body = body
+        self._more = more
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Send it."""
-        headers = [(b"content-length", b"%d" % len(self._body)), _JSON_TYPE]
+        headers = [(b"content-length", b"%d" % len(self._body)), _JSON_TYPE, *self._more]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": self._body})
 
@@ -233,6 +234,11 @@ def _reached(processor: Processor, token: str) -> bool:
         return processor.kb.reached(token)
     except ValueError as error:
         raise HTTPException(400, f"Header {TOKEN}: {error}") from None
+
+
+def finished_written(body: bytes, processor: Processor) -> Finished:
+    """As reply_written(), for endpoints that FastAPI is not asked for."""
+    return Finished(body, (TOKEN_BYTES, processor.kb.token().encode("latin-1")))
 
 
 def reply_written(body: bytes, processor: Processor) -> Response:

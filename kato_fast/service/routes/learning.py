@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Union
 
 from fastapi import APIRouter, HTTPException
 from starlette.requests import Request
@@ -16,7 +17,7 @@ from kato_fast.service.observations import observation_of
 from kato_fast.service.processor import OverLimit
 from kato_fast.service.routes import BODY, BareRoute, answers
 from kato_fast.service.sessions import Session
-from kato_fast.service.state import dumps, reply, reply_written, service_of
+from kato_fast.service.state import Finished, dumps, finished_written, reply, reply_written, service_of
 
 router = APIRouter(tags=["learning"], route_class=BareRoute)
 
@@ -25,8 +26,9 @@ router = APIRouter(tags=["learning"], route_class=BareRoute)
     "/observe",
     responses=answers(models.ObservationResult, 500, *BODY),
     openapi_extra=models.body(models.ObservationData),
+    response_model=None,
 )
-async def observe(request: Request) -> Response:
+async def observe(request: Request) -> Finished:
     """Observe one event: it joins the short-term memory, predictions are made, and learning happens when it is full."""
     service = service_of(request)
     observation = observation_of(await json_of(request), str(uuid.uuid4()))
@@ -41,15 +43,16 @@ async def observe(request: Request) -> Response:
             raise HTTPException(500, f"Observation failed: {error}") from None
         moment = processor.time
         service.desk.set_stm(session, stm)
-    return reply_written(_observed(None, processor.id, None, moment, observation.unique_id, learned), processor)
+    return finished_written(_observed(None, processor.id, None, moment, observation.unique_id, learned), processor)
 
 
 @router.post(
     "/sessions/{session_id}/observe",
     responses=answers(models.ObservationResult, 404, *BODY, plain_500=True),
     openapi_extra=models.body(models.ObservationData),
+    response_model=None,
 )
-async def observe_in_session(request: Request, session_id: str) -> Response:
+async def observe_in_session(request: Request, session_id: str) -> Union[Response, Finished]:
     """Observe one event in a session."""
     service = service_of(request)
     session = request.scope[SESSION]
@@ -66,7 +69,7 @@ async def observe_in_session(request: Request, session_id: str) -> Response:
         moment = processor.time
         service.desk.set_stm(session, stm)
     observed = _observed(session_id, session.user_id, len(session.stm), moment, observation.unique_id, learned)
-    return reply_written(observed, processor)
+    return finished_written(observed, processor)
 
 
 def _observed(session_id, processor_id, stm_length, time: int, unique_id: str, learned: str) -> bytes:

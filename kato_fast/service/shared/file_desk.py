@@ -209,5 +209,5 @@ def _place(processor_id: str) -> int:
     return zlib.crc32(processor_id.encode("utf-8", "surrogatepass")) % LOCKS
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+#: json.dumps() would make an encoder for each call.
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

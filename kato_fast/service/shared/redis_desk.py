@@ -400,5 +400,5 @@ def _moment(text: bytes) -> datetime:
     return datetime.fromisoformat(text.decode())
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+#: json.dumps() would make an encoder for each call.
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
