@@ -5,6 +5,7 @@ import errno
 import ipaddress
 import socket
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -89,10 +90,19 @@ def _settings(data, demo, host, port, profile, implementation, **more) -> "Setti
     given["port"] = _free_port(_checked_host(settings.host), settings.port)
     settings = Settings.from_env(**given)
     if settings.data_dir is not None:
-        if Path(settings.data_dir).is_file():
-            raise Problem(f"--data must be a folder, and {settings.data_dir!r} is a file")
-        Path(settings.data_dir).mkdir(parents=True, exist_ok=True)
+        _make_folder(settings.data_dir)
     return settings
+
+
+def _make_folder(path: str) -> None:
+    """Where it is there already, whether a file can be made in it: permissions alone do not tell."""
+    if Path(path).is_file():
+        raise Problem(f"--data must be a folder, and {path!r} is a file")
+    Path(path).mkdir(parents=True, exist_ok=True)
+    try:
+        tempfile.TemporaryFile(dir=path).close()
+    except OSError as error:
+        raise Problem(f"--data: no file can be made in {path!r}: {error.strerror}", ENVIRONMENT) from None
 
 
 def _check_mongo(address: Optional[str]) -> None:

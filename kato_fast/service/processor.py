@@ -332,7 +332,9 @@ class Processor:
             except Unreachable:  # the answer is 503, and the client may try again
                 raise
             except Exception as error:  # KATO wraps whatever its knowledge base raises
-                if not isinstance(error, EmotivesConflict):
+                if isinstance(error, OSError):  # no room, no right to write: the text says it all
+                    log.error("processor %s could not learn: %s", self.id, error)
+                elif not isinstance(error, EmotivesConflict):
                     log.exception("processor %s could not learn", self.id)
                 raise learning_error(str(error)) from error
             self.known = self.kb.token()

@@ -449,16 +449,17 @@ class TestServe:
         assert "pip install kato_fast[service]" in plain(done, 3)
 
     @pytest.mark.parametrize(
-        ("arguments", "variables", "text"),
+        ("arguments", "variables", "code", "text"),
         [
-            ([], {"KATO_FAST_BATCH": "sometimes"}, "KATO_FAST_BATCH must be one of off, shadow"),
-            (["--redis", "foo"], {}, "--redis: url must begin with redis://"),
-            (["--data", __file__], {}, "--data must be a folder, and"),
+            ([], {"KATO_FAST_BATCH": "sometimes"}, 2, "KATO_FAST_BATCH must be one of off, shadow"),
+            (["--redis", "foo"], {}, 2, "--redis: url must begin with redis://"),
+            (["--data", __file__], {}, 2, "--data must be a folder, and"),
+            (["--data", "/proc"], {}, 3, "--data: no file can be made in '/proc'"),
         ],
     )
-    def test_what_cannot_serve_says_so_before_it_begins(self, arguments, variables, text) -> None:
+    def test_what_cannot_serve_says_so_before_it_begins(self, arguments, variables, code, text) -> None:
         done = run_program("serve", "--port", "0", *arguments, env=environment(**variables))
-        said = plain(done, 2)
+        said = plain(done, code)
         assert said.startswith(f"kato-fast serve: {text}") and said.count("\n") == 1
         assert not done.stdout
 
