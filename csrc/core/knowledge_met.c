@@ -205,37 +205,59 @@ meet(kf_met *met, kf_symbols *symbols, kf_text text, kf_met_text *read,
 }
 
 static inline kf_status
-intern_short(kf_met *met, kf_symbols *symbols, kf_text text, uint32_t *id,
-             kf_error *err)
+intern_short(kf_met *met, kf_symbols *symbols, kf_text text, kf_met_text *read,
+             uint32_t *id, kf_error *err)
 {
-    kf_met_text read = {.size = (uint32_t)text.size};
     size_t last = ((size_t)1 << (64 - met->shift)) - 1;
-    size_t home;
+    size_t home = home_of(met, read);
     kf_status status;
-    kf_short_read(text.bytes, text.size, &read.low, &read.high);
-    home = home_of(met, &read);
     for (size_t i = 0; i < PLACES; i++) {
         const kf_met_text *place = &met->texts[(home + i) & last];
-        if (is_at(place, &read)) {
+        if (is_at(place, read)) {
             *id = place->id;
             return KF_OK;
         }
     }
-    status = meet(met, symbols, text, &read, err);
-    *id = read.id;
+    status = meet(met, symbols, text, read, err);
+    *id = read->id;
     return status;
+}
+
+/* Symbols whose places are fetched before the first is looked at. */
+#define TOGETHER 32u
+
+/* What is longer is not read. */
+static void
+read_some(const kf_met *met, const kf_text *texts, uint32_t count,
+          kf_met_text *read)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (texts[i].size <= KF_SHORT_MAX) {
+            kf_short_read(texts[i].bytes, texts[i].size, &read[i].low,
+                          &read[i].high);
+            read[i].size = (uint32_t)texts[i].size;
+            __builtin_prefetch(&met->texts[home_of(met, &read[i])]);
+        }
+    }
 }
 
 static kf_status
 intern_reading_on(kf_met *met, kf_symbols *symbols,
                   const kf_sequence *sequence, uint32_t *ids, kf_error *err)
 {
+    kf_met_text read[TOGETHER] = {{0}};
     kf_status status = KF_OK;
     for (uint32_t i = 0; i < sequence->n && status == KF_OK; i++) {
         kf_text text = sequence->symbols[i];
+        uint32_t left = sequence->n - i;
+        if (i % TOGETHER == 0) {
+            read_some(met, sequence->symbols + i,
+                      left < TOGETHER ? left : TOGETHER, read);
+        }
         status = text.size > KF_SHORT_MAX
                      ? kf_symbols_intern(symbols, text, &ids[i], err)
-                     : intern_short(met, symbols, text, &ids[i], err);
+                     : intern_short(met, symbols, text, &read[i % TOGETHER],
+                                    &ids[i], err);
     }
     return status;
 }
