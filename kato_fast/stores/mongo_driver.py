@@ -331,7 +331,8 @@ class PymongoDatabase:
         errors = self._pymongo.errors
         code = getattr(error, "code", None) or 0
         details = getattr(error, "details", None)
-        if isinstance(error, (errors.ConnectionFailure, errors.ConfigurationError)) or code in NOT_NOW:
+        away = (errors.ConnectionFailure, errors.ConfigurationError, errors.ProtocolError)  # nonsense is no answer
+        if isinstance(error, away) or code in NOT_NOW:
             kind = Busy if isinstance(error, errors.WaitQueueTimeoutError) else Unreachable
             return kind(f"MongoDB at {self.where} does not answer: {type(error).__name__}")
         text = details.get("errmsg") if isinstance(details, dict) else None

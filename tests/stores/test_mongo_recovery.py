@@ -66,13 +66,13 @@ def test_within_a_second(name: str, driver: str, server: MongoServer, proxy: Fau
         with ThreadPoolExecutor(len(users)) as pool:
             running = [pool.submit(user.run, over) for user in users.values()]
             ends = time.monotonic() + OUTAGE
-            while time.monotonic() < ends:
-                assert reader.predict(["a", "b"]).matched >= 1
-                time.sleep(0.02)
-            proxy.heal()
-            for user in users.values():
-                user.asked()
             try:
+                while time.monotonic() < ends:
+                    assert reader.predict(["a", "b"]).matched >= 1
+                    time.sleep(0.02)
+                proxy.heal()
+                for user in users.values():
+                    user.asked()
                 news = heard(reader, server, database)
                 for future in running:
                     future.result(10)
