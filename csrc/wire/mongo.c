@@ -245,6 +245,6 @@ kf_mongo_driver_version(void)
 void
 kf_mongo_start(void)
 {
-    mongoc_init();
     mongoc_log_set_handler(NULL, NULL); /* its lines may quote the address */
+    mongoc_init();
 }
