@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from kato_fast import flags, hosts
+from kato_fast import flags, hosts, rollout
 from kato_fast.hosts import shared
 from kato_fast.rollout import Choice, fallbacks, latch, pairs
 from tests.hosts.conftest import STANDIN
@@ -44,6 +44,7 @@ def service(mongo_url, redis_url, known) -> Iterator[ModuleType]:
 
         yield module
         hosts.uninstall()
+        rollout.stop()  # of the first attachment of this process
         connections.close()
         forget_host()
 

@@ -58,6 +58,7 @@ def service(mongo_url, redis_url, tmp_path_factory) -> Iterator[ModuleType]:
         known.write_text(json.dumps(fingerprints()))
         yield module
         hosts.uninstall()
+        rollout.stop()
         connections.close()
         forget_host()
 
