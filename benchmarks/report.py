@@ -87,12 +87,12 @@ def _against_goal(row: dict) -> str:
 def section(result: dict) -> str:
     """One question: what it was asked of, and its rows with every value that was stored."""
     run = result["run"]
-    lines = [f"### {result['question']}", "", *_conditions(result, run), ""]
+    lines = [f"### {result['question']}", "", *_conditions(result, run)]
     if result["rows"]:
-        lines += ["| what | ours | peer | ratio, CPU (wall) | goal |", "| --- | --- | --- | --- | --- |"]
+        lines += ["", "| what | ours | peer | ratio, CPU (wall) | goal |", "| --- | --- | --- | --- | --- |"]
         lines += [_row(row) for row in result["rows"]]
     if result["figures"]:
-        lines += ["| what | figure |", "| --- | --- |"]
+        lines += ["", "| what | figure |", "| --- | --- |"]
         lines += [f"| {figure['what']} | {_value(figure)} |" for figure in result["figures"]]
     return "\n".join(lines)
 

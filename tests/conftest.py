@@ -6,11 +6,13 @@ import os
 import platform
 import random
 import zlib
+from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
 
 from kato_fast import native
+from kato_fast.flags import runtime
 from tests.engines import need_c
 
 SEED = int(os.environ.get("KATO_FAST_TEST_SEED") or random.SystemRandom().randrange(2**32))
@@ -23,6 +25,15 @@ def pytest_report_header() -> list[str]:
         f"python: {platform.python_implementation()} {platform.python_version()} on {platform.machine()}",
         f"seed: {SEED} (KATO_FAST_TEST_SEED={SEED} repeats it)",
     ]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def runtime_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests set, latch and log is nothing to the services of this machine, nor the other way round."""
+    with pytest.MonkeyPatch.context() as patch:
+        if runtime.VARIABLE not in os.environ:
+            patch.setenv(runtime.VARIABLE, str(tmp_path_factory.mktemp("runtime") / "run"))
+        yield
 
 
 @pytest.fixture(params=native.IMPLEMENTATIONS)
