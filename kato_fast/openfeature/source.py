@@ -55,7 +55,7 @@ class Follower:
         self._context = EvaluationContext(socket.gethostname(), {"pid": os.getpid()})
         self._modes: dict[str, tuple[Mode, str]] = {}
         self._boolean: set[str] = set()
-        self._told = ""
+        self._told: set[tuple[str, str]] = set()  # flag and kind, until all can be read again
         self._since: Optional[float] = None
         self._ends = False
         self._wake = threading.Event()
@@ -79,7 +79,7 @@ class Follower:
         since = self._since
         if since is not None and time.monotonic() - since > LATE_SECONDS:
             self._since = None  # once for each
-            self._failed("late", f"the provider has not answered for {LATE_SECONDS:g} s")
+            self._failed("", "late", f"the provider has not answered for {LATE_SECONDS:g} s")
 
     def _changed(self, details: EventDetails) -> None:
         self._wake.set()
@@ -89,7 +89,7 @@ class Follower:
             self._wake.clear()
             failed = self._round()
             if self._told and not failed:
-                self._told = ""
+                self._told.clear()
                 log.warning("the flags in OpenFeature can be read again")
             self._wake.wait(SECONDS)
 
@@ -106,7 +106,7 @@ class Follower:
                 self._take(flag)
             except Exception as error:
                 failed = True
-                self._failed(getattr(error, "kind", "general"), f"{PREFIX}{flag}: {error}")
+                self._failed(flag, getattr(error, "kind", "general"), f"{PREFIX}{flag}: {error}")
             self._since = None
         return failed
 
@@ -134,10 +134,10 @@ class Follower:
         self._boolean.add(flag)
         return text
 
-    def _failed(self, kind: str, text: str) -> None:
+    def _failed(self, flag: str, kind: str, text: str) -> None:
         _errors.labels(kind).inc()
-        if text != self._told:
-            self._told = text
+        if (flag, kind) not in self._told:
+            self._told.add((flag, kind))
             log.warning("a flag in OpenFeature cannot be read, what was read last stays: %s", text[:300])
 
 
