@@ -111,13 +111,18 @@ def _symbols(state: Sequence) -> Iterator[str]:
     for i, item in enumerate(state):
         for j, symbol in enumerate(item if isinstance(item, (list, tuple)) else (item,)):
             place = f"state[{i}][{j}]" if isinstance(item, (list, tuple)) else f"state[{i}]"
-            if not isinstance(symbol, str):
-                raise TypeError(f"{place} must be a str, not {type(symbol).__name__}")
-            try:
-                symbol.encode()
-            except UnicodeEncodeError as error:
-                raise ValueError(f"{place} must be valid Unicode: lone surrogate at index {error.start}") from None
-            yield symbol
+            yield text(symbol, place)
+
+
+def text(value: Any, place: str) -> str:
+    """A str, checked: it can be UTF-8."""
+    if not isinstance(value, str):
+        raise TypeError(f"{place} must be a str, not {type(value).__name__}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{place} must be valid Unicode: lone surrogate at index {error.start}") from None
+    return value
 
 
 def _threshold(value: Any) -> float:

@@ -316,7 +316,7 @@ def _symbols(value: Any, place: str) -> list[str]:
     """Any iterable of symbols but a str, which would be its characters."""
     symbols = _items(value, place)
     for i, symbol in enumerate(symbols):
-        _text(symbol, f"{place}[{i}]")
+        aggregation.text(symbol, f"{place}[{i}]")
     return symbols
 
 
@@ -348,18 +348,8 @@ def _vectors(observation: Mapping, place: str) -> list[list[float]]:
     return [[x if isinstance(x, int) else float(x) for x in vector] for vector in vectors]
 
 
-def _text(value: Any, place: str) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{place} must be a str, not {type(value).__name__}")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(f"{place} must be valid Unicode: lone surrogate at index {error.start}") from None
-    return value
-
-
 def _key(value: Any, place: str) -> str:
-    if not 0 < len(_text(value, place)) <= 1024:
+    if not 0 < len(aggregation.text(value, place)) <= 1024:
         raise ValueError(f"{place} must have 1 to 1024 characters, not {len(value)}")
     return value
 

@@ -1,5 +1,7 @@
 #include "writing.h"
 
+#include "raw_memory.h"
+
 /* A smaller object is not worth its cut. */
 #define EXPECTED_MIN 1024
 
@@ -10,21 +12,14 @@ room(const kfpy_writing *w)
 }
 
 static void *
-allocate(void *context, size_t size)
-{
-    (void)context;
-    return PyMem_RawMalloc(size);
-}
-
-static void *
 resize(void *context, void *block, size_t size)
 {
     const kfpy_writing *w = context;
     void *moved;
     if (block != room(w)) {
-        return PyMem_RawRealloc(block, size);
+        return raw_resize(NULL, block, size);
     }
-    moved = PyMem_RawMalloc(size);
+    moved = raw_allocate(NULL, size);
     if (moved != NULL) {
         memcpy(moved, block, w->expected);
     }
@@ -35,14 +30,14 @@ static void
 release(void *context, void *block)
 {
     if (block != room(context)) {
-        PyMem_RawFree(block);
+        raw_release(NULL, block);
     }
 }
 
 void
 kfpy_writing_begin(kfpy_writing *w, size_t expected)
 {
-    w->alloc = (kf_alloc){w, allocate, resize, release};
+    w->alloc = (kf_alloc){w, raw_allocate, resize, release};
     w->bytes = NULL;
     w->expected = expected;
     kf_buffer_init(&w->buffer, &w->alloc);

@@ -16,6 +16,7 @@ from operator import is_
 from typing import Optional
 
 from kato_fast import observe
+from kato_fast.stores.sqlite import to_json
 
 _events = observe.counter("kato_fast_sessions_total", "Sessions, by what became of them.", ("event",))
 CREATED, DELETED, EXPIRED = map(_events.labels, ("created", "deleted", "expired"))
@@ -149,7 +150,7 @@ class Sessions:
         if session.gone or (gone == 0 and kept == len(stm) == len(session.stm)):
             return
         first = session.first + gone
-        fresh = [(session.key, first + i, _json(stm[i])) for i in range(kept, len(stm))]
+        fresh = [(session.key, first + i, to_json(stm[i])) for i in range(kept, len(stm))]
         with _Transaction(self._db, needed=gone > 0 or len(fresh) > 1):
             if gone:
                 self._db.execute("DELETE FROM events WHERE session = ? AND seq < ?", (session.key, first))
@@ -160,7 +161,7 @@ class Sessions:
 
     def set_config(self, session: Session, config: dict) -> None:
         """Replace the configuration."""
-        self._db.execute("UPDATE sessions SET config = ? WHERE key = ?", (_json(config), session.key))
+        self._db.execute("UPDATE sessions SET config = ? WHERE key = ?", (to_json(config), session.key))
         session.config = config
 
     def extend(self, session: Session, ttl: int) -> None:
@@ -213,7 +214,7 @@ class Sessions:
             if self._count >= self._limit:
                 raise TooManySessions
         session_id = new_session_id()
-        row = (session_id, user_id, text_of(now), text_of(expires), _json(metadata), "{}")
+        row = (session_id, user_id, text_of(now), text_of(expires), to_json(metadata), "{}")
         cursor = self._db.execute(
             "INSERT INTO sessions (id, user_id, created, expires, metadata, config) VALUES (?, ?, ?, ?, ?, ?)", row
         )
@@ -317,7 +318,3 @@ def text_of(moment: datetime) -> str:
 
 def moment_of(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f").replace(tzinfo=timezone.utc)
-
-
-#: json.dumps() would make an encoder for each call.
-_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

@@ -18,12 +18,12 @@ from fastapi import HTTPException
 from kato_fast import flags, hosts, observe, rollout
 from kato_fast.hosts import kato_v21, learning, seams, shared
 from kato_fast.rollout import replay
-from tests.hosts.attached import ALL, Client, as_started, choices, forget_host, strip
+from tests.hosts.attached import ALL, Client, choices, client, detached, forget_host, strip
 from tests.hosts.conftest import STANDIN
 from tests.hosts.cycles import changed, shape
 from tests.hosts.differential import differences
 
-__all__ = ["choices"]
+__all__ = ["choices", "client", "detached"]
 
 HERE = STANDIN.with_name("standin_v21")
 
@@ -61,22 +61,6 @@ def service(mongo_url, redis_url, tmp_path_factory) -> Iterator[ModuleType]:
         rollout.stop()
         connections.close()
         forget_host()
-
-
-@pytest.fixture(scope="module")
-def client(service) -> Iterator[Client]:
-    client = Client(service.app)
-    yield client
-    client.run(service.app_state.session_manager.shutdown())
-    client.close()
-
-
-@pytest.fixture(autouse=True)
-def detached(service) -> Iterator[None]:
-    as_started()
-    yield
-    hosts.uninstall()
-    as_started()
 
 
 nodes = itertools.count()

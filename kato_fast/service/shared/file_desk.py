@@ -22,6 +22,7 @@ from kato_fast.memory import MAX_EVENTS
 from kato_fast.service.sessions import EXPIRED, SCHEMA, TooManySessions, moment_of, session_stats, text_of
 from kato_fast.service.shared import Unavailable
 from kato_fast.service.shared.desk import Begun, Row, SharedDesk, SharedSession, Written
+from kato_fast.stores.sqlite import to_json
 
 #: Processors that share one byte wait for each other.
 LOCKS = 1 << 20
@@ -87,7 +88,7 @@ class FileDesk(SharedDesk):
             now = text_of(datetime.now(timezone.utc))
             if self._db.execute("SELECT count(*) FROM sessions WHERE expires > ?", (now,)).fetchone()[0] >= self._limit:
                 raise TooManySessions
-            values = (row.id, row.user_id, text_of(row.created), text_of(row.expires), _json(row.metadata), "{}")
+            values = (row.id, row.user_id, text_of(row.created), text_of(row.expires), to_json(row.metadata), "{}")
             fields = "id, user_id, created, expires, metadata, config"
             self._db.execute(f"INSERT INTO sessions ({fields}) VALUES (?, ?, ?, ?, ?, ?)", values)
         return row
@@ -148,7 +149,7 @@ class FileDesk(SharedDesk):
         if written.keep_from:
             self._db.execute("DELETE FROM events WHERE session = ? AND seq < ?", (key, written.keep_from - 1))
             dropped = 0 if written.keep_from > session.last else dropped
-        rows = ((key, session.last + i, _json(event)) for i, event in enumerate(written.fresh))
+        rows = ((key, session.last + i, to_json(event)) for i, event in enumerate(written.fresh))
         self._db.executemany("INSERT INTO events VALUES (?, ?, ?)", rows)
         cut = self._db.execute("DELETE FROM events WHERE session = ? AND seq < ?", (key, last - MAX_EVENTS))
         dropped += cut.rowcount
@@ -161,7 +162,7 @@ class FileDesk(SharedDesk):
     # the rest
 
     async def _set_field(self, session: SharedSession, name: str, value: Any) -> None:
-        text = text_of(value) if name == "expires" else _json(value)
+        text = text_of(value) if name == "expires" else to_json(value)
         self._db.execute(f"UPDATE sessions SET {name} = ? WHERE id = ?", (text, session.id))
 
     async def _remove(self, session: SharedSession) -> None:
@@ -207,7 +208,3 @@ class FileDesk(SharedDesk):
 
 def _place(processor_id: str) -> int:
     return zlib.crc32(processor_id.encode("utf-8", "surrogatepass")) % LOCKS
-
-
-#: json.dumps() would make an encoder for each call.
-_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

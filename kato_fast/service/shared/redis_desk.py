@@ -25,6 +25,7 @@ from kato_fast.redis_client.script import Script
 from kato_fast.service.sessions import TooManySessions
 from kato_fast.service.shared import Unavailable
 from kato_fast.service.shared.desk import Begun, Row, SharedDesk, SharedSession, Written
+from kato_fast.stores.sqlite import to_json
 
 #: Seconds that a holder may be silent before it loses a processor's lock; it is prolonged three times as often.
 LEASE = 3.0
@@ -226,7 +227,7 @@ class RedisDesk(SharedDesk):
         now = int(time.time() * 1000)
         life = _milliseconds(row.expires)
         times = [_text(row.created), _text(row.expires), life]
-        args = [row.user_id, guess, *known, row.id, *times, _json(row.metadata), self._limit, now]
+        args = [row.user_id, guess, *known, row.id, *times, to_json(row.metadata), self._limit, now]
         reply = await self._ask(CREATE, *args)
         if reply == 0:
             raise TooManySessions
@@ -276,7 +277,7 @@ class RedisDesk(SharedDesk):
         parts: list = ["0", "", "", ""]
         if written.parts is not None:
             parts = ["2", written.parts[0], "", ""] if written.same_texts else ["1", *written.parts]
-        events = [_json(event) for event in written.fresh]
+        events = [to_json(event) for event in written.fresh]
         head = [written.processor_id, written.token, written.session.id]
         args = [*head, *parts, written.keep_from, MAX_EVENTS, STATE_TTL, *events]
         until = time.monotonic() + WRITE_AGAIN
@@ -306,7 +307,7 @@ class RedisDesk(SharedDesk):
 
     async def _set_field(self, session: SharedSession, name: str, value: Any) -> None:
         life = _milliseconds(value) if name == "expires" else 0
-        text = _text(value) if name == "expires" else _json(value)
+        text = _text(value) if name == "expires" else to_json(value)
         now = int(time.time() * 1000)
         await self._ask(SET_FIELD, session.id, session.user_id, name, text, life or "0", now)
 
@@ -398,7 +399,3 @@ def _text(moment: datetime) -> str:
 
 def _moment(text: bytes) -> datetime:
     return datetime.fromisoformat(text.decode())
-
-
-#: json.dumps() would make an encoder for each call.
-_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
