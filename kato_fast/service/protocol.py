@@ -7,7 +7,7 @@ httptools keeps a head until all of it has come, however long. Where a client wo
 from __future__ import annotations
 
 import asyncio
-from typing import Optional, Union
+from typing import Any, Optional, Union
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -113,6 +113,9 @@ class _Together:
         self._loop = loop
         self._held: Optional[bytes] = None
         self.is_closing = transport.is_closing
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._to, name)
 
     def write(self, data: Data) -> None:
         held = self._held
