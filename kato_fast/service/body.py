@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from typing import NoReturn
+from typing import NoReturn, Optional
 
 from fastapi import HTTPException
 from pydantic import ValidationError
@@ -98,20 +98,26 @@ class _Deadline:
 
 
 async def json_of(request: Request) -> object:
-    """The parsed body, JSON or CBOR. Answers 408, 413, 415, or 422 naming the fault."""
+    """The parsed body, JSON or CBOR, never None. Answers 408, 413, 415, or 422 naming the fault.
+
+    Of another content type it is a text, which no endpoint takes; each says so in its own words.
+    """
     settings = request.app.state.service.settings
     raw = await read(request, settings.max_body_bytes, settings.body_timeout)
-    if not raw:
+    value = _value(raw, request.headers.get("content-type"), settings.max_json_depth) if raw else None
+    if value is None:
         unprocessable("missing", ("body",), "Field required")
-    kind = request.headers.get("content-type")
+    return value
+
+
+def _value(raw: bytes, kind: Optional[str], depth: int) -> object:
     if kind and _CBOR_TYPES.match(kind):
-        return parse_cbor(raw, settings.max_json_depth)
+        return parse_cbor(raw, depth)
     if kind and _CBOR_FAMILY.match(kind):
         raise HTTPException(415, "CBOR must come as application/cbor, one value")
     if kind and not _JSON_TYPES.match(kind):
-        msg = "Input should be a valid dictionary or object to extract fields from"
-        unprocessable("model_attributes_type", ("body",), msg, raw[:200].decode("utf-8", "replace"))
-    return parse(raw, settings.max_json_depth)
+        return raw[:200].decode("utf-8", "replace")
+    return parse(raw, depth)
 
 
 async def object_of(request: Request) -> dict:

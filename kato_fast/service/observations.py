@@ -66,7 +66,7 @@ _NUMBERS = frozenset((int, float))
 
 def _coerced(data: object) -> dict:
     try:
-        return _adapter.validate_python(data).model_dump()
+        return _adapter.validate_python(data, from_attributes=True).model_dump()
     except ValidationError as error:
         refuse(error)
 

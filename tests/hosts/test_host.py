@@ -11,8 +11,18 @@ from typing import Any
 
 import pytest
 
-from tests.hosts import cycles, differential, differential_v21, suite
-from tests.hosts.services import HOST_DIR, Connection, Service, database, host_dir, host_python, of_sessions
+from tests.hosts import cycles, differential, differential_v21, own, suite
+from tests.hosts.services import (
+    HOST_DIR,
+    Connection,
+    OwnService,
+    Service,
+    database,
+    host_dir,
+    host_python,
+    of_sessions,
+)
+from tests.servers import mongo
 
 pytestmark = pytest.mark.skipif(host_dir() is None, reason=f"{HOST_DIR} names no checkout of KATO")
 
@@ -47,6 +57,19 @@ def test_batches_answer_as_the_plain_host(mongo_url, redis_url) -> None:
 @pytest.mark.parametrize("word", ["off", "shadow", "canary:50"])
 def test_every_mode_answers_as_the_plain_host(mongo_url, redis_url, word) -> None:
     assert differences(mongo_url, redis_url, stored=True, **suite.variables(word)) == []
+
+
+@pytest.mark.parametrize("servers", [False, True], ids=["folder", "servers"])
+def test_our_own_service_answers_as_the_plain_host(mongo_url, redis_url, tmp_path, servers) -> None:
+    if of_sessions():
+        pytest.skip("our own service has the endpoints of the first generation of hosts")
+    seed = int(os.environ.get("KATO_FAST_TEST_SEED", "1"))
+    options = ("--mongo", f"{mongo_url}/own", "--redis", database(redis_url, 7)) if servers else ()
+    with mongo.MongoServer() as server:
+        plain = Service(server.url, "", name="kato", KATO_USE_INDEXING="false")
+        del plain.environment["REDIS_URL"]
+        with plain, OwnService(tmp_path, *options) as ours:
+            assert own.run(plain, ours, REQUESTS, seed) == []
 
 
 def test_a_plain_and_an_attached_service_share_their_databases(mongo_url, redis_url) -> None:

@@ -25,7 +25,7 @@ async def create(request: Request) -> Response:
     service = service_of(request)
     data = await json_of(request)
     try:
-        wanted = _adapter.validate_python(data)
+        wanted = _adapter.validate_python(data, from_attributes=True)
     except ValidationError as error:
         refuse(error)
     check_id(wanted.user_id, ("body", "user_id"), service.settings.max_id_length)
