@@ -227,7 +227,7 @@ SEAMS = (
     Seam(PATTERNS, "PatternProcessor.clear_all_memory", "native_store", learning.flush_first, wraps=True),
     Seam(PATTERNS, "PatternProcessor.predictions", "native_responses", kato_m.late(PATTERN_PREDICTIONS), adds=True),
     Seam(PATTERNS, "PatternProcessor.future_potentials", "native_responses", kato_m.late(FUTURES), adds=True),
-    Seam(OPERATIONS, "PatternOperations.get_predictions", "native_store", learning.flush_first, wraps=True),
+    Seam(OPERATIONS, "PatternOperations.get_predictions", "native_store", learning.flush_for_stored, wraps=True),
     Seam(PROCESSOR, "KatoProcessor.predictions", "native_responses", kato_m.late(PREDICTIONS), adds=True),
     Seam(PROCESSOR, "KatoProcessor.observe", "host_repairs", one_at_a_time),
     *(Seam(PROCESSOR, f"KatoProcessor.set_{name}", "host_repairs", setting(name), wraps=True) for name in STATE),

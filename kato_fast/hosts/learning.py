@@ -195,14 +195,15 @@ def load(searcher: Any) -> None:
     engine_of(searcher, None, counters=False)
     resident = RESIDENTS.of(searcher)
     if len(searcher.patterns_cache) != len(resident.engine):
-        flat = resident.arrived_all()
-        index, fast = searcher.index_manager, searcher.fast_matcher
-        for name, symbols in flat.items():
-            if fast:
-                fast.add_pattern(name, symbols)
-            if index:
-                index.add_pattern(name, symbols)
-        searcher.patterns_cache = flat
+        with waiting():  # it takes as long as the host's own loading, and is no hang
+            flat = resident.arrived_all()
+            index, fast = searcher.index_manager, searcher.fast_matcher
+            for name, symbols in flat.items():
+                if fast:
+                    fast.add_pattern(name, symbols)
+                if index:
+                    index.add_pattern(name, symbols)
+            searcher.patterns_cache = flat
     searcher.patterns_count = len(searcher.patterns_cache)
 
 
@@ -236,7 +237,7 @@ def clear_patterns(original: Callable) -> Callable:
 
 
 def flush_first(original: Callable) -> Callable:
-    """What reads or drops the predictions' collection sees what was put behind."""
+    """What drops the predictions' collection drops what was put behind too."""
 
     @functools.wraps(original)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -244,6 +245,18 @@ def flush_first(original: Callable) -> Callable:
         return original(*args, **kwargs)
 
     return wrapper
+
+
+def flush_for_stored(original: Callable) -> Callable:
+    """What reads the predictions' collection finds what was put behind; the last predictions are in memory."""
+
+    @functools.wraps(original)
+    def get_predictions(self: Any, unique_id: Optional[str] = None, *args: Any, **kwargs: Any) -> Any:
+        if unique_id:
+            WRITER.flush()
+        return original(self, unique_id, *args, **kwargs)
+
+    return get_predictions
 
 
 def flush_at_the_end(original: Callable) -> Callable:

@@ -2,8 +2,9 @@
 
 The queue is bounded: when it is full the request waits, and that is counted. A write that fails because the server is
 away is tried again until it is there; one that the server refuses is logged and counted. ``flush`` returns when all
-that was put before is written, so that clearing, reading and ending see the database as the host would. While requests
-run and few writes wait, it lets the requests go first, for a bounded time.
+that was put before is written, so that clearing, reading and ending see the database as the host would. Nobody waits
+for a server that is away: who would have to gets its error, as the host would. While requests run and few writes wait,
+it lets the requests go first, for a bounded time.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import atexit
 import logging
 import os
 import queue
+import sys
 import threading
 import time
 from typing import Any, Callable, Optional
@@ -30,8 +32,21 @@ QUIET, PATIENCE, FEW = 0.002, 0.03, 16
 PAUSE = 0.5
 LAST = 10.0
 
+#: Seconds between two looks of somebody who waits at whether the server is away.
+LOOK = 0.05
+
 _WRITES = observe.counter("kato_fast_host_writes_total", "documents written behind the response", ("result",))
 _WAITS = observe.counter("kato_fast_host_write_waits_total", "requests that waited for room in the queue", ())
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the server may take the same write later. The driver's own errors are none of the system's."""
+    if isinstance(error, OSError):
+        return True
+    errors = sys.modules.get("pymongo.errors")
+    if errors is None or not isinstance(error, errors.PyMongoError):
+        return False
+    return isinstance(error, errors.ConnectionFailure) or error.has_error_label("RetryableWriteError")
 
 
 class Busy:
@@ -58,32 +73,48 @@ BUSY = Busy()
 class Writer:
     """Jobs, run one after the other on a thread of its own, which starts with the first job of this process."""
 
-    def __init__(self, depth: int = DEPTH, away: tuple = (OSError,)) -> None:
+    def __init__(self, depth: int = DEPTH) -> None:
         self._depth = depth
-        self._away = away
         self._lock = threading.Lock()
+        self._away: Optional[Exception] = None  # what the server's absence was last seen by, until it is back
+        self._failures = 0
         self._process: Optional[int] = None
         self._ending: Optional[float] = None
         self._hurried = 0
         atexit.register(self.end)
 
     def put(self, job: Callable[[], Any]) -> None:
+        """Raises the server's error where there is no room because it is away."""
         self._start()
         try:
             self._queue.put_nowait(job)
         except queue.Full:
             _WAITS.labels().inc()
-            self._queue.put(job)
+            self._wait_for_room(job)
 
-    def flush(self) -> None:
-        """Return when everything that was put is written."""
+    def _wait_for_room(self, item: Any, patient: bool = False) -> None:
+        before = self._failures
+        while True:
+            try:
+                return self._queue.put(item, timeout=LOOK)
+            except queue.Full:
+                self._give_up(before, patient)
+
+    def _give_up(self, before: int, patient: bool) -> None:
+        """Of somebody who waits: raises where the server was found to be away since."""
+        if not patient and self._failures != before and self._away is not None:
+            raise self._away.with_traceback(None)
+
+    def flush(self, *, patient: bool = False) -> None:
+        """Return when everything that was put is written. Raises the server's error where it is away, unless patient:
+        what waits is written later all the same."""
         if self._process == os.getpid() and self._thread.is_alive() and threading.current_thread() is not self._thread:
-            done = threading.Event()
+            done, before = threading.Event(), self._failures
             self._hurried += 1
             try:
-                self._queue.put(done)
-                while not done.wait(1.0) and self._thread.is_alive():
-                    pass
+                self._wait_for_room(done, patient)
+                while not done.wait(LOOK) and self._thread.is_alive():
+                    self._give_up(before, patient)
             finally:
                 self._hurried -= 1
 
@@ -91,7 +122,7 @@ class Writer:
         """Write what is left, for at most a few seconds where the server is away."""
         self._ending = time.monotonic() + LAST
         try:
-            self.flush()
+            self.flush(patient=True)
         finally:
             self._ending = None
 
@@ -100,9 +131,14 @@ class Writer:
         return self._queue.unfinished_tasks if self._process == os.getpid() else 0
 
     def overtake(self) -> None:
-        """Before something is written at once: what was put before it is written first."""
-        if self.waiting():
-            self.flush()
+        """Before something is written at once: what was put before it is written first, but where the server is away:
+        then what is written at once meets that by itself."""
+        if self.waiting() and self._away is None:
+            try:
+                self.flush()
+            except Exception as error:
+                if not is_away(error):
+                    raise
 
     def _start(self) -> None:
         """A fork has neither the thread nor the right to write what its parent will write."""
@@ -131,19 +167,36 @@ class Writer:
             time.sleep(QUIET / 2)
 
     def _do(self, job: Callable[[], Any]) -> None:
-        while True:
+        while self._away is None or not self._too_late():
             try:
                 job()
+            except Exception as error:
+                if not is_away(error):
+                    self._back()
+                    return self._failed("refused", error)
+                self._absent(error)
+            else:
+                self._back()
                 _WRITES.labels("written").inc()
                 return
-            except self._away as error:
-                ending = self._ending
-                if ending is not None and time.monotonic() > ending:
-                    return self._failed("away", error)
-                time.sleep(PAUSE)
-            except Exception as error:
-                return self._failed("refused", error)
+        self._failed("away", self._away)
 
-    def _failed(self, result: str, error: Exception) -> None:
+    def _too_late(self) -> bool:
+        ending = self._ending
+        return ending is not None and time.monotonic() > ending
+
+    def _absent(self, error: Exception) -> None:
+        if self._away is None:
+            log.warning("the server is away, what is written behind the response waits for it: %s", error)
+        self._away = error
+        self._failures += 1
+        time.sleep(PAUSE)
+
+    def _back(self) -> None:
+        if self._away is not None:
+            log.warning("the server is back, what waited for it is written")
+        self._away = None
+
+    def _failed(self, result: str, error: Optional[Exception]) -> None:
         _WRITES.labels(result).inc()
         log.error("a document could not be written behind the response (%s): %s", result, error)
