@@ -15,7 +15,7 @@ from kato_fast.hosts import learning, played, predicting
 from kato_fast.hosts.answers import Answer, Futures
 from kato_fast.hosts.predicting import Computed, key_of
 from kato_fast.hosts.shared import BATCH, GATE, RESIDENTS, WRITER, is_off
-from kato_fast.rollout import Choice, Declined, Rules
+from kato_fast.rollout import Choice, Declined, Rules, waiting
 
 #: Sums run over sets and batches, whose order follows the seed of Python's hashes and the threads; nothing is rounded.
 LAST_DIGITS = {
@@ -250,9 +250,10 @@ def load(searcher: Any, *args: Any) -> None:
     resident = RESIDENTS.of(searcher)
     resident.current(counters=False)
     if len(searcher.patterns_cache) != len(resident.engine):
-        flat = resident.arrived_all()
-        for name, symbols in flat.items():
-            if searcher.index_manager:
-                searcher.index_manager.add_pattern(name, symbols)
-        searcher.patterns_cache = flat
+        with waiting():  # it takes as long as the host's own loading, and is no hang
+            flat = resident.arrived_all()
+            for name, symbols in flat.items():
+                if searcher.index_manager:
+                    searcher.index_manager.add_pattern(name, symbols)
+            searcher.patterns_cache = flat
     searcher.patterns_count = len(searcher.patterns_cache)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import types
-from threading import get_ident
+from collections.abc import Awaitable, Generator
 from time import perf_counter_ns
 from typing import Any, Callable, Optional
 
@@ -142,19 +142,22 @@ class Choice:
         """With what is to be seen of it beside: its writes, and under canary how its session fares."""
         watched = self.writes is not None and mode.kind in ("shadow", "canary") and pairs.allowed(self)
         written: list = []
-        judged = mode.kind == "canary" and self.by_session
         try:
             answer, took = self._timed_original(self.writes.watched(args, written) if watched else args, kwargs)
         except Exception:
-            if judged:
-                pairs.judge_of(self.flag).call(False, True)
+            self._judge_original(mode, args, kwargs, None)
             raise
-        if judged:
-            pairs.judge_of(self.flag).call(False, False)
-            self._session(False, args, kwargs, took)
+        self._judge_original(mode, args, kwargs, took)
         if watched:
             pairs.compare_writes(self, args, kwargs, written)
         return answer
+
+    def _judge_original(self, mode: Mode, args: tuple, kwargs: dict, took: Optional[int]) -> None:
+        """took: None where it raised."""
+        if mode.kind == "canary" and self.by_session:
+            pairs.judge_of(self.flag).call(False, took is None)
+            if took is not None:
+                self._session(False, args, kwargs, took)
 
     def _session(self, candidate: bool, args: tuple, kwargs: dict, took: int) -> None:
         key = None if self.key is None else self.key(*args, **kwargs)
@@ -167,31 +170,25 @@ class Choice:
         return answer
 
     def _candidate(self, mode: Mode, args: tuple, kwargs: dict) -> Any:
-        mark = marks.enter(self.flag)
         start = perf_counter_ns()
-        thread = get_ident()
-        pairs.under_way[thread] = (self.flag, start)
         try:
-            answer = self.candidate(*args, **kwargs)
+            with pairs.Inside(self.flag):
+                answer = self.candidate(*args, **kwargs)
         except Exception as error:
             self._failed(mode, error, perf_counter_ns() - start)
         else:
-            took = perf_counter_ns() - start
-            self._candidate_took(took)
-            if mode.kind == "canary":
-                pairs.judge_of(self.flag).call(True, False)
-                if self.by_session:
-                    self._session(True, args, kwargs, took)
+            self._candidate_took(mode, args, kwargs, perf_counter_ns() - start)
             return answer
-        finally:
-            pairs.under_way.pop(thread, None)
-            marks.leave(mark)
         return self._original(args, kwargs)
 
-    def _candidate_took(self, took: int) -> None:
+    def _candidate_took(self, mode: Mode, args: tuple, kwargs: dict, took: int) -> None:
         self.budget.earned(took)
         self.parking.note(FINE, took)
         self.ledger.answered("candidate", took)
+        if mode.kind == "canary":
+            pairs.judge_of(self.flag).call(True, False)
+            if self.by_session:
+                self._session(True, args, kwargs, took)
 
     def _failed(self, mode: Mode, error: Exception, took: int) -> None:
         """Count it; under ``require`` it goes on up."""
@@ -207,21 +204,54 @@ class Choice:
         self.ledger.fell_back(reason, took, error)
 
     async def _call_async(self, mode: Mode, args: tuple, kwargs: dict) -> Any:
-        if self._takes_candidate(mode, args, kwargs):
+        chosen = self._takes_candidate(mode, args, kwargs)
+        if chosen:
             start = perf_counter_ns()
             try:
-                answer = self.candidate(*args, **kwargs)
+                with pairs.Inside(self.flag):
+                    answer = self.candidate(*args, **kwargs)
                 if inspect.isawaitable(answer):
-                    answer = await answer
+                    answer = await self._step_by_step(answer)
             except Exception as error:
                 self._failed(mode, error, perf_counter_ns() - start)
             else:
-                self._candidate_took(perf_counter_ns() - start)
+                self._candidate_took(mode, args, kwargs, perf_counter_ns() - start)
                 return answer
+        return await self._original_async(mode, args, kwargs, alone=not chosen)
+
+    async def _original_async(self, mode: Mode, args: tuple, kwargs: dict, alone: bool) -> Any:
+        """alone: not in the place of a candidate that failed."""
         start = perf_counter_ns()
-        answer = await self.original(*args, **kwargs)
+        try:
+            answer = await self.original(*args, **kwargs)
+        except Exception:
+            if alone:
+                self._judge_original(mode, args, kwargs, None)
+            raise
         took = perf_counter_ns() - start
         self._original_took(took)
-        if self.beside and mode.kind in ("shadow", "canary"):
-            pairs.beside(self, args, kwargs, answer, took)
+        if alone:
+            self._judge_original(mode, args, kwargs, took)
+            if self.beside and mode.kind in ("shadow", "canary"):
+                pairs.beside(self, args, kwargs, answer, took)
+            elif mode.kind == "shadow":
+                self.ledger.fell_back("unplanned_writes", 0)
         return answer
+
+    @types.coroutine
+    def _step_by_step(self, awaitable: Awaitable) -> Generator[Any, Any, Any]:
+        """Await it, marked as long as it runs: while it waits, its thread may be in another's."""
+        steps = awaitable.__await__()
+        step, given = steps.send, None
+        while True:
+            mark = marks.enter(self.flag)
+            try:
+                waits_for = step(given)
+            except StopIteration as end:
+                return end.value
+            finally:
+                marks.leave(mark)
+            try:
+                step, given = steps.send, (yield waits_for)
+            except BaseException as error:  # a cancelled task's, above all, which it may catch
+                step, given = steps.throw, error

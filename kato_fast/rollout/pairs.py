@@ -14,7 +14,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from queue import SimpleQueue
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Callable, Optional
@@ -41,6 +41,29 @@ _results = observe.counter("kato_fast_shadow_total", "Calls to compare, by what 
 
 _compared = observe.counter("kato_fast_compared_total", "Calls made by both sides and compared.", ("flag",))
 _mismatches = observe.counter("kato_fast_mismatch_total", "Of them, those whose answers differ.", ("flag",))
+
+
+class Inside:
+    """This thread is in the flag's candidate: for the crash latch, and for the look for hangs."""
+
+    __slots__ = ("_before", "_flag", "_mark", "_thread")
+
+    def __init__(self, flag: str) -> None:
+        self._flag = flag
+
+    def __enter__(self) -> None:
+        self._mark = marks.enter(self._flag)
+        self._thread = threading.get_ident()
+        self._before = under_way.get(self._thread)
+        under_way[self._thread] = (self._flag, perf_counter_ns())
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._before is None:
+            under_way.pop(self._thread, None)
+        else:  # one inside of another, which goes on
+            under_way[self._thread] = (self._before[0], perf_counter_ns())
+        marks.leave(self._mark)
+
 
 judges: dict[str, Judge] = {}
 _rollouts: dict[str, int] = {}
@@ -225,20 +248,16 @@ def beside(choice: Choice, args: tuple, kwargs: dict, answer: Any, took: int) ->
 def _run_side(choice: Choice, side: Callable, args: tuple, kwargs: dict) -> tuple[Any, Optional[Exception], int, int]:
     """(answer, error, nanoseconds, bytes grown)."""
     candidate = side is not choice.original
-    mark = marks.enter(choice.flag) if candidate else None
-    if candidate:
-        under_way[threading.get_ident()] = (choice.flag, perf_counter_ns())
     memory = _resident()
-    start = perf_counter_ns()
     answer = error = None
-    try:
-        answer = side(*args, **kwargs)
-    except Exception as raised:
-        error = raised
-    took = perf_counter_ns() - start
+    with Inside(choice.flag) if candidate else nullcontext():
+        start = perf_counter_ns()
+        try:
+            answer = side(*args, **kwargs)
+        except Exception as raised:
+            error = raised
+        took = perf_counter_ns() - start
     if candidate:
-        under_way.pop(threading.get_ident(), None)
-        marks.leave(mark)
         choice.ledger.times["shadow"].record_ns(took)
     return answer, error, took, _resident() - memory
 

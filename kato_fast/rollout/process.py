@@ -46,17 +46,25 @@ def start(name: str, defaults: Optional[Mapping[str, str]] = None, redis_url: Op
     """
     global _name, _began
     _name, _began = name, time.time()
-    flags.start(defaults, redis_url)
+    _follow_flags(defaults, redis_url)
     _follow_openfeature()
+    watch.every_turn(pairs.look_for_hangs)
     try:
         latch_crashes()
         crash.marks.open_here()
     except OSError as error:
         log.warning("the runtime directory cannot be used: %s; no crash latch, no command line", error)
         return
-    watch.every_turn(pairs.look_for_hangs)
     watch.every_turn(_turn)
     atexit.register(stop)
+
+
+def _follow_flags(defaults: Optional[Mapping[str, str]], redis_url: Optional[str]) -> None:
+    try:
+        flags.start(defaults, redis_url)
+    except OSError as error:
+        wrong = f"the runtime directory {runtime.directory()} cannot be read: {error}"
+        raise flags.FlagError(f"{wrong}; {runtime.VARIABLE} names another") from None
 
 
 def _follow_openfeature() -> None:

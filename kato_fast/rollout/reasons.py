@@ -18,7 +18,7 @@ REASONS = {
     "parked": "the path failed too often or was slower than the original; it is tried again later",
     "rapidfuzz": "the host compares characters, because the package rapidfuzz is installed",
     "timeout": "a server did not answer in time",
-    "unplanned_writes": "a path that writes has no plan of its writes, so shadow cannot compare it",
+    "unplanned_writes": "a path awaits, or writes and has no plan of its writes, so shadow cannot compare it",
     "unsupported": "the candidate does not support this case or this version",
 }
 
