@@ -52,20 +52,21 @@ def install(**modes: str) -> dict:
         modes: per flag ``off | shadow | canary:<percent> | on | require``; without any, every flag that nothing else
             sets is on.
 
-    Raises: TypeError, ValueError for an unknown flag or mode, RuntimeError where the imported host is not known.
+    Raises: TypeError, ValueError for an unknown flag or mode, RuntimeError where the imported host is not known; then
+        nothing is set.
     """
-    for flag in modes:
-        flags.check_flag(flag)
-    for flag in flags.FLAGS:
-        if flag in modes or (not modes and flags.resolution(flag).origin == "default"):
-            flags.set_mode(flag, modes.get(flag, "on"), by="kato_fast.install")
-    kato_fast_door.open_door()
+    for flag, mode in modes.items():
+        flags.read_mode(mode, flags.check_flag(flag))
     with _lock:
         loaded_already = [module for name, module in list(sys.modules.items()) if _is_hosts(name) and module]
-        if loaded_already:
-            generation = _generation()
-            if generation is None:
-                raise RuntimeError(_State.refused)
+        generation = _generation() if loaded_already else None
+        if loaded_already and generation is None:
+            raise RuntimeError(_State.refused)
+        for flag in flags.FLAGS:
+            if flag in modes or (not modes and flags.resolution(flag).origin == "default"):
+                flags.set_mode(flag, modes.get(flag, "on"), by="kato_fast.install")
+        kato_fast_door.open_door()
+        if generation is not None:
             for module in _in_order(generation, loaded_already):
                 _apply(generation, module)
             _complete(generation, modules=loaded_already)
@@ -73,7 +74,10 @@ def install(**modes: str) -> dict:
 
 
 def uninstall() -> dict:
-    """Put every original back, by identity; running observations end first. Returns what others replaced since."""
+    """Put every original back, by identity; running observations end first.
+
+    Returns what others replaced since, and what is not written yet, because the server is away.
+    """
     from kato_fast.hosts import shared
     from kato_fast.hosts.collector import COLLECTOR
 
@@ -81,7 +85,7 @@ def uninstall() -> dict:
     with _lock:
         shared.GATE.lazy = False
         shared.GATE.drain()
-        shared.WRITER.flush()
+        waiting = _written(shared.WRITER)
         for late in (shared.PREDICTIONS, shared.PATTERN_PREDICTIONS, shared.FUTURES):
             late.settle()
         _State.attachment.undo()
@@ -92,7 +96,16 @@ def uninstall() -> dict:
         shared.RESIDENTS.drop()
         COLLECTOR.back()
         _State.generation, _State.refused = None, ""
-    return {"lost": [f"{skip.seam.name}: {skip.detail}" for skip in lost]}
+    return {"lost": [f"{skip.seam.name}: {skip.detail}" for skip in lost] + waiting}
+
+
+def _written(writer: Any) -> list:
+    """Write what waits; where the server is away it is written later, and that is said."""
+    try:
+        writer.flush()
+    except Exception as error:
+        return [f"predictions_kb: what is not written yet waits for its server: {error}"]
+    return []
 
 
 def status() -> dict:

@@ -91,7 +91,11 @@ class Attachment:
                 self.skips.append(Skip(seam, "fingerprint", found))
                 continue
             given = place.original if place.given is None else place.given
-            setattr(place.owner, place.name, seam.replace(given))
+            try:
+                setattr(place.owner, place.name, seam.replace(given))
+            except Exception as error:  # the host starts all the same
+                self.skips.append(Skip(seam, "error", f"{type(error).__name__}: {error}"))
+                continue
             self.changes.append(Change(seam, place.owner, place.name, place.original, stored(place)))
 
     def _unknown(self, seam: Seam, place: Place) -> str:
@@ -110,7 +114,7 @@ class Attachment:
     def _places(self, seam: Seam, module: Any) -> Iterator[Place]:
         try:
             places = list(seam.places(module)) if seam.places else [place_of(seam, module)]
-        except (AttributeError, KeyError) as error:
+        except (AttributeError, KeyError, TypeError) as error:
             self.skips.append(Skip(seam, "missing", f"the host has no {seam.name}: {error}"))
             return
         yield from places

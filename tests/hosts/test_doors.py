@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from kato_fast import hosts, native, otel
+import kato_fast_door
+from kato_fast import flags, hosts, native, otel
 from kato_fast.hosts import launch, predicting
 from kato_fast.rollout import Declined
 from tests.hosts.conftest import host_environment
@@ -105,9 +107,30 @@ def test_an_unknown_host_is_refused_in_one_line(environment, tmp_path) -> None:
     assert "not attached" in line and "9.9" in line
 
 
+def test_an_install_that_cannot_be_sets_nothing(tmp_path, monkeypatch) -> None:
+    """Neither the flags that were right, nor the door; and the host that is not known is refused before."""
+    before = {flag: flags.resolution(flag) for flag in flags.FLAGS}
+    with pytest.raises(ValueError, match="native_store must be one of off, shadow"):
+        hosts.install(batch="on", native_store="nonsense")
+    monkeypatch.setitem(sys.modules, "kato", ModuleType("kato"))
+    with pytest.raises(RuntimeError, match="not attached"):
+        hosts.install(batch="on")
+    assert {flag: flags.resolution(flag) for flag in flags.FLAGS} == before
+    assert kato_fast_door.FINDER not in sys.meta_path
+    hosts.uninstall()
+
+
 def test_a_mode_that_cannot_be_read_stops_the_start(environment) -> None:
     done = python({**environment, "KATO_FAST": "1", "KATO_FAST_BATCH": "sometimes"}, "-c", SEEN)
     assert done.returncode != 0 and "off, shadow, canary" in done.stderr
+
+
+def test_a_runtime_directory_that_cannot_be_read_stops_the_start_in_one_line(environment, tmp_path) -> None:
+    """As where it is another user's: nothing could be switched."""
+    (tmp_path / "file").touch()
+    done = python({**environment, "KATO_FAST": "1", "KATO_FAST_RUNTIME_DIR": str(tmp_path / "file")}, "-c", SEEN)
+    last = done.stderr.splitlines()[-1]
+    assert done.returncode != 0 and "cannot be read" in last and "KATO_FAST_RUNTIME_DIR names another" in last
 
 
 def test_an_address_of_redis_that_only_the_host_reads_stops_nothing(environment) -> None:

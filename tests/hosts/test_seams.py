@@ -103,6 +103,21 @@ def test_an_unknown_part_that_it_relies_on_leaves_it_alone_too(host) -> None:
     assert "hostlike:helper" in attachment.skips[0].detail and "hostlike:gone (None)" in attachment.skips[0].detail
 
 
+def test_a_replacement_that_cannot_be_made_is_said_and_the_next_one_is_made(host) -> None:
+    """Nobody's service must not start for it."""
+    before = host.Searcher.find
+    attachment = Attachment({"hostlike:Searcher.find": (fingerprint(before),)})
+    attachment.apply(Seam("hostlike", "Searcher.find", "native_matching", lambda original: 1 / 0), host)
+    assert host.Searcher.find is before and not attachment.changes
+    assert [(skip.reason, skip.detail) for skip in attachment.skips] == [
+        ("error", "ZeroDivisionError: division by zero")
+    ]
+    attachment.apply(Seam("hostlike", "LIMIT.gone", "native_matching", shout), host)
+    assert attachment.skips[1].reason == "missing"
+    attachment.apply(Seam("hostlike", "Searcher.find", "native_matching", shout), host)
+    assert len(attachment.changes) == 1
+
+
 def test_a_missing_place_is_said(host) -> None:
     attachment = Attachment()
     attachment.apply(Seam("hostlike", "Searcher.gone", "native_matching", shout), host)
