@@ -1,8 +1,8 @@
 """The same requests to a plain KATO of September 2025 and to a service of our own: the answers must be the same.
 
 Beside the user endpoints of `tests.hosts.differential` it asks sessions, which belong to users too, monitoring whose
-answers do not move, and requests that are refused. What docs/differences.md lists is left out. KATO looks at every
-pattern for it, as we do (KATO_USE_INDEXING=false), and has its sessions in memory.
+answers do not move, and requests that are refused. What docs/differences.md lists is left out. KATO has its
+sessions in memory, and the profile of ours is that of its KATO_USE_INDEXING.
 """
 
 from __future__ import annotations
@@ -66,14 +66,9 @@ WRONG = [
     ("POST", "/observe", {"strings": ["a"], "more": 1}),
     ("POST", "/observe", {"vectors": [[1.0, 2.0]]}),
     ("POST", "/observe", {"strings": ["b"], "vectors": [[1, 2], [1.0, 2.0], [0.5, -1e-7]]}),
-    ("POST", "/observe-sequence", {}),
-    ("POST", "/observe-sequence", {"observations": None}),
-    ("POST", "/observe-sequence", {"observations": {}}),
-    ("POST", "/observe-sequence", {"observations": "x"}),
     ("POST", "/observe-sequence", {"observations": []}),
     ("POST", "/observe-sequence", {"observations": [{}, {"strings": ["a"]}]}),
     ("POST", "/observe-sequence", {"observations": [{"strings": ["a"], "unique_id": "mine"}], "learn_at_end": 1}),
-    ("POST", "/observe-sequence", {"observations": [{"strings": None}]}),
     ("POST", "/observe-sequence", [1]),
     ("POST", "/genes/update", []),
     ("POST", "/genes/update", {}),
@@ -187,6 +182,8 @@ def cleaned(answer: Any) -> Any:
         return [(item["type"], item["loc"], item["msg"]) for item in detail]
     if isinstance(detail, str):
         return detail.partition("LEARNING_ERROR")[0]
+    if isinstance(answer, dict) and "ttl_seconds" in answer:  # what remains of it
+        return {**answer, "ttl_seconds": round(answer["ttl_seconds"], -2)}
     return answer
 
 

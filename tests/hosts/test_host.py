@@ -59,17 +59,27 @@ def test_every_mode_answers_as_the_plain_host(mongo_url, redis_url, word) -> Non
     assert differences(mongo_url, redis_url, stored=True, **suite.variables(word)) == []
 
 
-@pytest.mark.parametrize("servers", [False, True], ids=["folder", "servers"])
-def test_our_own_service_answers_as_the_plain_host(mongo_url, redis_url, tmp_path, servers) -> None:
+#: Environment of our own service.
+OWN = {
+    "folder": {},
+    "indexed": {"KATO_FAST_PROFILE": "kato-2025-09-indexed"},
+    "flags off": suite.variables("off"),
+    "servers": {},
+    "streams": {"KATO_FAST_STREAM_MEMORY": "on"},
+}
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_our_own_service_answers_as_the_plain_host(redis_url, tmp_path, kind) -> None:
     if of_sessions():
         pytest.skip("our own service has the endpoints of the first generation of hosts")
     seed = int(os.environ.get("KATO_FAST_TEST_SEED", "1"))
-    options = ("--mongo", f"{mongo_url}/own", "--redis", database(redis_url, 7)) if servers else ()
-    with mongo.MongoServer() as server:
-        plain = Service(server.url, "", name="kato", KATO_USE_INDEXING="false")
+    with mongo.MongoServer() as server, mongo.MongoServer() as ours:
+        options = ("--mongo", ours.url, "--redis", database(redis_url, 7 + list(OWN).index(kind)))
+        plain = Service(server.url, "", name="kato", KATO_USE_INDEXING="true" if kind == "indexed" else "false")
         del plain.environment["REDIS_URL"]
-        with plain, OwnService(tmp_path, *options) as ours:
-            assert own.run(plain, ours, REQUESTS, seed) == []
+        with plain, OwnService(tmp_path, *(options if kind in ("servers", "streams") else ()), **OWN[kind]) as fast:
+            assert own.run(plain, fast, REQUESTS, seed) == []
 
 
 def test_a_plain_and_an_attached_service_share_their_databases(mongo_url, redis_url) -> None:

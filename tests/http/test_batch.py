@@ -66,6 +66,16 @@ def test_any_sequence_answers_and_leaves_the_same(servers, rng) -> None:
         client.close()
 
 
+def test_an_empty_sequence_empties_the_memory_too(servers) -> None:
+    user = {"x-user-id": "empty"}
+    for server in servers:
+        with server.client() as client:
+            client.post("/observe", json={"strings": ["a"]}, headers=user)
+            client.post("/observe-sequence", json={"observations": []}, headers=user)
+            shown = client.get("/cognition-data", headers=user).json()["cognition_data"]
+            assert shown["short_term_memory"] == client.get("/stm", headers=user).json()["stm"] == []
+
+
 def skipped() -> int:
     from kato_fast.service.routes.sequences import SKIPPED
 

@@ -108,6 +108,7 @@ class _Run:
         Where nothing is learned on the way, no prediction but the last can be read, and none is made before.
         """
         self._batch = self._batch and not self._each and not self._processor.learns_within(len(items))
+        self._processor.stm = self.stm
         for i, item in enumerate(items):
             began = time.perf_counter()
             if self._between and i:
