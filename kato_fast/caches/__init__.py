@@ -1,12 +1,14 @@
 """What is dear to compute and often asked: kept in the process, then in Redis as CBOR, then computed, once at a time.
 
-Keys carry a *generation*. Invalidating is one INCR: what was kept under the old number is never asked for again and
-expires, so nothing is searched for and nothing deleted. A value whose computing began before an invalidation is kept
-under the old number too. Without Redis a cache goes on in the process alone, and counts that.
+Keys carry a *generation*. Invalidating is one SET of another number: what was kept under the old one is never asked for
+again and expires, so nothing is searched for and nothing deleted. A value whose computing began before an invalidation
+is kept under the old number too. Numbers are random: a Redis that lost its data must not come to one that was used
+before. Without Redis a cache goes on in the process alone, and counts that.
 """
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections import OrderedDict
@@ -41,30 +43,80 @@ class _Flight:
 
 
 class Generation:
-    """A number that grows with every invalidation, the same in all processes that share a Redis. Raises RedisError."""
+    """Another number with every invalidation, the same in all processes that share a Redis. Raises RedisError.
+
+    A number is used here only when Redis has it, so what was computed before another's invalidation cannot be found
+    after it, in whatever order the two arrive.
+    """
 
     def __init__(self, client: Optional[Client], key: str) -> None:
         self._client = client
         self._key = key
+        self._lock = threading.Lock()  # of what follows, never held while Redis is asked
         self._number = 0
+        self._begun = 0  # calls of next()
+        self._owed = False  # Redis could not be told of one
         self._asked = float("-inf")
 
     def number(self) -> int:
         """The current one; asked of Redis where it was not for TRUSTED seconds."""
-        now = time.monotonic()
-        if self._client is not None and now - self._asked >= TRUSTED:
-            self._number, self._asked = int(self._client.command("GET", self._key) or 0), now
+        if self._client is None:
+            return self._number
+        now, begun = time.monotonic(), self._begun
+        if self._owed:
+            self._tell(self._client, begun)
+        elif now - self._asked >= TRUSTED:
+            found = self._read(self._client)
+            with self._lock:
+                if begun == self._begun:
+                    self._number, self._asked = found, now
         return self._number
+
+    def _read(self, client: Client) -> int:
+        found = client.command("GET", self._key)
+        if found is None:  # a new Redis, or one without its data
+            client.command("SET", self._key, _another(), "NX")
+            found = client.command("GET", self._key)
+        return int(found or 0)
 
     def last(self) -> int:
         """The one that was seen last."""
         return self._number
 
     def next(self) -> int:
-        """Begin another: here at once, in other processes within TRUSTED seconds."""
-        number = self._number + 1 if self._client is None else int(self._client.command("INCR", self._key))
-        self._number, self._asked = number, time.monotonic()
-        return number
+        """Begin another: here at once, also where Redis could not be told, in other processes within TRUSTED seconds.
+
+        Where it could not, the RedisError is raised, and number() tells it before it gives a number again.
+        """
+        with self._lock:
+            self._begun += 1
+            begun = self._begun
+            if self._client is None:
+                self._number = _another()
+        told = self._client is None
+        try:
+            told = told or self._tell(self._client, begun)
+        except BaseException:
+            self._owed = True
+            raise
+        finally:
+            if not told:
+                with self._lock:  # for this process alone, until Redis is told or asked
+                    self._number, self._asked = _another(), float("-inf")
+        return self._number
+
+    def _tell(self, client: Client, begun: int) -> bool:
+        """Whether it is the latest that this process began."""
+        number = _another()
+        client.command("SET", self._key, number)
+        with self._lock:
+            if begun == self._begun:
+                self._number, self._owed, self._asked = number, False, time.monotonic()
+            return begun == self._begun
+
+
+def _another() -> int:
+    return 1 + secrets.randbits(48)
 
 
 class Cache:
@@ -125,7 +177,7 @@ class Cache:
 
     def _fly(self, flight: _Flight, place: tuple[int, str], compute: Callable[[], Any]) -> Any:
         try:
-            flight.value = self._far(place, compute)
+            flight.value, seconds = self._far(place, compute)
         except BaseException as error:
             flight.error = error
             raise
@@ -133,67 +185,54 @@ class Cache:
             with self._lock:
                 del self._flights[place]
                 if flight.error is None:
-                    self._keep(place, flight.value)
+                    self._keep(place, flight.value, seconds)
             flight.done.set()
         return flight.value
 
     def _wait(self, flight: _Flight, compute: Callable[[], Any]) -> Any:
         flight.done.wait()
         # Another's failure may be its own, such as an interrupt: who waited tries for itself.
-        return compute() if flight.error is not None else self._count("shared", flight.value)
+        return self._count("computed", compute()) if flight.error is not None else self._count("shared", flight.value)
 
-    def _far(self, place: tuple[int, str], compute: Callable[[], Any]) -> Any:
+    def _far(self, place: tuple[int, str], compute: Callable[[], Any]) -> tuple[Any, float]:
+        """The value, and for how many seconds it may be kept."""
         key = f"{self._prefix}:{place[0]}:{place[1]}"
-        found, usable = self._ask(key)
+        found, seconds, usable = self._ask(key)
         if found is not None:
             try:
-                return self._count("redis", self._unpack(found))
+                return self._count("redis", self._unpack(found)), seconds
             except ValueError:
                 self._count("damaged", None)
         value = self._count("computed", compute())
         if usable:
             self._tell(key, value)
-        return value
+        return value, self._ttl
 
-    def _ask(self, key: str) -> tuple[Optional[bytes], bool]:
+    def _ask(self, key: str) -> tuple[Optional[bytes], float, bool]:
+        """What is under the key, for how long still, and whether Redis can be used."""
         if self._client is None:
-            return None, False
+            return None, 0.0, False
         try:
-            return self._client.command("GET", key), True
+            found, left = self._client.pipeline([["GET", key], ["PTTL", key]])
         except RedisError:
-            return self._count("unavailable", (None, False))
+            return self._count("unavailable", (None, 0.0, False))
+        if isinstance(found, RedisError) or isinstance(left, RedisError):
+            return self._count("unavailable", (None, 0.0, False))
+        return found, min(self._ttl, max(0, left) / 1000), True
 
     def _tell(self, key: str, value: Any) -> None:
         data = self._pack(value)
         if len(data) > MAX_BYTES:
             return
         try:
-            self._client.command("SET", key, data, "PX", int(self._ttl * 1000))  # type: ignore[union-attr]
+            self._client.command("SET", key, data, "PX", max(1, int(self._ttl * 1000)))  # type: ignore[union-attr]
         except RedisError:
             self._count("unavailable", None)
 
-    def _keep(self, place: tuple[int, str], value: Any) -> None:
-        self._kept[place] = (time.monotonic() + self._ttl, value)
+    def _keep(self, place: tuple[int, str], value: Any, seconds: float) -> None:
+        self._kept[place] = (time.monotonic() + seconds, value)
         while len(self._kept) > self._most:
             self._kept.popitem(last=False)
-
-    def put(self, key: str, value: Any) -> None:
-        """Keep a value that was computed elsewhere."""
-        generation = self.generation()
-        with self._lock:
-            self._keep((generation, key), value)
-        if self._client is not None:
-            self._tell(f"{self._prefix}:{generation}:{key}", value)
-
-    def peek(self, key: str) -> Any:
-        """The value where it is kept, else None."""
-        place = (self.generation(), key)
-        with self._lock:
-            value = self._local(place)
-        if value is not None:
-            return self._count("local", value)
-        found, _ = self._ask(f"{self._prefix}:{place[0]}:{key}")
-        return None if found is None else self._count("redis", self._unpack(found))
 
     def generation(self, generation: Optional[Generation] = None) -> int:
         """The current number; where Redis cannot be asked, the one that was seen last."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from kato_fast import KnowledgeBase
 from kato_fast.caches import TRUSTED, Cache
 from kato_fast.caches.patterns import KnowledgeCache, StateCache
 from kato_fast.redis_client import Client, RedisError, open_client
+from tests.servers.proxy import Fault, FaultProxy, wait_until
 from tests.servers.redis import MISSING, PROGRAM, RedisServer
 
 
@@ -42,13 +44,14 @@ def test_computed_once_for_all(client) -> None:
     assert [cache.get("k", lambda: next(values)) for cache in (one, one, other, other)] == [{"a": [1, 2.5, "é"]}] * 4
     assert one.counts["computed"] == one.counts["local"] == other.counts["redis"] == other.counts["local"] == 1
     assert other.stats()["hit_rate"] == 1.0
-    assert 90_000 < client.command("PTTL", "kato_fast:cache:test:0:k") <= 100_000
+    assert 90_000 < client.command("PTTL", f"kato_fast:cache:test:{one.generation()}:k") <= 100_000
 
 
 def test_invalidated_here_at_once_there_soon(client) -> None:
     one, other = two(client)
     assert [cache.get("k", lambda: "old") for cache in (one, other)] == ["old", "old"]
-    assert one.invalidate() == 1
+    before = one.generation()
+    assert one.invalidate() == one.generation() != before
     assert one.get("k", lambda: "new") == "new"
     time.sleep(TRUSTED + 0.01)
     assert other.get("k", lambda: "newer") == "new"
@@ -104,6 +107,52 @@ def test_values_expire(client) -> None:
     assert cache.get("k", lambda: 2) == 2
 
 
+def test_a_value_of_redis_is_kept_no_longer_than_there(client) -> None:
+    one, other = two(client)
+    one.get("k", lambda: "old")
+    client.command("PEXPIRE", f"kato_fast:cache:test:{one.generation()}:k", 50)
+    assert other.get("k", lambda: "new") == "old"
+    time.sleep(0.06)
+    assert other.get("k", lambda: "new") == "new"
+
+
+def test_numbers_of_a_redis_without_its_data_are_new(client) -> None:
+    one, other = two(client)
+    assert other.get("k", lambda: "of the first number") == "of the first number"
+    one.invalidate()
+    assert other.get("l", lambda: "of the second") == "of the second"
+    client.command("FLUSHALL")
+    time.sleep(TRUSTED + 0.01)
+    assert other.get("k", lambda: "new") == "new"
+    one.invalidate()
+    time.sleep(TRUSTED + 0.01)
+    assert other.get("l", lambda: "new") == "new"
+
+
+def test_a_redis_that_lost_only_the_number_gives_nothing_old(client) -> None:
+    """As one that makes room does."""
+    one, other = two(client)
+    assert one.get("k", lambda: "old") == "old"
+    one.invalidate()
+    client.command("DEL", "kato_fast:cache:test:generation")
+    assert other.get("k", lambda: "new") == "new"
+
+
+def test_what_redis_could_not_be_told_is_told_before_it_is_used(server, client) -> None:
+    with FaultProxy(server.port) as proxy, contextlib.closing(open_client(proxy.redis_url)) as cut:
+        one, other = Cache(cut, "test", ttl=100), Cache(client, "test", ttl=100)
+        assert [cache.get("k", lambda: "old") for cache in (one, other)] == ["old", "old"]
+        proxy.fault = Fault(pass_bytes=0, end="close", where="both")
+        with pytest.raises(RedisError):
+            one.invalidate()
+        assert [one.get("k", lambda: "new"), one.get("k", lambda: "newer")] == ["new", "new"]
+        proxy.heal()
+        wait_until(cut.health)
+        assert one.get("k", lambda: "newer") != "old"
+        time.sleep(TRUSTED + 0.01)
+        assert other.get("k", lambda: "newest") != "old"
+
+
 def test_the_process_keeps_a_bounded_number(client) -> None:
     cache = Cache(client, "test", ttl=100, most=3)
     for i in range(10):
@@ -112,8 +161,8 @@ def test_the_process_keeps_a_bounded_number(client) -> None:
 
 
 def test_nonsense_in_redis_is_computed_anew(client) -> None:
-    client.command("SET", "kato_fast:cache:test:0:k", b"\xff\xff")
     cache = Cache(client, "test", ttl=100)
+    client.command("SET", f"kato_fast:cache:test:{cache.generation()}:k", b"\xff\xff", "EX", 100)
     assert cache.get("k", lambda: 1) == 1
     assert cache.counts["damaged"] == 1
 
@@ -133,12 +182,9 @@ def test_without_redis_it_goes_on_in_the_process() -> None:
         assert cache.get("b", lambda: 5) == 5
         client.close()
     alone = Cache(None, "test", ttl=100)
-    assert [alone.get("a", lambda: 1), alone.get("a", lambda: 2), alone.invalidate(), alone.get("a", lambda: 3)] == [
-        1,
-        1,
-        1,
-        3,
-    ]
+    assert [alone.get("a", lambda: 1), alone.get("a", lambda: 2)] == [1, 1]
+    alone.invalidate()
+    assert alone.get("a", lambda: 3) == 3
 
 
 def test_top_patterns_and_probabilities(client) -> None:
