@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator, Sequence
+from numbers import Real
 from typing import Any, Optional
 
 from kato_fast import native
@@ -50,7 +51,7 @@ def matching_patterns(state: Sequence, min_similarity: float = 0.1, limit: Optio
     symbols = flat(state)
     if not symbols:
         raise ValueError("state must not be empty")
-    threshold = _threshold(min_similarity)
+    threshold = number(min_similarity, "min_similarity")
     stages: list[dict] = [{"$match": _first_look(symbols, threshold)}]
     if threshold > 0:
         stages.append({"$addFields": {"kato_fast_bound": _bound(symbols)}})
@@ -125,12 +126,17 @@ def text(value: Any, place: str) -> str:
     return value
 
 
-def _threshold(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"min_similarity must be a number, not {type(value).__name__}")
-    if not math.isfinite(value):
-        raise ValueError(f"min_similarity must be finite, not {value!r}")
-    return float(value)
+def number(value: Any, place: str) -> float:
+    """A real number, checked: it is finite as a double."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{place} must be a number, not {type(value).__name__}")
+    try:
+        found = float(value)
+    except OverflowError:  # an int beyond the largest double
+        found = math.inf
+    if not math.isfinite(found):
+        raise ValueError(f"{place} must be finite, not {found!r}")
+    return found
 
 
 def _limit(value: Any) -> int:

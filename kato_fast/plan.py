@@ -7,16 +7,17 @@ code is wrong these are right; ``docs/plan.md`` lists the differences.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import json
-import math
+import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
-from numbers import Real
 from typing import Any, Optional
 
 from kato_fast import aggregation, native
+from kato_fast.aggregation import number
 from kato_fast.caches import Cache
 from kato_fast.caches.patterns import FIVE_MINUTES, HOUR, symbol_probabilities, top_patterns
 from kato_fast.knowledge import KnowledgeBase, usable_cpus
@@ -36,8 +37,10 @@ __all__ = [
     "parallel_pattern_matching",
 ]
 
-#: Most results of one matching.
-MAX_RESULTS = 10_000
+#: Most patterns that may be asked for at once.
+MOST_PATTERNS = 10_000
+#: What a PatternCache asks of its knowledge.
+_ASKED = ("patterns", "symbols", "totals", "note", "learn_many")
 
 
 async def _in_thread(function: Callable, *args: Any) -> Any:
@@ -47,20 +50,24 @@ async def _in_thread(function: Callable, *args: Any) -> Any:
 class PatternCache:
     """Section 2: top patterns and symbol probabilities, in the process and in Redis, for an hour.
 
-    knowledge: where they are computed from; or override ``_load_top_patterns`` and ``_calculate_probabilities``.
+    knowledge: where they are computed from; or override ``_load_top_patterns`` and ``_calculate_probabilities``, and
+    ``prefix`` where several such classes share a Redis. A note in the knowledge base tells several of them apart.
     """
 
     ttl = HOUR
+    prefix = "kato_fast:cache:plan"
+    #: Key of the note.
+    NOTE = "pattern-cache"
 
     def __init__(self, redis: Any, knowledge: Optional[KnowledgeBase] = None) -> None:
         as_client(redis)
         self.redis = redis
-        self._knowledge = None if knowledge is None else _has(knowledge, ("patterns", "symbols", "totals"))
+        self._knowledge = None if knowledge is None else _has(knowledge, _ASKED)
         self._cache: Optional[Cache] = None
 
     async def get_top_patterns(self, session_id: str, limit: int = 100) -> list[dict]:
         """The most frequent patterns of the session's knowledge, most frequent first."""
-        _whole(limit, "limit", MAX_RESULTS)
+        _whole(limit, "limit", MOST_PATTERNS)
         return await self._get(f"top:{_key(session_id, 'session_id')}:{limit}", lambda: self._load_top_patterns(limit))
 
     async def get_symbol_probabilities(self) -> dict[str, float]:
@@ -69,7 +76,7 @@ class PatternCache:
 
     async def invalidate(self) -> None:
         """After a learn, forget or clear: nothing that is kept is given out again."""
-        cache = self._ready()
+        cache = await self._ready()
         await _in_thread(cache.invalidate)
 
     def stats(self) -> dict:
@@ -87,14 +94,28 @@ class PatternCache:
             raise ValueError("PatternCache needs knowledge=, or a subclass that says where patterns come from")
         return self._knowledge
 
-    def _ready(self) -> Cache:
+    async def _ready(self) -> Cache:
         if self._cache is None:
             client = as_client(self.redis, asyncio.get_running_loop())
-            self._cache = Cache(client, "patterns", ttl=self.ttl, prefix="kato_fast:cache:plan")
+            space = await _in_thread(self._space)
+            if self._cache is None:  # nobody was quicker
+                self._cache = Cache(client, "patterns", ttl=self.ttl, prefix=space)
         return self._cache
 
+    def _space(self) -> str:
+        """Of the keys; the same for all processes that have this knowledge."""
+        if self._knowledge is None:
+            return self.prefix
+        name = self._knowledge.note(self.NOTE)
+        if name is None:
+            name = secrets.token_hex(8)
+            with contextlib.suppress(ValueError):  # a snapshot, which keeps no notes: known to this object alone
+                self._knowledge.learn_many([], notes={self.NOTE: name})
+                name = self._knowledge.note(self.NOTE) or name
+        return f"{self.prefix}:{name}"
+
     async def _get(self, key: str, load: Callable[[], Any]) -> Any:
-        loop, cache = asyncio.get_running_loop(), self._ready()
+        loop, cache = asyncio.get_running_loop(), await self._ready()
 
         def compute() -> Any:
             value = load()
@@ -118,15 +139,17 @@ class MetricsCache:
 
     async def get_cached_hamiltonian(self, state_hash: str) -> Optional[float]:
         """The number that was cached, every digit of it, or None."""
-        text = await self._command("GET", f"metrics:hamiltonian:{_key(state_hash, 'state_hash')}")
-        return None if text is None else float(text)
+        key = f"metrics:hamiltonian:{_key(state_hash, 'state_hash')}"
+        text = await self._command("GET", key)
+        try:
+            return None if text is None else float(text)
+        except ValueError:
+            raise ValueError(f"{key} of Redis must be a number, not {text[:60]!r}") from None
 
     async def cache_hamiltonian(self, state_hash: str, value: float) -> None:
         """Keep it for ``cache_ttl`` seconds."""
-        number = repr(_number(value, "value"))
-        await self._command(
-            "SET", f"metrics:hamiltonian:{_key(state_hash, 'state_hash')}", number, "EX", self.cache_ttl
-        )
+        key, text = f"metrics:hamiltonian:{_key(state_hash, 'state_hash')}", repr(number(value, "value"))
+        await self._command("SET", key, text, "EX", self.cache_ttl)
 
     async def update_symbol_frequencies_incremental(self, new_symbols: Sequence[str]) -> None:
         """Add one for every occurrence."""
@@ -199,7 +222,7 @@ class PatternBloomFilter:
         self, patterns: Sequence[dict], observed_symbols: Sequence[str], threshold: float = 0.1
     ) -> list[dict]:
         """The patterns whose similarity may reach the threshold: 2 * common / both lengths."""
-        observed, least = Counter(_symbols(observed_symbols, "observed_symbols")), _number(threshold, "threshold")
+        observed, least = Counter(_symbols(observed_symbols, "observed_symbols")), number(threshold, "threshold")
         size, given = sum(observed.values()), _dicts(patterns, "patterns")
         return [pattern for flat, pattern in _flattened(given) if _may_reach(flat, observed, size, least)]
 
@@ -227,24 +250,26 @@ def _events(pattern: Mapping, index: int) -> list[list[str]]:
 async def parallel_pattern_matching(patterns: Sequence[dict], state: Sequence[str]) -> list[dict]:
     """Section 3: every pattern with any similarity to the state, with KATO's metrics, best potential first.
 
-    patterns: dicts with ``pattern_data`` or ``symbols`` and, if known, ``frequency``; those below two symbols match
-    nothing, as in KATO. Each result is the pattern's dict with the prediction's values. All cores, without the GIL.
+    patterns: dicts with ``pattern_data`` or ``symbols`` and, if known, ``frequency``. Below two symbols a pattern or a
+    state matches nothing, as in KATO. Each result is the pattern's dict with the prediction's values; a pattern that is
+    given more than once has a result for each, and counts once, with its last frequency. All cores, without the GIL.
     """
     return await _in_thread(_matched, _dicts(patterns, "patterns"), _symbols(state, "state"))
 
 
 def _matched(patterns: list[dict], state: list[str]) -> list[dict]:
     engine = native.load().Knowledge(threads=usable_cpus())
-    given: dict[str, dict] = {}
+    given: dict[str, list[dict]] = {}
     for i, pattern in enumerate(patterns):
         events = _events(pattern, i)
         if sum(map(len, events)) >= 2:
             try:
-                given[engine.put(events, pattern.get("frequency", 1))] = pattern
+                name = engine.put(events, pattern.get("frequency", 1))
             except (TypeError, ValueError) as error:
                 raise type(error)(f"patterns[{i}]: {error}") from None
-    found = engine.predict(state, 0.0, MAX_RESULTS).to_list() if given else []
-    return [{**given[item["name"]], **item} for item in found if item["similarity"] > 0]
+            given.setdefault(name, []).append(pattern)
+    found = engine.predict(state, 0.0, len(given)).to_list() if given else []
+    return [{**pattern, **item} for item in found if item["similarity"] > 0 for pattern in given[item["name"]]]
 
 
 def get_matching_patterns_aggregated(
@@ -292,6 +317,8 @@ async def optimized_batch_observe(
         raise ValueError("optimized_batch_observe needs knowledge=: the knowledge base to ask")
     _has(knowledge, ("predict_many",))
     before = [_symbols(event, f"stm[{i}]") for i, event in enumerate(_items(stm, "stm"))]
+    if [] in before:
+        raise ValueError(f"stm[{before.index([])}] must not be empty")
     given = _dicts(observations, "observations")
     events = [_strings(observation, i) for i, observation in enumerate(given)]
     for i, observation in enumerate(given):
@@ -344,7 +371,7 @@ def _vectors(observation: Mapping, place: str) -> list[list[float]]:
     ]
     for i, vector in enumerate(vectors):
         for j, x in enumerate(vector):
-            _number(x, f"{place}[{i}][{j}]")
+            number(x, f"{place}[{i}][{j}]")
     return [[x if isinstance(x, int) else float(x) for x in vector] for vector in vectors]
 
 
@@ -352,14 +379,6 @@ def _key(value: Any, place: str) -> str:
     if not 0 < len(aggregation.text(value, place)) <= 1024:
         raise ValueError(f"{place} must have 1 to 1024 characters, not {len(value)}")
     return value
-
-
-def _number(value: Any, place: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{place} must be a number, not {type(value).__name__}")
-    if not math.isfinite(value):
-        raise ValueError(f"{place} must be finite, not {value!r}")
-    return float(value)
 
 
 def _whole(value: Any, place: str, most: int) -> None:

@@ -74,9 +74,11 @@ WINDOW = Script(
     + """
 local events = {}
 for _, entry in ipairs(redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', ARGV[1])) do
+  local event = ''
   for k = 1, #entry[2], 2 do
-    if entry[2][k] == 'e' then events[#events + 1] = entry[2][k + 1] end
+    if entry[2][k] == 'e' then event = entry[2][k + 1] end
   end
+  events[#events + 1] = event
 end
 return {last(KEYS[1]), tonumber(redis.call('HGET', KEYS[2], 'dropped') or '0'), events}
 """
@@ -153,6 +155,8 @@ def window_of(reply: Sequence) -> Window:
 
 
 def _event(text: bytes) -> list[str]:
+    if not text:
+        raise ValueError("an entry of the stream has no event: another program wrote it")
     try:
         event = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Optional
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -58,7 +57,7 @@ class Options:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise TypeError(f"{name} must be a number of seconds, not {type(value).__name__}")
-            if not (math.isfinite(value) and 0 < value <= 3600):
+            if not 0 < value <= 3600:
                 raise ValueError(f"{name} must be over 0 and at most 3600 seconds, not {value!r}")
         for name, most in (("pool_size", 10_000), ("max_reply_bytes", 1 << 32)):
             value = getattr(self, name)

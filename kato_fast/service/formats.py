@@ -84,7 +84,9 @@ def chosen(accept: str) -> Optional[str]:
             return CBOR
     if as_json is None:  # JSON is not spoken of: as KATO, if there is nothing better
         return JSON
-    return JSON if as_json.q > 0 else None
+    if as_json.q > 0:
+        return JSON
+    return CBOR if as_cbor is not None and as_cbor.q > 0 else None  # by */* beside a refusal of JSON
 
 
 def _before(ranges: list[_Range], as_json: Optional[_Range], as_cbor: _Range) -> bool:

@@ -193,6 +193,9 @@ def test_metrics_for_prometheus_stay_text(client: httpx.Client) -> None:
         ("application/json;q=0, application/cbor", CBOR),
         ("application/json;q=0, application/cbor;q=0", None),
         ("*/*;q=0", None),
+        ("application/json;q=0, */*", CBOR),
+        ("application/json;q=0, application/*;q=0.1", CBOR),
+        ("application/json;q=0, application/cbor;q=0, */*", None),
         ("*/*;q=0, application/json", JSON),
     ],
 )

@@ -107,6 +107,38 @@ def test_patterns(run) -> None:
     run(test)
 
 
+def test_knowledge_bases_on_one_redis_are_told_apart(run, tmp_path) -> None:
+    async def test(client) -> None:
+        with KnowledgeBase() as one, KnowledgeBase(tmp_path / "kb.sqlite") as two:
+            one.learn([["a"], ["b"]])
+            two.learn([["x"], ["y"]])
+            assert set(await PatternCache(client, one).get_symbol_probabilities()) == {"a", "b"}
+            assert set(await PatternCache(client, two).get_symbol_probabilities()) == {"x", "y"}
+            two.save(tmp_path / "snapshot")
+            with KnowledgeBase(tmp_path / "kb.sqlite") as again, KnowledgeBase.open(tmp_path / "snapshot") as saved:
+                cache = PatternCache(client, again)
+                assert set(await cache.get_symbol_probabilities()) == {"x", "y"}
+                assert cache.stats()["redis"] == 1
+                assert set(await PatternCache(client, saved).get_symbol_probabilities()) == {"x", "y"}
+
+    run(test)
+
+
+def test_nonsense_in_redis_is_said(run) -> None:
+    async def test(client) -> None:
+        raw = client.command if hasattr(client, "command") and not hasattr(client, "execute_command") else None
+        for args in (["SET", "metrics:hamiltonian:h", "much"], ["XADD", "stm:s", "*", "event", '["a"]']):
+            done = raw(*args) if raw else client.execute_command(*args)
+            if asyncio.iscoroutine(done):
+                await done
+        with pytest.raises(ValueError, match="^metrics:hamiltonian:h of Redis must be a number, not b'much'$"):
+            await MetricsCache(client).get_cached_hamiltonian("h")
+        with pytest.raises(ValueError, match="an entry of the stream has no event"):
+            await DistributedSTM(client).get_stm_window("s")
+
+    run(test)
+
+
 def test_own_loaders_may_be_async(run) -> None:
     class Own(PatternCache):
         async def _load_top_patterns(self, limit: int) -> list:
@@ -147,6 +179,8 @@ GOOD = [{"strings": ["a"]}]
         (PatternCache(Silent()).get_top_patterns, (None,), TypeError, "session_id must be a str, not NoneType"),
         (METRICS.get_cached_hamiltonian, (None,), TypeError, "state_hash must be a str, not NoneType"),
         (METRICS.cache_hamiltonian, ("h", float("nan")), ValueError, "value must be finite, not nan"),
+        (METRICS.cache_hamiltonian, ("h", 10**400), ValueError, "value must be finite, not inf"),
+        (get_matching_patterns_aggregated, (["a"], 10**400), ValueError, "min_similarity must be finite, not inf"),
         (METRICS.cache_hamiltonian, ("h", "1"), TypeError, "value must be a number, not str"),
         (METRICS.update_symbol_frequencies_incremental, ("ab",), TypeError, "new_symbols must be a list, not str"),
         (METRICS.update_symbol_frequencies_incremental, ([1],), TypeError, "new_symbols[0] must be a str, not int"),
@@ -202,6 +236,8 @@ def test_wrong_arguments_are_named(call, args, kind, text) -> None:
 def test_a_short_term_memory_is_a_list_of_events() -> None:
     with KnowledgeBase() as kb, pytest.raises(TypeError, match="stm\\[0\\] must be a list, not str"):
         asyncio.run(optimized_batch_observe(GOOD, kb, stm=["a"]))
+    with KnowledgeBase() as kb, pytest.raises(ValueError, match="^stm\\[1\\] must not be empty"):
+        asyncio.run(optimized_batch_observe(GOOD, kb, stm=[["a"], []]))
     with pytest.raises(TypeError, match="patterns_kb must be a collection of MongoDB, not int"):
         get_matching_patterns_aggregated(["a"], patterns_kb=3)
 
@@ -243,6 +279,14 @@ def test_parallel_matching_is_the_engine(rng) -> None:
     potentials = [item["potential"] for item in found]
     assert potentials == sorted(potentials, reverse=True)
     assert asyncio.run(parallel_pattern_matching([], state)) == []
+
+
+def test_every_pattern_that_matches_has_a_result() -> None:
+    patterns = [{"symbols": ["a", str(i)]} for i in range(10_100)]
+    assert len(asyncio.run(parallel_pattern_matching(patterns, ["a", "b"]))) == 10_100
+    twice = [{"id": i, "symbols": ["a", "b"]} for i in range(2)] + [{"id": 2, "symbols": ["c", "d"]}]
+    assert [item["id"] for item in asyncio.run(parallel_pattern_matching(twice, ["a", "b"]))] == [0, 1]
+    assert asyncio.run(parallel_pattern_matching(twice, ["a"])) == []  # as in KATO
 
 
 def test_aggregation_is_a_pipeline_for_any_driver() -> None:
