@@ -48,6 +48,7 @@ GENES = {
     "indexer_type": ["VI", "FAISS", "none"],
     "stm_mode": ["CLEAR", "ROLLING", "rolling", ""],
 }
+NUMBERS = [0, 1, -1, 0.5, 1.0, 1e-7, 1e22, True]
 NAMES = ["recall_threshold", "persistence", "max_pattern_length", "stm_mode", "max_predictions", "sort"]
 NAMES += ["process_predictions", "sort_symbols", "nonsense"]
 #: Requests that are refused, or nearly.
@@ -114,6 +115,14 @@ class Requests(differential.Requests):
         if kind < 0.45:
             return self.of_session()
         return super().next()
+
+    def observation(self) -> dict:
+        draw = self.draw
+        observed = super().observation()
+        if draw.random() < 0.1:
+            size = draw.choice([2, 2, 2, 3])
+            observed["vectors"] = [[draw.choice(NUMBERS) for _ in range(size)] for _ in range(draw.randint(1, 2))]
+        return observed
 
     def settings(self, choices: dict, key: str) -> dict:
         chosen = {name: self.draw.choice(choices[name]) for name in self.draw.sample(list(choices), 2)}

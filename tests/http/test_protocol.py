@@ -169,6 +169,32 @@ def test_future_potentials_stay_when_nothing_is_found(client) -> None:
     assert unseen["predictions"] == [] and unseen["future_potentials"] == seen["future_potentials"]
 
 
+def test_reading_predictions_of_a_session_shows_its_memory_to_the_processor(client) -> None:
+    """Section 8.4: cognition data has the memory of the processor's last operation, and this is one."""
+    headers = {"x-user-id": "reading"}
+    session = client.post("/sessions", json={"user_id": "reading"}).json()["session_id"]
+
+    def memory() -> list:
+        return client.get("/cognition-data", headers=headers).json()["cognition_data"]["short_term_memory"]
+
+    client.post("/observe", json={"strings": ["a"]}, headers=headers)
+    client.post(f"/sessions/{session}/clear-stm")
+    client.get("/predictions", headers=headers)
+    assert memory() == [["a"]]
+    client.get(f"/sessions/{session}/predictions")
+    assert memory() == []
+
+
+def test_predictions_that_are_refused_are_not_named(client) -> None:
+    headers = {"x-user-id": "unnamed"}
+    session = client.post("/sessions", json={"user_id": "unnamed"}).json()["session_id"]
+    client.post("/observe", json={"strings": ["a", "b"]}, headers=headers)
+    client.post("/learn", headers=headers)
+    client.post("/observe", json={"strings": ["a", "b"]}, headers=headers)
+    assert client.get("/predictions?unique_id=x", headers=headers).status_code == 500
+    assert "pattern_name" not in client.get(f"/sessions/{session}/predictions").json()["predictions"][0]
+
+
 def test_a_session_that_is_deleted_while_its_request_arrives(client, server) -> None:
     session = client.post("/sessions", json={"user_id": "late"}).json()["session_id"]
     body = b'{"strings": ["a", "b"]}'

@@ -37,12 +37,12 @@ async def predictions(request: Request) -> Union[Response, Finished]:
     service = service_of(request)
     session = await service.user_session(request)
     processor = await _processor(request, session)
-    if processor.names_next():  # which all reads show from then on
-        async with service.desk.turn(processor, session):
-            processor.name_predictions()
     unique_id = request.query_params.get("unique_id") if request.scope["query_string"] else None
     if unique_id:
         raise HTTPException(500, "Predictions failed: 'str' object has no attribute 'get'")
+    if processor.names_next():  # which all reads show from then on
+        async with service.desk.turn(processor, session):
+            processor.name_predictions()
     tail = {"session_id": None, "processor_id": processor.id, "count": processor.count(), "time": int(time.time())}
     return _predictions(request, processor, {**tail, "unique_id": unique_id}, name=True)
 
@@ -50,7 +50,9 @@ async def predictions(request: Request) -> Union[Response, Finished]:
 @router.get("/sessions/{session_id}/predictions", responses=answers(models.Predictions, 404), response_model=None)
 async def predictions_of_session(request: Request, session_id: str) -> Union[Response, Finished]:
     """The predictions of the last observation of the session's user, whichever session it came from."""
-    processor = await _processor(request, request.scope[SESSION])
+    session = request.scope[SESSION]
+    processor = await _processor(request, session)
+    processor.stm = session.stm
     tail = {"session_id": session_id, "processor_id": None, "count": processor.count(), "time": None, "unique_id": None}
     return _predictions(request, processor, tail, name=False)
 
