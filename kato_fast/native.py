@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import logging
 import os
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Optional
 
@@ -133,11 +135,25 @@ def _left_out() -> set[str]:
 def _imported(name: str) -> tuple[Optional[ModuleType], str]:
     module = LIBRARIES[name][0]
     try:
-        return importlib.import_module(module), ""
+        with _without_shared_memory():
+            return importlib.import_module(module), ""
     except ModuleNotFoundError:
         return None, f"{module} was not built"
     except ImportError as error:
         return None, str(error)
+
+
+@contextlib.contextmanager
+def _without_shared_memory() -> Iterator[None]:
+    """libmongoc begins when it is loaded, and puts counters for a tool of its own where a killed process leaves them;
+    the next one of that number warns of it on stderr."""
+    given = os.environ.get("MONGOC_DISABLE_SHM")
+    os.environ["MONGOC_DISABLE_SHM"] = "1"
+    try:
+        yield
+    finally:
+        if given is None:
+            del os.environ["MONGOC_DISABLE_SHM"]
 
 
 def explain() -> list[dict]:

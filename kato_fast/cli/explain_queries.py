@@ -38,9 +38,7 @@ def explain_queries(
         raise Problem(str(error), ENVIRONMENT) from None
     finally:
         database.close()
-    missing = [
-        f"{collection}.{name}" for collection, name, _ in mongo_indexes.INDEXES if f"{collection}.{name}" not in present
-    ]
+    missing = mongo_indexes.missing(present)
     found = {"database": database.where, "indexes": present, "made": made, "missing": missing, "queries": plans}
     if as_json:
         print_json("explain-queries", **found)

@@ -56,6 +56,12 @@ def indexes(database: Any) -> dict[str, dict]:
     return found
 
 
+def missing(present: dict[str, dict]) -> list[str]:
+    """Those of INDEXES that are not there, under whatever name. present: as indexes() gives them."""
+    keys = {(name.partition(".")[0], *key.items()) for name, key in present.items()}
+    return [f"{collection}.{name}" for collection, name, key in INDEXES if (collection, *key.items()) not in keys]
+
+
 def explained(database: Any) -> list[dict]:
     """Per query of QUERIES the server's own plan, or why it gives none."""
     return [

@@ -11,15 +11,18 @@ from kato_fast.stores.mongo_driver import raised
 
 def verify(database: Any, repair: bool = False) -> list[str]:
     """Every difference, as text. repair: set the counters to the recount, and end marks that were left."""
-    symbols, totals, problems = _counted(database)
-    stored = {item["name"]: item for item in database.find("symbols_kb", {}, projection={"_id": 0, "emotives": 0})}
+    symbols, totals = _counted(database)
+    found = list(database.find("symbols_kb", {}, projection={"_id": 0, "emotives": 0}))
+    stored = {item["name"]: item for item in found if "name" in item}
+    nameless = sum("name" not in item for item in found)
+    problems = [f"documents of symbols_kb without a name, which are left as they are: {nameless}"] if nameless else []
     wrong = {name: symbols.get(name) for name in {**stored, **symbols} if not _agrees(stored.get(name), symbols, name)}
     for name, counts in wrong.items():
         problems.append(f"symbol {name!r}: stored {_shown(stored.get(name))}, counted {_shown(counts)}")
     found = database.find("metadata", writes.TOTALS)
     kept = {name: found[0].get(name) for name in writes.TOTAL_NAMES} if found else {}
     for name, value in totals.items():
-        if kept.get(name) != value:
+        if (kept.get(name) or 0) != value:
             problems.append(f"{name!r}: stored {kept.get(name)}, counted {value}")
     marked = _marked(database)
     problems += [f"pattern {name}: a learn of it was not finished" for name in marked]
@@ -28,8 +31,8 @@ def verify(database: Any, repair: bool = False) -> list[str]:
     return problems
 
 
-def _counted(database: Any) -> tuple[dict, dict, list[str]]:
-    """Symbols and totals of all patterns, and what is wrong with patterns themselves."""
+def _counted(database: Any) -> tuple[dict, dict]:
+    """Symbols and totals of all patterns. Raises ValueError where one of them is not whole."""
     try:
         engine = load().Knowledge()
         if database.takes(engine):
@@ -38,7 +41,7 @@ def _counted(database: Any) -> tuple[dict, dict, list[str]]:
             _put_all(database, engine)
     except ValueError as error:
         raise ValueError(f"{error}; a recount needs every pattern to be whole") from None
-    return engine.symbols(), engine.totals(), []
+    return engine.symbols(), engine.totals()
 
 
 def _put_all(database: Any, engine: Any) -> None:

@@ -60,6 +60,23 @@ def test_mongodb(server: MongoServer) -> None:
     assert run("verify-store", address).returncode == 0
 
 
+def test_an_empty_database_has_no_drift(server: MongoServer) -> None:
+    assert run("verify-store", f"{server.url}/nothing").returncode == 0
+
+
+def test_documents_without_a_name_are_said(server: MongoServer) -> None:
+    address = f"{server.url}/nameless"
+    learn(address)
+    with pymongo.MongoClient(server.url) as client:
+        client.nameless.symbols_kb.insert_one({"frequency": 1})
+        client.nameless.symbols_kb.update_one({"name": "a"}, {"$inc": {"frequency": 3}})
+        done = run("verify-store", address, "--repair")
+        assert done.returncode == 1
+        assert "documents of symbols_kb without a name, which are left as they are: 1" in done.stdout
+        assert "1 of 2 differences mended" in done.stdout
+        assert client.nameless.symbols_kb.find_one({"name": "a"})["frequency"] == 2
+
+
 def test_what_is_not_there(tmp_path: Path) -> None:
     done = run("verify-store", tmp_path / "none.sqlite3")
     assert done.returncode == 2 and "no file" in done.stderr
@@ -79,6 +96,16 @@ def test_indexes_are_made_once(server: MongoServer) -> None:
     again = run("explain-queries", address, "--make")
     assert again.returncode == 0 and "there" in again.stdout
     assert "symbols_kb.kato_fast_name_frequency: name 1, frequency -1" in again.stdout
+
+
+def test_an_index_of_another_name_is_there(server: MongoServer) -> None:
+    address = f"{server.url}/named"
+    learn(address)
+    with pymongo.MongoClient(server.url) as client:
+        client.named.patterns_kb.create_index([("name", "hashed")], name="mine")
+        client.named.symbols_kb.create_index([("frequency", -1), ("name", 1)], name="another_order")
+    found = json.loads(run("explain-queries", address, "--json").stdout)
+    assert found["missing"] == ["patterns_kb.kato_fast_symbols_frequency", "symbols_kb.kato_fast_name_frequency"]
 
 
 def test_a_servers_plan_is_shown_by_its_stages() -> None:

@@ -83,3 +83,22 @@ def test_a_missing_one_gives_its_reason(monkeypatch: pytest.MonkeyPatch) -> None
         assert native.wire("redis") is None
     finally:
         native._imported.cache_clear()
+
+
+LOADED = """
+import os, pathlib
+path, taken = pathlib.Path(f"/dev/shm/mongoc-{os.getpid()}"), os.environ["TAKEN"] == "yes"
+if taken: path.touch()
+from kato_fast import native
+assert native.wire("mongo") is not None
+print(path.exists(), os.environ.get("MONGOC_DISABLE_SHM"))
+if taken: path.unlink()
+"""
+
+
+@pytest.mark.skipif(native.wire("mongo") is None or not Path("/dev/shm").is_dir(), reason="_mongo was not built")
+@pytest.mark.parametrize(("taken", "printed"), [("no", "False None\n"), ("yes", "True None\n")])
+def test_the_driver_of_mongodb_leaves_no_counters_behind(taken: str, printed: str) -> None:
+    """A process that is killed would leave a file, and another of its number would warn of it on stderr."""
+    done = python(LOADED, TAKEN=taken)
+    assert (done.stdout, done.stderr) == (printed, "")
