@@ -131,6 +131,7 @@ TABLES = {
     "large": _sizes,
     "eight": _sizes,
     "v21": _sizes,
+    "v21-learn": _sizes,
     "flags": _flags,
     "headline": _headline,
     "off": _off,

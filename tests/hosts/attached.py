@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -182,6 +184,46 @@ def check(user: User, expected: list) -> None:
     name = lambda item: str(item).replace(user.name, "") if isinstance(item, str) else item  # noqa: E731
     wrong = differences([strip(item) for item in expected], [strip(name(item)) for item in found])
     assert not wrong, "\n".join(wrong[:5])
+
+
+class Other:
+    """The same service in a process of its own, with nothing attached: it writes to the same databases.
+
+    environment: of host_environment(). What it does, it does as a user, or a node, of that name.
+    """
+
+    CODE = """
+import asyncio, json, operator, sys
+from kato.processors.processor_manager import ProcessorManager
+from kato.representations.pattern import Pattern
+manager = ProcessorManager("kato")
+for line in sys.stdin:
+    user, what, *rest = json.loads(line)
+    processor = asyncio.run(manager.get_processor(user)).pattern_processor
+    if what == "learn":
+        processor.superkb.learnPattern(Pattern(rest[0]), rest[1])
+    else:
+        operator.attrgetter(what)(processor)(*rest)
+    print("done", flush=True)
+"""
+
+    def __init__(self, environment: dict) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", self.CODE],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def does(self, user: Any, *what: Any) -> None:
+        self._process.stdin.write(json.dumps([user.name, *what]) + "\n")
+        self._process.stdin.flush()
+        assert self._process.stdout.readline() == "done\n"
+
+    def close(self) -> None:
+        with self._process:
+            self._process.stdin.close()
 
 
 class Broken(RuntimeError):

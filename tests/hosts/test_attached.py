@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gc
-import json
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -19,7 +17,7 @@ import kato_fast
 from kato_fast import flags, hosts, observe, rollout
 from kato_fast.hosts import learning, predicting, shared
 from kato_fast.rollout import replay
-from tests.hosts.attached import ALL, User, check, client, detached, expected, scenario, service, strip, user
+from tests.hosts.attached import ALL, Other, User, check, client, detached, expected, scenario, service, strip, user
 from tests.hosts.conftest import host_environment
 from tests.hosts.cycles import changed, shape
 from tests.hosts.differential import differences
@@ -328,46 +326,9 @@ def test_an_error_of_learning_is_the_hosts_own_and_nothing_is_counted_twice(lear
 # what changes patterns beside this process's own answers
 
 
-class Other:
-    """The same service in a process of its own, with nothing attached: it writes to the same databases."""
-
-    CODE = """
-import asyncio, json, operator, sys
-from kato.processors.processor_manager import ProcessorManager
-from kato.representations.pattern import Pattern
-manager = ProcessorManager("kato")
-for line in sys.stdin:
-    user, what, *rest = json.loads(line)
-    processor = asyncio.run(manager.get_processor(user)).pattern_processor
-    if what == "learn":
-        processor.superkb.learnPattern(Pattern(rest[0]), rest[1])
-    else:
-        operator.attrgetter(what)(processor)(*rest)
-    print("done", flush=True)
-"""
-
-    def __init__(self, mongo_url: str, redis_url: str) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", self.CODE],
-            env=host_environment(mongo_url, redis_url),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def does(self, user: User, *what: Any) -> None:
-        self._process.stdin.write(json.dumps([user.name, *what]) + "\n")
-        self._process.stdin.flush()
-        assert self._process.stdout.readline() == "done\n"
-
-    def close(self) -> None:
-        with self._process:
-            self._process.stdin.close()
-
-
 @pytest.fixture(scope="module")
 def other(mongo_url, redis_url) -> Iterator[Other]:
-    other = Other(mongo_url, redis_url)
+    other = Other(host_environment(mongo_url, redis_url))
     yield other
     other.close()
 

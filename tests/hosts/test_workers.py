@@ -1,4 +1,4 @@
-"""The stand-in under uvicorn with two workers, attached by the environment: what reaches them, and their end."""
+"""The stand-in under uvicorn, two workers or reloaded, attached by the environment: what reaches them, their end."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -21,19 +22,22 @@ SECONDS = 60
 
 
 class Workers:
-    """folder: the runtime directory. url: of the service."""
+    """folder: the runtime directory. url: of the service. options: of uvicorn."""
 
-    def __init__(self, folder: Path, environment: dict) -> None:
+    def __init__(self, folder: Path, environment: dict, *options: str) -> None:
         self.folder, port = folder, free_port()
         self.url = f"http://127.0.0.1:{port}"
         served = ("-m", "uvicorn", "kato.services.kato_fastapi:app", "--host", "127.0.0.1", "--port", str(port))
-        command = [sys.executable, *served, "--workers", "2", "--log-level", "warning"]
+        command = [sys.executable, *served, *options, "--log-level", "warning"]
         self.log = folder.with_suffix(".log")
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
 
     def reports(self) -> list[dict]:
-        found = [json.loads(path.read_text()) for path in self.folder.glob("p*.json")]
+        found = []
+        for path in self.folder.glob("p*.json"):
+            with suppress(FileNotFoundError):  # of a process that ended
+                found.append(json.loads(path.read_text()))
         return [one for one in found if one["name"] == "KATO"]
 
     def modes(self, flag: str) -> list[tuple]:
@@ -44,16 +48,26 @@ class Workers:
         self.process.wait(SECONDS)
 
 
-@pytest.fixture
-def workers(mongo_url, redis_url, known, tmp_path) -> Iterator[Workers]:
-    more = {"KATO_FAST": "1", "KATO_FAST_FINGERPRINTS": known, "KATO_FAST_RUNTIME_DIR": str(tmp_path / "run")}
-    running = Workers(tmp_path / "run", host_environment(mongo_url, redis_url, **more))
+@contextmanager
+def running(environment: dict, folder: Path, *options: str, processes: int) -> Iterator[Workers]:
+    workers = Workers(folder, {**environment, "KATO_FAST_RUNTIME_DIR": str(folder)}, *options)
     try:
-        until(lambda: len(running.reports()) == 2, running)
-        yield running
+        until(lambda: len(workers.reports()) == processes, workers)
+        yield workers
     finally:
-        if running.process.poll() is None:
-            running.end()
+        if workers.process.poll() is None:
+            workers.end()
+
+
+@pytest.fixture
+def environment(mongo_url, redis_url, known) -> dict:
+    return host_environment(mongo_url, redis_url, KATO_FAST="1", KATO_FAST_FINGERPRINTS=known)
+
+
+@pytest.fixture
+def workers(environment, tmp_path) -> Iterator[Workers]:
+    with running(environment, tmp_path / "run", "--workers", "2", processes=2) as workers:
+        yield workers
 
 
 def until(condition: Callable[[], bool], workers: Workers) -> None:
@@ -84,3 +98,32 @@ def test_what_is_switched_outside_reaches_every_worker_and_an_end_loses_no_docum
     workers.end()
     with pymongo.MongoClient(mongo_url) as database:
         assert database["worker_kato"].predictions_kb.count_documents({}) == 21
+
+
+def test_a_reload_attaches_anew_and_loses_no_document(environment, tmp_path, mongo_url) -> None:
+    """uvicorn ends its child by a signal and starts another, which comes through the door too."""
+    watched = tmp_path / "watched"
+    watched.mkdir()
+    (watched / "some.py").touch()
+    options = ("--reload", "--reload-dir", str(watched))
+    headers = {"x-user-id": "reload"}
+    with running(environment, tmp_path / "run", *options, processes=1) as workers:
+        (before,) = workers.reports()
+        with httpx.Client(base_url=workers.url, headers=headers, timeout=SECONDS, trust_env=False) as client:
+            for body in ({"strings": ["a", "b"]}, {"strings": ["c"]}):
+                client.post("/observe", json=body).raise_for_status()
+            client.post("/learn").raise_for_status()
+            for _ in range(20):
+                client.post("/clear-stm").raise_for_status()
+                client.post("/observe", json={"strings": ["a", "b"]}).raise_for_status()
+            wanted = client.get("/predictions").json()["predictions"]
+        (watched / "some.py").write_text("changed = True\n")
+        until(lambda: [one["pid"] for one in workers.reports() if one["pid"] != before["pid"]], workers)
+        assert [one["pid"] for one in workers.reports()] != [before["pid"]] and len(workers.reports()) == 1
+        with httpx.Client(base_url=workers.url, headers=headers, timeout=SECONDS, trust_env=False) as client:
+            client.post("/clear-stm").raise_for_status()
+            client.post("/observe", json={"strings": ["a", "b"]}).raise_for_status()
+            assert client.get("/predictions").json()["predictions"] == wanted
+        assert workers.log.read_text().count(f"attached to {NAME}") == 2
+    with pymongo.MongoClient(mongo_url) as database:
+        assert database["reload_kato"].predictions_kb.count_documents({}) == 21
