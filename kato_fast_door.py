@@ -73,7 +73,9 @@ def _find(name, path, target):
 def _show(module) -> None:
     """A host that cannot be attached to must start all the same; one whose flags cannot be read must not."""
     try:
-        from kato_fast import hosts
+        from kato_fast import hosts, native
+
+        native.load()
     except ImportError as error:
         close_door()
         print(f"kato_fast is not attached: {error}", file=sys.stderr)

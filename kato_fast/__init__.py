@@ -3,14 +3,6 @@
 from kato_fast._version import __version__
 from kato_fast.emotives import EmotivesConflict
 from kato_fast.knowledge import KnowledgeBase
-from kato_fast.native import load
-
-_engine = load()
-BloomFilter = _engine.BloomFilter
-matching_blocks = _engine.matching_blocks
-pattern_name = _engine.pattern_name
-ratio = _engine.ratio
-del _engine, load
 
 __all__ = [
     "AsyncClient",
@@ -57,10 +49,25 @@ def status() -> dict:
     return {**native.status(), "host": hosts.status()}
 
 
+_OF_THE_ENGINE = ("BloomFilter", "matching_blocks", "pattern_name", "ratio")
+
+
 def __getattr__(name: str):
-    """The two clients, which need the extra ``client``, are imported when they are asked for."""
+    """Imported when they are asked for: the engine, which may be one that cannot be had, and the extra ``client``.
+
+    So a command can say in one line what is wrong with the setting, and one that needs no engine runs all the same.
+    """
+    if name in _OF_THE_ENGINE:
+        from kato_fast import native
+
+        value = globals()[name] = getattr(native.load(), name)
+        return value
     if name in ("AsyncClient", "Client"):
         from kato_fast import client
 
         return getattr(client, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

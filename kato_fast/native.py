@@ -30,12 +30,16 @@ LIBRARIES = {
 
 _core: Optional[ModuleType]
 _why_not: str
+_wrong = ""  # of the environment; said where an engine is asked for, so that a command can say it in one line
 try:
     _core = importlib.import_module("kato_fast._core")
     _why_not = ""
 except ImportError as error:
     _core = None
     _why_not = str(error)
+except ValueError as error:
+    _core = None
+    _why_not = _wrong = str(error)
 
 _told = False
 
@@ -43,7 +47,7 @@ _told = False
 def load(implementation: Optional[str] = None) -> ModuleType:
     """The module that holds the engine: ``_core`` or ``reference``.
 
-    Raises ValueError for an unknown name, ImportError with the reason where the forced one is missing.
+    Raises ValueError for an unknown name or a wrong ``KATO_FAST_CPU``, ImportError with the reason where the forced one is missing.
     """
     forced, origin = _forced(implementation)
     if forced == "python" or (forced is None and _core is None):
@@ -56,6 +60,8 @@ def load(implementation: Optional[str] = None) -> ModuleType:
 
 
 def _forced(implementation: Optional[str]) -> tuple[Optional[str], str]:
+    if _wrong:
+        raise ValueError(_wrong)
     if implementation is not None:
         value, origin = implementation, "implementation='c'"
         where = "implementation"

@@ -109,17 +109,22 @@ def _libraries() -> Iterator[Check]:
 
 def _flags() -> Check:
     """What would end the start of a service, and what is set but read by nobody."""
+    from kato_fast import rollout
     from kato_fast.flags.names import unknown_variables
     from kato_fast.flags.sources import FlagError, from_config, from_environment
 
     wrong, config = list(unknown_variables(os.environ)), os.environ.get("KATO_FAST_CONFIG")
     found: dict = {}
     try:
+        rollout.check()
         found = {**(from_config(config) if config else {}), **from_environment(os.environ)}
     except FlagError as error:
         wrong += str(error).splitlines()
     except OSError as error:
-        wrong.append(f"KATO_FAST_CONFIG: {error.filename}: {error.strerror}")
+        where = "KATO_FAST_CONFIG" if error.filename == config else "KATO_FAST_RUNTIME_DIR"
+        wrong.append(f"{where}: {error.filename}: {error.strerror}")
+    except ModuleNotFoundError as error:
+        wrong.append(f"KATO_FAST_OPENFEATURE: {error}")
     said = ", ".join(f"{flag} {mode}" for flag, (mode, _) in sorted(found.items())) or "none set in the environment"
     return Check("flags", not wrong, "; ".join(wrong) or said)
 

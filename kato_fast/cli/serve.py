@@ -74,7 +74,7 @@ def _check_extra() -> None:
 
 
 def _settings(data, demo, host, port, profile, implementation, **more) -> "Settings":
-    from kato_fast import flags
+    from kato_fast import native, rollout
     from kato_fast.service.settings import Settings
 
     given = {"host": host, "port": port, "profile": profile, "implementation": implementation, **more}
@@ -84,7 +84,8 @@ def _settings(data, demo, host, port, profile, implementation, **more) -> "Setti
         raise Problem("--demo learns into a folder: it goes without --mongo and KATO_FAST_MONGO_URI")
     _check_mongo(settings.mongo)
     _check_redis(settings.redis)
-    flags.state.load()  # a mode that cannot be read ends the start here, in one line
+    native.load(settings.implementation)
+    rollout.check()  # a flag that cannot be read ends the start here, in one line
     if demo and settings.data_dir is None:
         given["data_dir"] = DEMO_FOLDER
     given["port"] = _free_port(_checked_host(settings.host), settings.port)

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any, Optional
 
 import kato_fast_door
-from kato_fast import flags, otel, rollout
+from kato_fast import flags, native, otel, rollout
 from kato_fast.flags import redis_key
 from kato_fast.hosts.seams import Attachment
 from kato_fast.profiles import profile_named
@@ -53,8 +53,9 @@ def install(**modes: str) -> dict:
             sets is on.
 
     Raises: TypeError, ValueError for an unknown flag or mode, RuntimeError where the imported host is not known; then
-        nothing is set.
+        nothing is set. ImportError where a forced engine is missing.
     """
+    native.load()
     for flag, mode in modes.items():
         flags.read_mode(mode, flags.check_flag(flag))
     with _lock:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kato_fast.openfeature.provider import KatoFastProvider
-    from kato_fast.openfeature.source import follow, follow_named, stop
+    from kato_fast.openfeature.source import follow, follow_named, named, stop
 
-__all__ = ["KatoFastProvider", "follow", "follow_named", "stop"]
+__all__ = ["KatoFastProvider", "follow", "follow_named", "named", "stop"]
 
 MISSING = "OpenFeature needs the extra: pip install 'kato_fast[openfeature]' (Python 3.10 and newer)"
 

@@ -187,7 +187,12 @@ def follow_named(text: str) -> None:
 
     Raises FlagError where that gives no provider.
     """
-    follow(None if text.strip() == "default" else _made(text.strip()))
+    follow(named(text))
+
+
+def named(text: str) -> Optional[FeatureProvider]:
+    """The provider that such a text makes; None for the application's. Raises FlagError."""
+    return None if text.strip() == "default" else _made(text.strip())
 
 
 def _made(text: str) -> FeatureProvider:

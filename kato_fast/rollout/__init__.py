@@ -10,7 +10,7 @@ from kato_fast.rollout.compare import Rules
 from kato_fast.rollout.fallbacks import explain
 from kato_fast.rollout.latch import clear, latches, roll_back
 from kato_fast.rollout.pairs import waiting
-from kato_fast.rollout.process import processes, start, stop
+from kato_fast.rollout.process import check, processes, start, stop
 from kato_fast.rollout.raised import Raised, result_of
 from kato_fast.rollout.reasons import REASONS, Declined, FallbackForbidden
 from kato_fast.rollout.writes import Writes
@@ -23,6 +23,7 @@ __all__ = [
     "Raised",
     "Rules",
     "Writes",
+    "check",
     "clear",
     "explain",
     "latches",

@@ -19,6 +19,8 @@ log = logging.getLogger("kato_fast.rollout")
 
 SCHEMA = "kato-fast/process/1"
 
+OPENFEATURE = "KATO_FAST_OPENFEATURE"
+
 SECONDS = 1.0
 
 _name = ""
@@ -67,14 +69,26 @@ def _follow_flags(defaults: Optional[Mapping[str, str]], redis_url: Optional[str
         raise flags.FlagError(f"{wrong}; {runtime.VARIABLE} names another") from None
 
 
+def check() -> None:
+    """Meet what start() would end with, and start nothing: for a command, which says it in one line.
+
+    Raises: ``flags.FlagError``, OSError, ModuleNotFoundError where OpenFeature is asked for and not installed.
+    """
+    flags.state.load()
+    watch.see(strict=True)
+    named = os.environ.get(OPENFEATURE)
+    if named:
+        openfeature.named(named)
+
+
 def _follow_openfeature() -> None:
     """Where the environment asks for it."""
-    named = os.environ.get("KATO_FAST_OPENFEATURE")
+    named = os.environ.get(OPENFEATURE)
     if named:
         try:
             openfeature.follow_named(named)
         except ModuleNotFoundError as error:
-            raise flags.FlagError(f"KATO_FAST_OPENFEATURE: {error}") from None
+            raise flags.FlagError(f"{OPENFEATURE}: {error}") from None
 
 
 def stop() -> None:

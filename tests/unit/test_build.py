@@ -92,7 +92,7 @@ def test_the_twin_answers_and_says_why(without_c) -> None:
 
 def test_a_forced_c_engine_that_is_missing_raises_with_the_reason(without_c) -> None:
     site, _ = without_c
-    done = python(site, "import kato_fast", KATO_FAST_IMPL="c")
+    done = python(site, "from kato_fast import ratio", KATO_FAST_IMPL="c")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
         "ImportError: KATO_FAST_IMPL=c asks for the C engine, which is not there: No module named 'kato_fast._core'"

@@ -134,6 +134,44 @@ class TestAll:
         asking = environment(_KATO_FAST_COMPLETE="complete_bash", COMP_WORDS="kato-fast pre", COMP_CWORD="1")
         assert run_program(env=asking).stdout.split() == ["predict"]
 
+    @pytest.mark.parametrize(
+        ("variable", "value", "words", "code", "said"),
+        [
+            ("KATO_FAST_IMPL", "x", "doctor", 2, "KATO_FAST_IMPL must be one of c, python, not 'x'"),
+            (
+                "KATO_FAST_IMPL",
+                "x",
+                "predict --data kb.sqlite a",
+                2,
+                "KATO_FAST_IMPL must be one of c, python, not 'x'",
+            ),
+            ("KATO_FAST_IMPL", "x", "serve --port 0", 2, "KATO_FAST_IMPL must be one of c, python, not 'x'"),
+            ("KATO_FAST_CPU", "x", "doctor", 2, "KATO_FAST_CPU must be scalar.*, not x"),
+            ("KATO_FAST_CPU", "x", "serve --port 0", 2, "KATO_FAST_CPU must be scalar.*, not x"),
+            (
+                "KATO_FAST_OPENFEATURE",
+                "nope:x",
+                "serve --port 0",
+                2,
+                "KATO_FAST_OPENFEATURE: nope:x makes no provider: .*",
+            ),
+            ("KATO_FAST_RUNTIME_DIR", "/dev/null", "serve --port 0", 3, "/dev/null/flags.json: Not a directory"),
+        ],
+    )
+    def test_a_setting_that_cannot_be_used_is_one_line(
+        self, variable: str, value: str, words: str, code: int, said: str, data: Path
+    ) -> None:
+        """Also what is wrong before a command begins, while modules are imported, or only in the server."""
+        words = words.replace("kb.sqlite", str(data))
+        done = run_program(*words.split(), env=environment(**{variable: value}))
+        last = plain(done, code).splitlines()[-1]
+        assert re.fullmatch(f"kato-fast {words.split()[0]}: {said}", last) and not done.stdout
+
+    def test_what_needs_no_engine_goes_without(self) -> None:
+        env = environment(KATO_FAST_IMPL="x")
+        assert run_program("--version", env=env).stdout.startswith("kato-fast ")
+        plain(run_program("kill", "--help", env=env), 0)
+
     @pytest.mark.parametrize("words", ["nonsense", "learn", "predict --limit x", "doctor --what"])
     def test_wrong_usage(self, words: str) -> None:
         plain(run(*words.split()), 2)
@@ -341,6 +379,7 @@ class TestDoctor:
             ({"KATO_FAST": "maybe"}, "KATO_FAST must be one of off, shadow"),
             ({"KATO_FAST_NATIVE_MATCHNIG": "on"}, "KATO_FAST_NATIVE_MATCHNIG is no setting of kato_fast"),
             ({"KATO_FAST_CONFIG": "/none"}, "KATO_FAST_CONFIG: /none: No such file or directory"),
+            ({"KATO_FAST_OPENFEATURE": "nope:x"}, "KATO_FAST_OPENFEATURE: nope:x makes no provider"),
         ],
     )
     def test_flags_that_would_end_a_start_are_a_finding(self, variables, text, monkeypatch) -> None:
