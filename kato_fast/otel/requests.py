@@ -20,6 +20,8 @@ from opentelemetry.semconv.attributes import user_agent_attributes as agent
 from opentelemetry.semconv.metrics.http_metrics import HTTP_SERVER_REQUEST_DURATION
 from opentelemetry.trace import SpanKind, StatusCode, use_span
 
+from kato_fast.observe.asgi import path_in
+
 METHODS = frozenset(("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE", "QUERY"))
 
 #: The conventions' bounds, and as many below, where this service answers.
@@ -48,7 +50,7 @@ class Requests:
         """The ASGI application, traced."""
 
         async def traced(scope: Any, receive: Any, send: Any) -> None:
-            if scope["type"] != "http" or scope["path"].startswith(PAGE):
+            if scope["type"] != "http" or path_in(scope).startswith(PAGE):
                 await app(scope, receive, send)
             else:
                 await self._serve(app, scope, receive, send)

@@ -7,6 +7,7 @@ from typing import Optional
 from starlette.requests import Request, cookie_parser
 from starlette.responses import JSONResponse
 
+from kato_fast.observe.asgi import path_in
 from kato_fast.service.shared import Unavailable
 from kato_fast.service.state import Service
 
@@ -29,7 +30,9 @@ class SessionMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        path = scope["path"]
+        if not self.service.opened:  # mounted into an application that does not run our lifespan
+            self.service.open()
+        path = path_in(scope)
         if "\0" in path:
             await _nul_in_path()(scope, receive, send)
             return

@@ -87,6 +87,8 @@ class Service:
 
     desk: Desk
     processors: Processors
+    #: Whether open() was called. The lifespan calls it, or the first request where nobody runs that.
+    opened = False
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -115,6 +117,7 @@ class Service:
         self.processors = Processors(self.settings, self._caches(), self.feed)
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
         self.exchange.open()
+        self.opened = True
         if self.settings.monitoring:
             self.watch.start()
 

@@ -13,6 +13,7 @@ from typing import Any, Callable, Optional
 
 from starlette.requests import Request
 
+from kato_fast.observe.asgi import path_in
 from kato_fast.service.routes import BareRoute
 
 SESSIONS, IN_SESSION = "/sessions/", "/sessions/{session_id}/"
@@ -35,7 +36,7 @@ class Straight:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request."""
-        found = self._find(scope) if scope["type"] == "http" and not scope.get("root_path") else None
+        found = self._find(scope) if scope["type"] == "http" else None
         if found is None:
             await self.app(scope, receive, send)
             return
@@ -52,7 +53,7 @@ class Straight:
         await response(scope, receive, send)
 
     def _find(self, scope: Any) -> Optional[tuple[BareRoute, dict[str, str]]]:
-        path = scope["path"]
+        path = path_in(scope)
         if not path.startswith(SESSIONS):
             route = self._routes.get((scope["method"], path))
             return None if route is None else (route, {})

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from kato_fast import observe
+from kato_fast.observe.asgi import path_in
 
 #: What no route took; never a text that a client chose.
 OTHER = "other"
@@ -66,7 +67,7 @@ class RequestMiddleware:
 
     async def __call__(self, scope, receive, send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or scope["path"].startswith(PAGE):
+        if scope["type"] != "http" or path_in(scope).startswith(PAGE):
             await self.app(scope, receive, send)
             return
         status = 500
