@@ -54,7 +54,7 @@ decoded(const Py_buffer *data, const kf_cbor_limits *limits)
 }
 
 PyDoc_STRVAR(loads_doc,
-             "loads($module, data, /, *, max_depth=64, max_items=1000000,\n"
+             "loads($module, data, /, *, max_depth=256, max_items=1000000,\n"
              "      max_bytes=67108864, finite=False)\n--\n\n"
              "The value of CBOR: what JSON has, and bytes.\n\n"
              "Raises ValueError naming the byte and the rule.");
@@ -64,7 +64,7 @@ loads(PyObject *module, PyObject *args, PyObject *keywords)
 {
     static char *names[] = {"",          "max_depth", "max_items",
                             "max_bytes", "finite",    NULL};
-    Py_ssize_t depth = KFPY_CBOR_DEPTH, items = 1000000, bytes = 64 << 20;
+    Py_ssize_t depth = KF_CBOR_MAX_DEPTH, items = 1000000, bytes = 64 << 20;
     int finite = 0;
     Py_buffer data;
     PyObject *given, *result = NULL;

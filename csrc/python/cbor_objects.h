@@ -8,9 +8,6 @@
 #include "kato_fast/buffer.h"
 #include "wire/cbor.h"
 
-/* What dumps() writes, and loads() takes where nothing else is said. */
-#define KFPY_CBOR_DEPTH 64
-
 /* The object of the items (n at least 1) that point into data: a new
  * reference, or NULL with an exception set. */
 PyObject *kfpy_cbor_object(const kf_cbor_items *items,

@@ -192,8 +192,9 @@ write_container(kf_buffer *out, PyObject *value, const place *at, int depth)
                            "must be None, bool, int, float, str, bytes, "
                            "list, tuple or dict");
     }
-    if (depth >= KFPY_CBOR_DEPTH) {
-        return refuse_value(NULL, "must not be nested more than 64 levels "
+    if (depth >= KF_CBOR_MAX_DEPTH) {
+        _Static_assert(KF_CBOR_MAX_DEPTH == 256, "as the text says");
+        return refuse_value(NULL, "must not be nested more than 256 levels "
                                   "deep");
     }
     return is_dict ? write_dict(out, value, at, depth + 1)

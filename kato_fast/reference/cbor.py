@@ -13,8 +13,8 @@ from typing import Any, NoReturn, Optional
 
 UNSIGNED, NEGATIVE, BYTES, TEXT, ARRAY, MAP, TAG, OTHER = range(0, 256, 32)
 
-DEPTH = 64
-MAX_DEPTH = 256
+#: The deepest that is written, and read.
+DEPTH = 256
 ITEMS = 1_000_000
 
 # ---- Writing ----
@@ -125,7 +125,7 @@ def loads(
 
     Raises ValueError naming the byte and the rule.
     """
-    _check_limit("max_depth", max_depth, MAX_DEPTH)
+    _check_limit("max_depth", max_depth, DEPTH)
     _check_limit("max_items", max_items, 1 << 31)
     _check_limit("max_bytes", max_bytes, 1 << 40)
     try:

@@ -1,12 +1,14 @@
 """JSON or CBOR: which one a client wants, and CBOR of every answer.
 
 Endpoints write JSON; the few with long lists write CBOR straight from the engine where ``wants_cbor`` says so. All
-other answers, errors too, are written again as CBOR on their way out. A client that names neither gets JSON, as KATO
-answers whatever the client accepts; one that refuses JSON and does not take CBOR gets 406.
+other answers, errors too, are written again as CBOR on their way out, but for those that it cannot hold: what was asked
+is done by then, so they stay JSON. A client that names neither gets JSON, as KATO answers whatever the client accepts;
+one that refuses JSON and does not take CBOR gets 406.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Optional
 
@@ -111,7 +113,7 @@ class CborMiddleware:
             return
         if choice == CBOR:
             scope[_SCOPE] = True
-            send = _Writer(send, scope, receive).send
+            send = _Writer(send).send
         elif CBOR in accept.lower():
             send = _varying(send)
         await self.app(scope, receive, send)
@@ -137,10 +139,8 @@ def _varying(send):
 class _Writer:
     """Holds a JSON response until it is whole, sends it as CBOR; lets all others through."""
 
-    def __init__(self, send, scope, receive) -> None:
+    def __init__(self, send) -> None:
         self._send = send
-        self._scope = scope
-        self._receive = receive
         self._start: Optional[dict] = None
         self._chunks: list[bytes] = []
 
@@ -159,15 +159,11 @@ class _Writer:
             await self._finish(self._start, b"".join(self._chunks))
 
     async def _finish(self, start: dict, body: bytes) -> None:
-        try:
-            written = cbor.dumps(json.loads(body)) if body else body
-        except ValueError as error:  # an integer over 64 bits that somebody stored
-            answer = _not_acceptable(f"The answer cannot be written as application/cbor: {error}")
-            await answer(self._scope, self._receive, self._send)
-            return
-        start["headers"] = _as_cbor(start["headers"], len(written))
+        with contextlib.suppress(ValueError):  # an integer over 64 bits that somebody stored stays JSON
+            body = cbor.dumps(json.loads(body)) if body else body
+            start["headers"] = _as_cbor(start["headers"], len(body))
         await self._send(start)
-        await self._send({"type": "http.response.body", "body": written})
+        await self._send({"type": "http.response.body", "body": body})
 
 
 def _is_json(headers) -> bool:

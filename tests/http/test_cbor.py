@@ -66,6 +66,26 @@ def test_predictions_of_a_session(client: httpx.Client) -> None:
     assert of(both[1]) == both[0].json()
 
 
+@pytest.mark.parametrize("levels", [60, 95])
+def test_what_is_deep_comes_back(client: httpx.Client, levels: int) -> None:
+    deep: Any = []
+    for _ in range(levels):
+        deep = [deep]
+    made = post(client, "/sessions", {"user_id": f"cbor-{uuid.uuid4().hex}", "metadata": {"deep": deep}}, {})
+    assert made.status_code == 200
+    assert of(made)["metadata"] == {"deep": deep}
+
+
+def test_what_cbor_cannot_hold_is_told_as_json(client: httpx.Client) -> None:
+    """It was done: a 4xx would have the client try again."""
+    body = {"user_id": f"cbor-{uuid.uuid4().hex}", "metadata": {"n": 2**70}}
+    made = client.post("/sessions", json=body, headers=ASK)
+    assert (made.status_code, made.headers["content-type"]) == (200, JSON)
+    assert made.json()["metadata"] == {"n": 2**70}
+    assert "accept" in made.headers["vary"].lower()
+    assert int(made.headers["content-length"]) == len(made.content)
+
+
 def test_sequences(client: httpx.Client) -> None:
     body = {"observations": [{"strings": ["a", "b"]}, {"strings": ["c"]}], "learn_at_end": True}
     answer = of(post(client, "/observe-sequence", body, user()))
