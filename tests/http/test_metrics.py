@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,7 @@ def test_json_has_real_values(client: httpx.Client) -> None:
     assert after["rates"]["requests_per_second"] > 0
     assert 0 < after["resources"]["memory_percent"] < 100
     stats = client.get("/stats?minutes=5").json()
+    assert datetime.fromisoformat(stats["current_status"]["timestamp"]).tzinfo is not None
     assert set(stats["time_series"]) == set(STATS) and len(STATS) == 20
     assert stats["time_series"]["requests_total"] and stats["time_series"]["cpu_percent"]
 
@@ -128,6 +130,7 @@ def test_others(client: httpx.Client) -> None:
     for _ in range(2):
         client.post("/observe", json={"strings": ["a"]}, headers=user)
     said = client.get("/performance-metrics", headers=user).json()
+    assert type(said["timestamp"]) is float
     assert said["processor"]["stm_length"] == 2
     alerts = client.get("/alerts").json()
     assert {row["name"] for row in alerts["alerts"]} >= {"server errors", "kill switch", "event loop"}

@@ -6,6 +6,7 @@ All figures are those of the last samples; nothing here waits, asks a server, or
 from __future__ import annotations
 
 import time
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Optional
 
 from kato_fast.service.monitor.figures import by_label, sketches, total
@@ -91,7 +92,7 @@ def metrics(service: Service, active_sessions: int) -> dict:
         "sessions": {
             "total_created": float(CREATED.value),
             "total_deleted": float(DELETED.value),
-            "active": float(active_sessions),
+            "active": active_sessions,
             "operations_total": history.last("session_operations") or 0.0,
         },
         "performance": {
@@ -173,11 +174,12 @@ def stats(service: Service, minutes: int, active_sessions: int) -> dict:
     whole = metrics(service, active_sessions)
     current = {**resources(history), "error_rate_per_min": errors_per_minute(history)}
     del current["disk_percent"]
+    sampled = datetime.fromtimestamp(now, timezone.utc).isoformat()
     return {
         "time_range_minutes": minutes,
         "timestamp": now,
         "processor_manager": whole["processor_manager"],
-        "current_status": {"status": status, "issues": found, "metrics": current, "timestamp": now},
+        "current_status": {"status": status, "issues": found, "metrics": current, "timestamp": sampled},
         "time_series": {name: series(history, own, 60 * minutes) if own else [] for name, own in STATS.items()},
         "summary": {key: whole[key] for key in ("sessions", "performance", "resources", "databases")},
     }

@@ -24,7 +24,7 @@ _PROCESSORS = {
         }
     ],
 }
-_SESSIONS = {"total_created": 0.0, "total_deleted": 0.0, "active": 3.0, "operations_total": 0.0}
+_SESSIONS = {"total_created": 0.0, "total_deleted": 0.0, "active": 3, "operations_total": 0.0}
 _PERFORMANCE = {"total_requests": 1200.0, "total_errors": 2.0, "error_rate": 0.0017, "average_response_time": 0.0021}
 _RESOURCES = {"cpu_percent": 21.5, "memory_percent": 40.2, "disk_percent": 61.0}
 _NO_CALLS = {"operations": 0.0, "errors": 0.0, "avg_response_time": 0.0}
@@ -121,7 +121,7 @@ class SessionFigures(BaseModel):
 
     total_created: float
     total_deleted: float
-    active: float
+    active: int
     operations_total: float
 
 
@@ -225,7 +225,7 @@ class CurrentStatus(BaseModel):
     status: str
     issues: list[str]
     metrics: dict[str, float]
-    timestamp: float
+    timestamp: str
 
 
 class Stats(BaseModel):
@@ -240,7 +240,7 @@ class Stats(BaseModel):
                 "status": "healthy",
                 "issues": [],
                 "metrics": {"cpu_percent": 21.5, "memory_percent": 40.2, "error_rate_per_min": 0.0},
-                "timestamp": _NOW,
+                "timestamp": _ISO,
             },
             "time_series": {"requests_total": [_POINT], "cpu_percent": [], "sessions_created": []},
             "summary": {
@@ -401,7 +401,7 @@ class PerformanceMetrics(BaseModel):
     model_config = shown(
         {
             "status": "okay",
-            "timestamp": _ISO,
+            "timestamp": _NOW,
             "system": {"cpu_percent": 21.5, "memory_percent": 40.2, "memory_available_gb": 9.5},
             "databases": {
                 "mongodb": {"connected": False, "error": "This service keeps its knowledge in SQLite"},
@@ -438,7 +438,7 @@ class PerformanceMetrics(BaseModel):
     )
 
     status: str
-    timestamp: str
+    timestamp: float
     system: dict[str, float]
     databases: dict[str, dict[str, Any]]
     processor: dict[str, Any]

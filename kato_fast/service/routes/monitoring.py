@@ -124,7 +124,7 @@ async def performance_metrics(request: Request) -> Response:
     memory = machine_memory()
     answer = {
         "status": "okay",
-        "timestamp": _now(),
+        "timestamp": time.time(),
         "system": {
             "cpu_percent": history.last("machine_cpu") or 0.0,
             "memory_percent": history.last("memory_percent") or 0.0,
