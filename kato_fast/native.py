@@ -47,7 +47,8 @@ _told = False
 def load(implementation: Optional[str] = None) -> ModuleType:
     """The module that holds the engine: ``_core`` or ``reference``.
 
-    Raises ValueError for an unknown name or a wrong ``KATO_FAST_CPU``, ImportError with the reason where the forced one is missing.
+    Raises ValueError for an unknown name or a wrong ``KATO_FAST_CPU``, ImportError with the reason where the forced one
+    is missing.
     """
     forced, origin = _forced(implementation)
     if forced == "python" or (forced is None and _core is None):
