@@ -139,10 +139,17 @@ class Resident:
         again = bool(self.disagrees) and time.monotonic() >= self._look_at
         if self._single and not self.stale and not again:
             return
+        if not self._reachable():
+            raise Declined("connection", "the driver knows no server")
         totals = self._totals()
         if self.stale or again or totals != self._expected:
             _RELOADS.labels(self.stale or "totals").inc()
             self._take_in(totals)
+
+    def _reachable(self) -> bool:
+        """While the server is away the host waits for it, once: nobody waits before that for the same."""
+        known = getattr(self._metadata.database.client, "topology_description", None)
+        return known is None or known.has_readable_server()
 
     def _totals(self) -> tuple:
         """The id of their document, and the three."""

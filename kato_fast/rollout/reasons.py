@@ -55,4 +55,15 @@ def reason_of(error: BaseException) -> str:
     ):
         if isinstance(error, kind):
             return code
-    return "error"
+    names = [(kind.__module__.partition(".")[0], kind.__name__) for kind in type(error).__mro__]
+    return next((_DRIVERS[name] for name in names if name in _DRIVERS), "error")
+
+
+#: The drivers' own errors are none of the system's; no driver is imported for their names.
+_DRIVERS = {
+    ("pymongo", "NetworkTimeout"): "timeout",
+    ("pymongo", "ServerSelectionTimeoutError"): "timeout",
+    ("pymongo", "ConnectionFailure"): "connection",
+    ("redis", "TimeoutError"): "timeout",
+    ("redis", "ConnectionError"): "connection",
+}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 
+import pymongo
 import pytest
+import redis
 
 from kato_fast import flags
 from kato_fast.rollout import Choice, Declined, FallbackForbidden, explain, fallbacks, pairs
@@ -73,6 +75,11 @@ def test_a_fallback_is_counted_told_once_and_listed(caplog: pytest.LogCaptureFix
     ("error", "reason"),
     [
         (MemoryError(), "out_of_memory"),
+        (pymongo.errors.AutoReconnect(), "connection"),
+        (pymongo.errors.ServerSelectionTimeoutError(), "timeout"),
+        (redis.exceptions.ConnectionError(), "connection"),
+        (redis.exceptions.TimeoutError(), "timeout"),
+        (pymongo.errors.DuplicateKeyError("twice"), "error"),
         (TimeoutError(), "timeout"),
         (ConnectionResetError(), "connection"),
         (FileNotFoundError(), "os_error"),
