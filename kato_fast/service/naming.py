@@ -1,10 +1,12 @@
-"""Processor ids, as KATO makes them from user ids (section 10.5), and the file in which one's knowledge lasts."""
+"""Processor ids, as KATO makes them from user ids (section 10.5), and where one's knowledge lasts."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
+
+from kato_fast.stores.mongo_driver import can_be_named
 
 LONGEST = 60
 _USER = str.maketrans(dict.fromkeys('/\\."$*<>:|?- ', "_"))
@@ -26,12 +28,20 @@ def processor_id(user_id: str, service_name: str) -> str:
 
 def knowledge_path(data_dir: str, processor: str) -> str:
     """The SQLite file of a processor's knowledge. No two ids share one, also where file names ignore case."""
-    if _PLAIN.fullmatch(processor):
-        name = processor
-    else:
-        digest = hashlib.sha1(processor.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()[:16]
-        name = f"{re.sub('[^A-Za-z0-9_]', '_', processor)}-{digest}"
-    return os.path.join(data_dir, f"{name}.sqlite")
+    return os.path.join(data_dir, f"{processor if _PLAIN.fullmatch(processor) else _plain(processor)}.sqlite")
+
+
+def database_name(processor: str) -> str:
+    """The MongoDB database of a processor's knowledge: KATO's, its id; where KATO fails, another one that is valid.
+
+    No two ids share one: no id has a ``-``.
+    """
+    return processor if can_be_named(processor) else _plain(processor, 46)
+
+
+def _plain(processor: str, most: int = LONGEST) -> str:
+    digest = hashlib.sha1(processor.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()[:16]
+    return f"{re.sub('[^A-Za-z0-9_]', '_', processor)[:most]}-{digest}"
 
 
 def sessions_path(data_dir: str) -> str:

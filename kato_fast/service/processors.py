@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Optional
 
 from kato_fast import KnowledgeBase
-from kato_fast.service.naming import knowledge_path, processor_id
+from kato_fast.service.naming import database_name, knowledge_path, processor_id
 from kato_fast.service.paths.keeping import Caches, Kept
 from kato_fast.service.paths.knowledge import Served
 from kato_fast.service.processor import Processor, on_thread
@@ -161,9 +161,10 @@ class Processors:
             from kato_fast.service.paths import storing
             from kato_fast.stores.feeds import FedStore
 
-            storing.INDEXES(self._settings.mongo, name)
-            store = storing.open_store(self._settings.mongo, name)
-            return store if self._feed is None else FedStore(store, self._feed, name)
+            database = database_name(name)
+            storing.INDEXES(self._settings.mongo, database)
+            store = storing.open_store(self._settings.mongo, database)
+            return store if self._feed is None else FedStore(store, self._feed, database)
         data_dir = self._settings.data_dir
         return None if data_dir is None else open_store(knowledge_path(data_dir, name))
 

@@ -66,6 +66,11 @@ class Ended:
     error: Union[None, Unreachable, Refused]
 
 
+def can_be_named(name: str) -> bool:
+    """Whether MongoDB takes it as the name of a database: under 64 bytes as UTF-8."""
+    return not NOT_IN_A_NAME.search(name) and 0 < len(name.encode()) < 64
+
+
 def open_database(
     address: str, name: Optional[str] = None, alone: bool = False
 ) -> Union[WireDatabase, PymongoDatabase]:
@@ -73,7 +78,7 @@ def open_database(
 
     Raises: ValueError for an address or name that cannot be right, ImportError where neither library is there.
     """
-    if name is not None and (NOT_IN_A_NAME.search(name) or not 0 < len(name.encode()) < 64):
+    if name is not None and not can_be_named(name):
         raise ValueError(f"the database must have a name that MongoDB takes, not {name!r}")
     wire = native.wire("mongo")
     if wire is not None:

@@ -42,6 +42,23 @@ def learn(server: Server, *symbols: str) -> httpx.Response:
     return post(server, "/learn")
 
 
+def test_users_whose_name_mongodb_refuses_have_a_database_too(tmp_path: Path, mongo: MongoServer) -> None:
+    server = started(tmp_path, mongo.url)
+    try:
+        for user in ("é" * 300, "é" * 301):
+            made = httpx.post(f"{server.url}/sessions", json={"user_id": user}, timeout=30).json()["session_id"]
+            path = f"{server.url}/sessions/{made}"
+            assert httpx.post(f"{path}/observe", json={"strings": ["a", user]}, timeout=30).status_code == 200
+            learned = httpx.post(f"{path}/learn", timeout=30)
+            assert (learned.status_code, learned.json()["status"]) == (200, "learned")
+        with pymongo.MongoClient(mongo.url) as client:
+            names = [name for name in client.list_database_names() if name.endswith("kato") or "-" in name]
+            assert len(names) == 2
+            assert [client[name].patterns_kb.count_documents({}) for name in names] == [1, 1]
+    finally:
+        server.stop()
+
+
 def test_each_user_has_katos_database(tmp_path: Path, mongo: MongoServer) -> None:
     server = started(tmp_path, mongo.url)
     try:

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from kato_fast.service.naming import knowledge_path, processor_id, sessions_path
+from kato_fast.service.naming import database_name, knowledge_path, processor_id, sessions_path
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,13 @@ def test_files_stay_in_the_folder_and_apart() -> None:
         assert len(os.path.basename(path).encode()) < 200
         assert path.isascii() and path.isprintable()
     assert knowledge_path("/data", "w01_kato") == "/data/w01_kato.sqlite"
+
+
+def test_databases_are_katos_and_else_ones_that_mongodb_takes() -> None:
+    for user in ("a", "A", "\n", "u" * 300, "é" * 29, ""):
+        assert database_name(processor_id(user, "kato")) == processor_id(user, "kato")
+    ids = [processor_id(user, "kato") for user in ("é" * 30, "é" * 46, "é" * 300, "日" * 46, "日" * 45 + "本", "\0")]
+    ids += [processor_id(user, "my.kato") for user in ("a", "A", "b")]
+    names = [database_name(name) for name in ids]
+    assert len(set(names)) == len(ids) and not set(names) & set(ids)
+    assert all(name.isascii() and "." not in name and len(name) < 64 for name in names)
