@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.hosts import cycles, differential, differential_v21, own, suite
+from tests.hosts import cycles, differential, differential_v21, sessions, suite
 from tests.hosts.services import (
     HOST_DIR,
     Connection,
@@ -59,27 +59,32 @@ def test_every_mode_answers_as_the_plain_host(mongo_url, redis_url, word) -> Non
     assert differences(mongo_url, redis_url, stored=True, **suite.variables(word)) == []
 
 
-#: Environment of our own service.
-OWN = {
-    "folder": {},
-    "indexed": {"KATO_FAST_PROFILE": "kato-2025-09-indexed"},
-    "flags off": suite.variables("off"),
-    "servers": {},
-    "streams": {"KATO_FAST_STREAM_MEMORY": "on"},
+#: What stands beside the plain host: an attached one, or our own service, each with some of its environment.
+BESIDE = {
+    "attached": {"KATO_FAST": "1"},
+    "own": {},
+    "own, indexed": {"KATO_FAST_PROFILE": "kato-2025-09-indexed"},
+    "own, flags off": suite.variables("off"),
+    "own, servers": {},
+    "own, streams": {"KATO_FAST_STREAM_MEMORY": "on"},
 }
 
 
-@pytest.mark.parametrize("kind", OWN)
-def test_our_own_service_answers_as_the_plain_host(redis_url, tmp_path, kind) -> None:
+@pytest.mark.parametrize("kind", BESIDE)
+def test_sessions_and_refusals_answer_as_the_plain_host(redis_url, tmp_path, kind) -> None:
     if of_sessions():
-        pytest.skip("our own service has the endpoints of the first generation of hosts")
-    seed = int(os.environ.get("KATO_FAST_TEST_SEED", "1"))
-    with mongo.MongoServer() as server, mongo.MongoServer() as ours:
-        options = ("--mongo", ours.url, "--redis", database(redis_url, 7 + list(OWN).index(kind)))
-        plain = Service(server.url, "", name="kato", KATO_USE_INDEXING="true" if kind == "indexed" else "false")
-        del plain.environment["REDIS_URL"]
-        with plain, OwnService(tmp_path, *(options if kind in ("servers", "streams") else ()), **OWN[kind]) as fast:
-            assert own.run(plain, fast, REQUESTS, seed) == []
+        pytest.skip("the endpoints of the first generation of hosts")
+    seed, more = int(os.environ.get("KATO_FAST_TEST_SEED", "1")), BESIDE[kind]
+    indexed = kind in ("attached", "own, indexed")
+    with mongo.MongoServer() as server, mongo.MongoServer() as others:
+        redis = database(redis_url, 7 + list(BESIDE).index(kind))
+        servers = ("--mongo", others.url, "--redis", redis) if kind in ("own, servers", "own, streams") else ()
+        plain = Service(server.url, "", name="kato", KATO_USE_INDEXING=str(indexed).lower())
+        other = Service(others.url, "", name="kato", **more)
+        for one in (plain, other):  # which counts sessions in another way with Redis
+            del one.environment["REDIS_URL"]
+        with plain, OwnService(tmp_path, *servers, **more) if kind.startswith("own") else other as other:
+            assert sessions.run(plain, other, REQUESTS, seed) == []
 
 
 def test_a_plain_and_an_attached_service_share_their_databases(mongo_url, redis_url) -> None:

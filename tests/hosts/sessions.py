@@ -1,8 +1,7 @@
-"""The same requests to a plain KATO of September 2025 and to a service of our own: the answers must be the same.
+"""The same requests to a plain KATO of September 2025 and beside it: the answers must be the same.
 
 Beside the user endpoints of `tests.hosts.differential` it asks sessions, which belong to users too, monitoring whose
-answers do not move, and requests that are refused. What docs/differences.md lists is left out. KATO has its
-sessions in memory, and the profile of ours is that of its KATO_USE_INDEXING.
+answers do not move, and requests that are refused. What docs/differences.md lists is left out.
 """
 
 from __future__ import annotations
@@ -157,8 +156,8 @@ class Requests(differential.Requests):
 class Pair(differential.Pair):
     """One user at both services. sessions: ids at either, of all users, in the order in which they were made."""
 
-    def __init__(self, plain: Service, own: Service, user: str, sessions: list[list[str]]) -> None:
-        super().__init__(plain, own, user)
+    def __init__(self, plain: Service, other: Service, user: str, sessions: list[list[str]]) -> None:
+        super().__init__(plain, other, user)
         self.sessions = sessions
 
     def both(self, method: str, path: str, body: Any) -> list[tuple[int, Any]]:
@@ -196,11 +195,11 @@ def cleaned(answer: Any) -> Any:
     return answer
 
 
-def run(plain: Service, own: Service, requests: int, seed: int) -> list[str]:
+def run(plain: Service, other: Service, requests: int, seed: int) -> list[str]:
     """Where the first answer differs, of so many generated requests."""
     source = Requests(seed)
     sessions: list[list[str]] = [[], []]
-    pairs = {user: Pair(plain, own, user, sessions) for user in USERS}
+    pairs = {user: Pair(plain, other, user, sessions) for user in USERS}
     try:
         for number in range(requests):
             user = source.draw.choice(USERS)
