@@ -39,6 +39,12 @@ SECONDS = metrics.define(
 FAILED = metrics.define(
     metrics.Counter, "kato_fast_server_errors_total", "Calls of MongoDB or Redis that failed.", ("server",)
 )
+OPENED = metrics.define(
+    metrics.Counter,
+    "kato_fast_circuit_opens_total",
+    "Times that a server, or the candidate of a path, was asked no longer because it failed.",
+    ("what",),
+)
 
 
 class Server:

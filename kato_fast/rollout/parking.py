@@ -11,6 +11,8 @@ import time
 from collections import deque
 from typing import Callable
 
+from kato_fast.observe.servers import OPENED
+
 WINDOW, IN_A_ROW, ERRORS, FALLBACKS = 64, 8, 32, 58
 LOST_SHARE = 0.02
 FIRST_SECONDS, MOST_SECONDS = 1.0, 300.0
@@ -95,6 +97,7 @@ class Parking:
 
     def _park(self, why: str) -> None:
         self.parked, self.why, self._trying = True, why, False
+        OPENED.labels("candidate").inc()
         self._until = self._clock() + self._pause
         self._pause = min(MOST_SECONDS, 2 * self._pause)
         self._outcomes.clear()

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Callable, Optional
 
+from kato_fast.observe.servers import OPENED
 from kato_fast.stores.mongo_watch import Watch
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Servers:
         if why is not None:
             if name not in self.missing:
                 log.warning("%s", why)
+                OPENED.labels(name).inc()
             self.missing[name] = why
         elif self.missing.pop(name, None) is not None:
             log.warning("%s is there again", name)

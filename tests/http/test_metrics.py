@@ -192,8 +192,23 @@ def test_other_servers_by_operation(tmp_path: Path) -> None:
                 client.post("/learn")
                 pools = client.get("/connection-pools").json()
                 assert pools["status"] == "degraded" and pools["health"]["mongodb"]["last_error"]
+                until(lambda: opens(client) == 1)
+                opened = scrape(client)["kato_fast_circuit_opens_total"]
+                assert [(one.labels["what"], one.value) for one in opened] == [("mongodb", 1)]
         finally:
             server.kill()
+
+
+def opens(client) -> float:
+    """KATO's count of circuit breakers that opened: of each server that nobody asks any more, once."""
+    return client.get("/metrics/kato_circuit_breaker_opens?minutes=600").json()["statistics"]["max"]
+
+
+def until(true) -> None:
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 def test_time_without_the_gil(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ NAMES: dict[str, Optional[str]] = {
     "kato_qdrant_connections": None,
     "kato_redis_connections": "redis_connections",
     "kato_errors_total": "errors_total",
-    "kato_circuit_breaker_opens": None,
+    "kato_circuit_breaker_opens": "circuit_opens",
     "kato_disk_usage_percent": "disk_percent",
     "kato_network_bytes_sent": "sent",
     "kato_network_bytes_recv": "received",

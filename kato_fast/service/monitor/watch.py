@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Optional
 from kato_fast import flags, native, observe
 from kato_fast._version import __version__
 from kato_fast.observe.metrics import Latency
-from kato_fast.observe.servers import FAILED
+from kato_fast.observe.servers import FAILED, OPENED
 from kato_fast.observe.servers import SECONDS as SERVER_SECONDS
 from kato_fast.service.monitor import pools
 from kato_fast.service.monitor.alerts import Alerts
@@ -139,6 +139,7 @@ class Watch:
         values.update(latencies())
         fallbacks = sum_of("kato_fast_fallback_total")
         values["fallbacks"], self._fallbacks = fallbacks - self._fallbacks, fallbacks
+        values["circuit_opens"] = sum_of(OPENED.name)
         self.history.add(time.time(), values)
         self._set_gauges(values)
 
