@@ -120,7 +120,6 @@ static void
 raise_bad_key(PyObject *key, Py_ssize_t index)
 {
     char place[40] = "key";
-    PyObject *type, *error, *trace;
     Py_ssize_t start;
     if (index >= 0) {
         PyOS_snprintf(place, sizeof place, "keys[%zd]", index);
@@ -130,19 +129,12 @@ raise_bad_key(PyObject *key, Py_ssize_t index)
                      place, kfpy_type_name(key));
         return;
     }
-    if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
-        return; /* no memory */
-    }
-    PyErr_Fetch(&type, &error, &trace);
-    PyErr_NormalizeException(&type, &error, &trace);
-    if (PyUnicodeEncodeError_GetStart(error, &start) == 0) {
+    start = kfpy_take_surrogate();
+    if (start >= 0) {
         PyErr_Format(PyExc_ValueError,
                      "%s must be valid Unicode: lone surrogate at index %zd",
                      place, start);
     }
-    Py_XDECREF(type);
-    Py_XDECREF(error);
-    Py_XDECREF(trace);
 }
 
 /* -1 with an exception set where key (borrowed) is no key. The UTF-8 of a

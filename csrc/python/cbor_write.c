@@ -58,22 +58,13 @@ static int
 refuse_unicode(const place *at)
 {
     char rule[100];
-    PyObject *type, *error, *trace;
-    Py_ssize_t start;
-    if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
-        return -1;
-    }
-    PyErr_Fetch(&type, &error, &trace);
-    PyErr_NormalizeException(&type, &error, &trace);
-    if (PyUnicodeEncodeError_GetStart(error, &start) == 0) {
+    Py_ssize_t start = kfpy_take_surrogate();
+    if (start >= 0) {
         PyOS_snprintf(rule, sizeof rule,
                       "must be valid Unicode: lone surrogate at index %zd",
                       start);
         refuse_value(at, rule);
     }
-    Py_XDECREF(type);
-    Py_XDECREF(error);
-    Py_XDECREF(trace);
     return -1;
 }
 

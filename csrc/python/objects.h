@@ -1,4 +1,4 @@
-/* Two small things that several extension modules do with Python objects.
+/* Small things that several extension modules do with Python objects.
  * The GIL is held. */
 #ifndef KATO_FAST_PYTHON_OBJECTS_H
 #define KATO_FAST_PYTHON_OBJECTS_H
@@ -28,6 +28,28 @@ kfpy_put(PyObject *dict, PyObject *key, PyObject *value)
     result = PyDict_SetItem(dict, key, value);
     Py_DECREF(value);
     return result;
+}
+
+/* After a str could not be written as UTF-8: the index of its first lone
+ * surrogate, and the exception is gone; or -1, and what is set says why, such
+ * as no memory. */
+static inline Py_ssize_t
+kfpy_take_surrogate(void)
+{
+    PyObject *type, *error, *trace;
+    Py_ssize_t start;
+    if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
+        return -1;
+    }
+    PyErr_Fetch(&type, &error, &trace);
+    PyErr_NormalizeException(&type, &error, &trace);
+    if (PyUnicodeEncodeError_GetStart(error, &start) < 0) {
+        start = -1;
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(error);
+    Py_XDECREF(trace);
+    return start;
 }
 
 #endif

@@ -35,22 +35,13 @@ static int
 refuse_unicode(Py_ssize_t index, Py_ssize_t i)
 {
     char place[64];
-    PyObject *type, *error, *trace;
-    Py_ssize_t start;
-    if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
-        return -1;
-    }
-    PyErr_Fetch(&type, &error, &trace);
-    PyErr_NormalizeException(&type, &error, &trace);
-    if (PyUnicodeEncodeError_GetStart(error, &start) == 0) {
+    Py_ssize_t start = kfpy_take_surrogate();
+    if (start >= 0) {
         say_place(place, index, i);
         PyErr_Format(PyExc_ValueError,
                      "%s must be valid Unicode: lone surrogate at index %zd",
                      place, start);
     }
-    Py_XDECREF(type);
-    Py_XDECREF(error);
-    Py_XDECREF(trace);
     return -1;
 }
 

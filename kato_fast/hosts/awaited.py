@@ -7,14 +7,13 @@ is only the way out, the host's original. Which of its parts are originals then 
 from __future__ import annotations
 
 import functools
-from contextvars import ContextVar
 from itertools import chain
 from typing import Any, Callable, Optional
 
-from kato_fast.hosts import learning, played, predicting
+from kato_fast.hosts import learning, predicting
 from kato_fast.hosts.answers import Answer, Futures
 from kato_fast.hosts.predicting import Computed, key_of
-from kato_fast.hosts.shared import BATCH, GATE, RESIDENTS, WRITER, is_off
+from kato_fast.hosts.shared import BATCH, RESIDENTS, WRITER, by_host, inside_original, is_off, note_declined
 from kato_fast.rollout import Choice, Declined, Rules, waiting
 
 #: Sums run over sets and batches, whose order follows the seed of Python's hashes and the threads; nothing is rounded.
@@ -26,10 +25,6 @@ RULES = Rules(LAST_DIGITS, ties="potential")
 
 #: The host's library for common subsequences takes these two for one symbol; the engine does not.
 ALIKE = ("", "\0")
-
-#: ``original``: chosen on purpose, so that its parts are originals too. ``declined``: the way out of the engine, which
-#: may still find what matches.
-_INSIDE: ContextVar[str] = ContextVar("kato_fast_inside", default="")
 
 
 # predictPattern and processEvents
@@ -46,39 +41,18 @@ class Predicting:
             found = await self.parts(processor, state, events, *more)
         else:
             found = await self.choice(processor, state, events, *more)
-        predictions, futures = found.predictions, found.futures
-        if futures is not None:
-            processor.future_potentials = futures if GATE.lazy or isinstance(futures, list) else futures.listed()
-        if isinstance(predictions, Answer) and not GATE.lazy:
-            return predictions.listed()
-        return predictions
+        return predicting.taken(processor, found)
 
     def attach(self, original: Callable) -> Callable:
         async def parts(processor: Any, state: list, events: Any = None, *more: Any) -> Computed:
             return Computed(await original(processor, state, events, *more), None, processor.max_predictions)
 
-        async def by_host(processor: Any, state: list, events: Any = None, *more: Any) -> Computed:
-            token = _INSIDE.set("" if _INSIDE.get() == "declined" else "original")
-            try:
+        async def whole(processor: Any, state: list, events: Any = None, *more: Any) -> Computed:
+            with by_host():
                 return await parts(processor, state, events, *more)
-            finally:
-                _INSIDE.reset(token)
-                if _INSIDE.get() == "declined":
-                    _INSIDE.set("")
 
         self.parts = parts
-        self.choice = Choice(
-            "native_matching",
-            "predictPattern",
-            by_host,
-            by_engine,
-            key=key_of,
-            beside=True,
-            view=played.shown,
-            rules=RULES,
-            record=played.record,
-            players=(played.by_twin, played.by_c),
-        )
+        self.choice = predicting.choosing(whole, by_engine, RULES)
 
         @functools.wraps(original)
         async def predictPattern(
@@ -106,7 +80,7 @@ def by_engine(processor: Any, state: list, events: Any = None, *more: Any) -> Co
         engine = engine_of(searcher, processor.target_class_candidates)
         found = predicted(engine, state, events, searcher.recall_threshold, processor.max_predictions)
     except Declined:
-        _INSIDE.set("declined")
+        note_declined()
         raise
     return Computed(Answer(found), Futures(found) if found.matched else [], processor.max_predictions)
 
@@ -184,7 +158,7 @@ def causal_belief(original: Callable) -> Callable:
         max_workers: Optional[int] = None,
         batch_size: int = 100,
     ) -> list:
-        run = original if _INSIDE.get() == "original" else choice
+        run = original if inside_original() else choice
         return await run(self, state, target_class_candidates, stm_events, max_workers, batch_size)
 
     return causalBeliefAsync
@@ -206,7 +180,7 @@ def all_symbols(original: Callable) -> Callable:
 
     @functools.wraps(original)
     def get_all_symbols_optimized(self: Any, collection: Any) -> dict:
-        return (original if _INSIDE.get() == "original" else choice)(self, collection)
+        return (original if inside_original() else choice)(self, collection)
 
     return get_all_symbols_optimized
 
@@ -226,7 +200,7 @@ def load_all(original: Callable) -> Callable:
     async def getPatternsAsync(self: Any, session_id: Any = None, limit: int = MOST_LOADED) -> None:
         if limit != MOST_LOADED or is_off("host_repairs"):
             return await original(self, session_id, limit)
-        return await (every if _INSIDE.get() == "original" else choice)(self, session_id)
+        return await (every if inside_original() else choice)(self, session_id)
 
     return getPatternsAsync
 
@@ -236,13 +210,7 @@ MOST_LOADED = 1000
 
 
 def get_patterns(original: Callable) -> Callable:
-    choice = Choice("native_matching", "getPatterns", original, load, key=lambda searcher: searcher.kb_id)
-
-    @functools.wraps(original)
-    def getPatterns(self: Any) -> None:
-        return original(self) if _INSIDE.get() == "original" else choice(self)
-
-    return getPatterns
+    return learning.getting_patterns(original, load)
 
 
 def load(searcher: Any, *args: Any) -> None:

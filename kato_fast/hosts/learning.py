@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any, Callable, NamedTuple, Optional
 
 from kato_fast.hosts.predicting import engine_of
-from kato_fast.hosts.shared import BATCH, NESTED, RESIDENTS, WRITER, is_off
+from kato_fast.hosts.shared import BATCH, RESIDENTS, WRITER, inside_original, is_off
 from kato_fast.rollout import Choice, Declined, Raised, Writes, result_of, waiting, write_sets
 
 
@@ -181,11 +181,15 @@ def _count(superkb: Any, plan: Plan) -> None:
 
 
 def get_patterns(original: Callable) -> Callable:
-    choice = Choice("native_matching", "getPatterns", original, load, key=lambda searcher: searcher.kb_id)
+    return getting_patterns(original, load)
+
+
+def getting_patterns(original: Callable, candidate: Callable) -> Callable:
+    choice = Choice("native_matching", "getPatterns", original, candidate, key=lambda searcher: searcher.kb_id)
 
     @functools.wraps(original)
     def getPatterns(self: Any) -> None:
-        return original(self) if NESTED.original else choice(self)
+        return original(self) if inside_original() else choice(self)
 
     return getPatterns
 
@@ -288,7 +292,7 @@ def all_symbols(original: Any) -> Callable:
     choice = Choice("aggregation", "get_all_symbols_optimized", missing, aggregated)
 
     def get_all_symbols_optimized(self: Any, collection: Any) -> dict:
-        return missing(self, collection) if NESTED.original else choice(self, collection)
+        return missing(self, collection) if inside_original() else choice(self, collection)
 
     return get_all_symbols_optimized
 

@@ -17,8 +17,8 @@ from typing import Any, Callable, NamedTuple, Optional
 from kato_fast import otel
 from kato_fast.hosts import played
 from kato_fast.hosts.answers import Answer, Futures
-from kato_fast.hosts.shared import BATCH, GATE, NESTED, RESIDENTS, WRITER, is_off
-from kato_fast.rollout import Choice, Declined, Writes, waiting, write_sets
+from kato_fast.hosts.shared import BATCH, GATE, RESIDENTS, WRITER, by_host, inside_original, is_off, note_declined
+from kato_fast.rollout import Choice, Declined, Rules, Writes, waiting, write_sets
 
 #: 0: documents of predictions_kb are written before the response, as the host does.
 WRITE_BEHIND = "KATO_FAST_WRITE_BEHIND"
@@ -30,6 +30,32 @@ class Computed(NamedTuple):
     predictions: Any
     futures: Any
     most: Any = None
+
+
+def taken(processor: Any, found: Computed) -> Any:
+    """Do what the host does with a result. Returns the predictions, a list or an Answer."""
+    predictions, futures, _ = found
+    if futures is not None and futures is not processor.__dict__.get("future_potentials"):
+        processor.future_potentials = futures if GATE.lazy or isinstance(futures, list) else futures.listed()
+    if isinstance(predictions, Answer) and not GATE.lazy:
+        return predictions.listed()
+    return predictions
+
+
+def choosing(original: Callable, candidate: Callable, rules: Rules) -> Choice:
+    """Between two ways to compute a whole prediction; both may await."""
+    return Choice(
+        "native_matching",
+        "predictPattern",
+        original,
+        candidate,
+        key=key_of,
+        beside=True,
+        view=played.shown,
+        rules=rules,
+        record=played.record,
+        players=(played.by_twin, played.by_c),
+    )
 
 
 def key_of(processor: Any, *args: Any) -> Optional[str]:
@@ -47,13 +73,7 @@ class Predicting:
 
     def computed(self, processor: Any, state: list) -> Any:
         """Run the choice and do what the host does with the result. Returns the predictions, a list or an Answer."""
-        found = self._compute(processor, state)
-        predictions, futures, _ = found
-        if futures is not None and futures is not processor.__dict__.get("future_potentials"):
-            processor.future_potentials = futures if GATE.lazy or isinstance(futures, list) else futures.listed()
-        if isinstance(predictions, Answer) and not GATE.lazy:
-            return predictions.listed()
-        return predictions
+        return taken(processor, self._compute(processor, state))
 
     def _compute(self, processor: Any, state: list) -> Computed:
         if is_off("incremental_metrics") and not is_off("native_matching"):
@@ -61,27 +81,15 @@ class Predicting:
         return self.choice(processor, state)
 
     def attach(self, original: Callable) -> Callable:
-        def by_host(processor: Any, state: list) -> Computed:
-            before, NESTED.original = NESTED.original, not NESTED.declined
-            NESTED.declined = False
-            try:
-                return Computed(original(processor, state), None, processor.max_predictions)
-            finally:
-                NESTED.original = before
+        def parts(processor: Any, state: list) -> Computed:
+            return Computed(original(processor, state), None, processor.max_predictions)
 
-        self.parts = lambda processor, state: Computed(original(processor, state), None)
-        self.choice = Choice(
-            "native_matching",
-            "predictPattern",
-            by_host,
-            by_engine,
-            key=key_of,
-            beside=True,
-            view=played.shown,
-            rules=played.RULES,
-            record=played.record,
-            players=(played.by_twin, played.by_c),
-        )
+        def whole(processor: Any, state: list) -> Computed:
+            with by_host():
+                return parts(processor, state)
+
+        self.parts = parts
+        self.choice = choosing(whole, by_engine, played.RULES)
 
         @functools.wraps(original)
         def predictPattern(self: Any, state: list) -> list:
@@ -101,7 +109,7 @@ def by_engine(processor: Any, state: list) -> Computed:
         engine = engine_of(searcher, processor.target_class_candidates)
         found = predicted(engine, state, searcher.recall_threshold, processor.max_predictions)
     except Declined:
-        NESTED.declined = True
+        note_declined()
         raise
     return Computed(Answer(found), Futures(found) if found.matched else None, processor.max_predictions)
 
@@ -244,7 +252,7 @@ def causal_belief(original: Callable) -> Callable:
 
     @functools.wraps(original)
     def causalBelief(self: Any, state: list, target_class_candidates: Optional[list] = None) -> list:
-        if NESTED.original:
+        if inside_original():
             return original(self, state, target_class_candidates)
         return choice(self, state, target_class_candidates)
 

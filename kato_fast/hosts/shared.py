@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -67,14 +69,28 @@ class Gate:
 GATE = Gate()
 
 
-class Nested(threading.local):
-    """Inside an original that was chosen on purpose, its own parts are the originals too.
-
-    declined: the original was not chosen but is the way out, so that its parts may still be replacements.
-    """
-
-    original = False
-    declined = False
+#: In a call of the host: "original" where that was chosen, so that its own parts are originals too; "declined" where
+#: the engine was, and refused: then the original is only the way out, and its parts may still be replacements.
+_INSIDE: ContextVar[str] = ContextVar("kato_fast_inside", default="")
 
 
-NESTED = Nested()
+def inside_original() -> bool:
+    """Whether parts of what runs now are to be the host's own."""
+    return _INSIDE.get() == "original"
+
+
+def note_declined() -> None:
+    """The engine has refused; the original comes next."""
+    _INSIDE.set("declined")
+
+
+@contextmanager
+def by_host() -> Iterator[None]:
+    """Around an original of which parts are replaced too."""
+    token = _INSIDE.set("" if _INSIDE.get() == "declined" else "original")
+    try:
+        yield
+    finally:
+        _INSIDE.reset(token)
+        if _INSIDE.get() == "declined":
+            _INSIDE.set("")
