@@ -14,9 +14,10 @@ is processed again; a full queue drops the oldest events, read or not, and ``los
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from kato_fast.memory import Event, check_events, check_session
 from kato_fast.memory.redis_streams import StreamMemory
@@ -25,6 +26,8 @@ from kato_fast.redis_client.script import Script
 
 if TYPE_CHECKING:
     from kato_fast.redis_client import Client
+
+log = logging.getLogger("kato_fast")
 
 #: Events in a queue.
 BOUND = 10_000
@@ -123,6 +126,8 @@ class EventQueue:
         self._key = f"kato_fast:queue:{name}"
         #: Events that the bound dropped before this worker saw them (not strict).
         self.lost = 0
+        #: Entries that were no events: another program wrote to the queue. They were taken out.
+        self.damaged = 0
         self._seen: dict[str, int] = {}
         self._make_group()
 
@@ -152,8 +157,17 @@ class EventQueue:
         block = ["BLOCK", max(1, int(wait * 1000))] if wait > 0 else []
         who = ["GROUP", self._group, self._worker]
         command = ["XREADGROUP", *who, "COUNT", count, *block, "STREAMS", self._key, ">"]
-        reply = self._client.command(*command, timeout=wait + 2.0)
+        reply = self._asked(command, wait + 2.0)
         return self._deliveries(reply[0][1] if reply else [])
+
+    def _asked(self, command: list, timeout: Optional[float] = None) -> Any:
+        try:
+            return self._client.command(*command, timeout=timeout)
+        except ResponseError as error:
+            if error.code != "NOGROUP":
+                raise
+        self._make_group()  # Redis came back without its data
+        return self._client.command(*command, timeout=timeout)
 
     def reclaim(self, count: int = 100) -> list[Delivery]:
         """What this or another worker was given and has not acknowledged for ``idle`` seconds; now it is this one's.
@@ -161,17 +175,20 @@ class EventQueue:
         Where the queue has dropped such an event, it is acknowledged and counted as lost.
         """
         command = ["XAUTOCLAIM", self._key, self._group, self._worker, self._idle, "0", "COUNT", count]
-        reply = self._client.command(*command)
+        reply = self._asked(command)
         self.lost += len(reply[2])
         return self._deliveries([entry for entry in reply[1] if entry is not None])
 
     def _deliveries(self, entries: Sequence) -> list[Delivery]:
         found = []
         for entry_id, fields in entries:
-            named = dict(zip(fields[::2], fields[1::2]))
-            delivery = Delivery(
-                entry_id.decode(), named[b"s"].decode(), int(named[b"n"]), check_events([json.loads(named[b"e"])])[0]
-            )
+            try:
+                delivery = _delivery(entry_id.decode(), fields)
+            except (KeyError, TypeError, ValueError, RecursionError) as error:
+                log.error("%s: entry %s is no event and is taken out: %r", self._key, entry_id.decode(), error)
+                self.damaged += 1
+                self._take_out(entry_id)
+                continue
             found.append(delivery)
             if not self.strict:
                 self._count_lost(delivery)
@@ -205,7 +222,10 @@ class EventQueue:
 
     def acknowledge(self, delivery: Delivery) -> None:
         """It was processed: take it out."""
-        self._client.pipeline([["XACK", self._key, self._group, delivery.id], ["XDEL", self._key, delivery.id]])
+        self._take_out(delivery.id)
+
+    def _take_out(self, entry_id: Union[str, bytes]) -> None:
+        self._client.pipeline([["XACK", self._key, self._group, entry_id], ["XDEL", self._key, entry_id]])
 
     def work(self, count: int = 100, wait: float = 0.0) -> int:
         """Take over what was left behind, read what is new, write it to the memories; how many were written."""
@@ -217,4 +237,14 @@ class EventQueue:
     def waiting(self) -> dict[str, int]:
         """How many events are in the queue, and how many of them a worker holds."""
         length, pending = self._client.pipeline([["XLEN", self._key], ["XPENDING", self._key, self._group]])
+        if isinstance(pending, ResponseError):
+            if pending.code != "NOGROUP":
+                raise pending
+            return {"queued": length, "held": 0}
         return {"queued": length, "held": pending[0]}
+
+
+def _delivery(entry_id: str, fields: Sequence[bytes]) -> Delivery:
+    named = dict(zip(fields[::2], fields[1::2]))
+    event = check_events([json.loads(named[b"e"])])[0]
+    return Delivery(entry_id, check_session(named[b"s"].decode()), int(named[b"n"]), event)

@@ -120,6 +120,31 @@ def test_a_publisher_that_repeats_itself_is_recognised(client, memory) -> None:
     assert events.work() == 2
 
 
+@pytest.mark.parametrize("strict", [True, False])
+def test_what_is_no_event_holds_nobody_up(client, memory, strict: bool) -> None:
+    events = queue(client, memory, strict=strict)
+    for fields in (
+        ["bad", "1"],
+        ["s", "z", "n", "1", "e", "{"],
+        ["s", "z", "n", "x", "e", "[]"],
+        ["s", "", "n", "1", "e", "[]"],
+    ):
+        client.command("XADD", "kato_fast:queue:events", "*", *fields)
+    events.publish("s", ["a"])
+    assert events.work() == 1
+    assert memory.window("s").events == [["a"]]
+    assert (events.damaged, events.waiting()) == (4, {"queued": 0, "held": 0})
+
+
+def test_a_redis_without_its_data_gets_the_group_again(client, memory) -> None:
+    events = queue(client, memory)
+    client.command("FLUSHALL")
+    assert events.waiting() == {"queued": 0, "held": 0}
+    events.publish("s", ["a"])
+    assert events.work() == 1
+    assert memory.window("s").events == [["a"]]
+
+
 WORKER = """
 import os, signal, sys
 from kato_fast.memory.events import EventQueue
