@@ -16,6 +16,7 @@ from typing import Any, Optional
 import kato_fast_door
 from kato_fast import flags, native, otel, rollout
 from kato_fast.flags import redis_key
+from kato_fast.hosts.effects import without_effect
 from kato_fast.hosts.seams import Attachment
 from kato_fast.profiles import profile_named
 
@@ -190,9 +191,16 @@ def _complete(generation: ModuleType, modules: list) -> None:
         if not _State.told:
             _State.told = True
             _banner(generation)
+            rollout.process.PARTS.update(explain=explain, without_effect=_without_effect)
             rollout.start("KATO", redis_url=_redis_url())
             _start_telemetry()
         COLLECTOR.spare()
+
+
+def _without_effect() -> dict:
+    if _State.generation is None:
+        return {}
+    return without_effect(_State.generation.SEAMS, [change.seam for change in _State.attachment.changes])
 
 
 def _start_telemetry() -> None:

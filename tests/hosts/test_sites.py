@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kato_fast import flags, hosts, rollout
-from kato_fast.hosts import kato_m, seams
+from kato_fast.hosts import effects, kato_m, seams
 from kato_fast.rollout import FallbackForbidden
 from tests.hosts.attached import ALL, Broken, User, check, choices, client, detached, expected, service, user
 
@@ -90,3 +90,23 @@ def test_one_place_whose_code_nobody_has_read_is_left_alone(user, known, tmp_pat
     plain.learn("ab", "d", "e")
     assert plain.predict("ab")["predictions"] == found["predictions"]
     assert plain.documents()["patterns_kb"] == stored["patterns_kb"]
+
+
+def test_the_command_line_is_told_what_was_left_alone_and_what_switches_nothing(user, tmp_path, monkeypatch) -> None:
+    """Not only who read the line at the start."""
+    hosts.install(**ALL)
+    found = rollout.process.report()
+    assert found["without_effect"] == effects.NO_PLACE and found["explain"] == rollout.explain()
+    hosts.uninstall()
+    assert rollout.process.report()["without_effect"] == {}
+    path = tmp_path / "known.json"
+    path.write_text("{}")
+    monkeypatch.setenv(seams.TRUST, str(path))
+    hosts.install(**ALL)
+    found = rollout.process.report()
+    left = {one["name"] for one in found["explain"] if one["reason"] == "fingerprint"}
+    assert left == {one["target"] for one in hosts.status()["left_alone"]}
+    silent = {flag for flag, why in found["without_effect"].items() if why == effects.LEFT_ALONE}
+    replaced = {"batch", "host_repairs", "incremental_metrics", "native_matching", "native_responses", "native_store"}
+    assert silent == replaced
+    assert {one["reason"] for one in found["explain"]} <= set(rollout.REASONS)
