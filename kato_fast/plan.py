@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import inspect
 import json
+import os
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import Any, Optional
 
@@ -43,8 +46,14 @@ MOST_PATTERNS = 10_000
 _ASKED = ("patterns", "symbols", "totals", "note", "learn_many")
 
 
+@functools.lru_cache(maxsize=1)
+def _threads(pid: int) -> ThreadPoolExecutor:
+    """Not the loop's own: they wait for loaders that may need one of those. Of this process: a fork has none."""
+    return ThreadPoolExecutor(64, thread_name_prefix="kato-fast-plan")
+
+
 async def _in_thread(function: Callable, *args: Any) -> Any:
-    return await asyncio.get_running_loop().run_in_executor(None, function, *args)
+    return await asyncio.get_running_loop().run_in_executor(_threads(os.getpid()), function, *args)
 
 
 class PatternCache:

@@ -43,7 +43,7 @@ class Adapted:
         async def wait() -> Any:
             return await asyncio.wait_for(reply, seconds)
 
-        return asyncio.run_coroutine_threadsafe(wait(), self._loop).result()
+        return asyncio.run_coroutine_threadsafe(wait(), self._loop).result(seconds + 1.0)  # a loop may have stopped
 
     def pipeline(self, commands: Iterable[Sequence[Any]], *, timeout: Optional[float] = None) -> list:
         """One after the other; an error of the server in its place."""

@@ -153,6 +153,19 @@ def test_own_loaders_may_be_async(run) -> None:
     run(test)
 
 
+def test_many_loaders_that_need_threads_themselves_go_on(run) -> None:
+    class Own(PatternCache):
+        async def _load_top_patterns(self, limit: int) -> list:
+            return await asyncio.to_thread(lambda: [{"limit": limit}])
+
+    async def test(client) -> None:
+        cache = Own(client)
+        asked = asyncio.gather(*[cache.get_top_patterns("s", i + 1) for i in range(100)])
+        assert await asyncio.wait_for(asked, 30) == [[{"limit": i + 1}] for i in range(100)]
+
+    run(test)
+
+
 @pytest.mark.parametrize("kind", [PatternCache, MetricsCache, DistributedSTM])
 def test_what_is_no_client_is_refused(kind) -> None:
     with pytest.raises(TypeError, match="redis must be a client of Redis, not str"):
