@@ -67,8 +67,12 @@ class Marks:
             return
         path = runtime.made() / f"p{os.getpid()}.calls"
         flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._handle = os.open(path, flags, 0o600)
-        fcntl.flock(self._handle, fcntl.LOCK_EX)
+        while True:
+            self._handle = os.open(path, flags, 0o600)
+            fcntl.flock(self._handle, fcntl.LOCK_EX)
+            if _is_at(self._handle, path):
+                break
+            os.close(self._handle)  # before it was locked, somebody took it for a dead process's
         os.ftruncate(self._handle, 1 + SLOTS)
         self._map = mmap.mmap(self._handle, 1 + SLOTS)
         if not faulthandler.is_enabled():
@@ -113,18 +117,39 @@ def find() -> list[tuple[str, str]]:
     """(flag, report) for each flag whose candidate a process died in since the last look; the files go."""
     found = []
     for path in sorted(runtime.directory().glob("p*.calls")):
-        if path.name != f"p{os.getpid()}.calls" and not alive(path):
-            found += _autopsy(path)
+        if path.name != f"p{os.getpid()}.calls":
+            found += _dead(path)
     return found
 
 
-def _autopsy(path: Path) -> list[tuple[str, str]]:
+def _dead(path: Path) -> list[tuple[str, str]]:
+    """Nothing of a process that lives. Its file is held meanwhile: no new process of that number begins in it."""
     try:
-        data = path.read_bytes()
-        fault = path.with_suffix(".fault")
-        text = fault.read_text("utf-8", "replace").strip() if fault.exists() else ""
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return []  # another process was quicker
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return _autopsy(path) if _is_at(handle, path) else []
+    except OSError:
+        return []  # it lives
+    finally:
+        os.close(handle)
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    """Whether the open file is still the one of that name."""
+    try:
+        there = os.stat(path)
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(os.fstat(handle), there)
+
+
+def _autopsy(path: Path) -> list[tuple[str, str]]:
+    data = path.read_bytes()
+    fault = path.with_suffix(".fault")
+    text = fault.read_text("utf-8", "replace").strip() if fault.exists() else ""
     _remove(path)
     numbers = {number for number in data[1:] if 0 < number <= len(FLAGS)}
     if not numbers or (data[:1] == bytes([_TELLS]) and not text):

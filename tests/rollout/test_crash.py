@@ -85,6 +85,32 @@ def test_marks_are_nested_and_cheap(folder: Path) -> None:
     marks.close()
 
 
+def test_a_look_at_the_moment_of_a_start_takes_no_file_away(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is made and not locked yet looks like a dead process's; without it a process is seen by nobody."""
+    path = folder / f"p{os.getpid()}.calls"
+    real, looked = crash.fcntl.flock, []
+
+    def flock(handle: int, how: int) -> None:
+        if not looked and how == crash.fcntl.LOCK_EX:
+            looked.append(subprocess.run([sys.executable, "-c", LOOK, str(folder)], check=True, cwd=ROOT))
+        real(handle, how)
+
+    monkeypatch.setattr(crash.fcntl, "flock", flock)
+    crash.marks.open_here()
+    try:
+        assert looked and path.exists() and crash.alive(path)
+    finally:
+        crash.marks.close()
+
+
+LOOK = """
+import os, sys
+os.environ["KATO_FAST_RUNTIME_DIR"] = sys.argv[1]
+from kato_fast.rollout import crash
+assert crash.find() == [] and not os.listdir(sys.argv[1])
+"""
+
+
 @pytest.mark.parametrize("change", ["rolled back", "cleared"])
 def test_a_look_that_began_before_undoes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
     """Another thread of this process has read the file of latches, and takes in what it found when that is old."""
