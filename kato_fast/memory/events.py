@@ -81,6 +81,16 @@ return number == done + 1 and 1 or 0
 )
 
 
+#: KEYS: counts, operations, done. ARGV: session, strict. Returns 0 where an event of it is still on its way.
+FORGET = Script(
+    """
+if ARGV[2] == '1' and redis.call('HGET', KEYS[1], ARGV[1]) ~= redis.call('HGET', KEYS[3], ARGV[1]) then return 0 end
+for i = 1, 3 do redis.call('HDEL', KEYS[i], ARGV[1]) end
+return 1
+"""
+)
+
+
 class QueueFull(Exception):
     """Nobody has taken events out for too long; this one was not put in."""
 
@@ -233,6 +243,15 @@ class EventQueue:
         for delivery in [*self.reclaim(count), *self.read(count, wait)]:
             written += self.apply(delivery) is True
         return written
+
+    def forget(self, session: str) -> bool:
+        """Keep nothing more of a session that has ended; else its numbers and its latest operation stay for ever.
+
+        strict: False, and nothing is done, while an event of it is on its way. A session of that name begins at 1.
+        """
+        keys = [f"{self._key}:counts", f"{self._key}:operations", f"{self._key}:done"]
+        self._seen.pop(session, None)
+        return bool(FORGET.call(self._client, keys, [check_session(session), "1" if self.strict else "0"]))
 
     def waiting(self) -> dict[str, int]:
         """How many events are in the queue, and how many of them a worker holds."""

@@ -136,6 +136,23 @@ def test_what_is_no_event_holds_nobody_up(client, memory, strict: bool) -> None:
     assert (events.damaged, events.waiting()) == (4, {"queued": 0, "held": 0})
 
 
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_session_that_ended_leaves_nothing(client, memory, strict: bool) -> None:
+    events = queue(client, memory, strict=strict)
+    assert events.forget("never there")
+    for session in ("s", "t"):
+        events.publish(session, ["a"], operation="1")
+    assert events.forget("s") is not strict
+    assert events.work() == 2
+    assert [events.forget(session) for session in ("s", "t")] == [True, True]
+    for session in ("s", "t"):
+        memory.delete(session)
+    assert client.command("KEYS", "*") == [b"kato_fast:queue:events"]
+    events.publish("s", ["b"], operation="1")
+    assert events.work() == 1
+    assert memory.window("s").events == [["b"]]
+
+
 def test_a_redis_without_its_data_gets_the_group_again(client, memory) -> None:
     events = queue(client, memory)
     client.command("FLUSHALL")
