@@ -82,6 +82,40 @@ def test_error_replies(client: Client) -> None:
     assert client.command("GET", "k") == b"v"
 
 
+class Told(float):
+    """As numpy's, which say their type."""
+
+    def __repr__(self) -> str:
+        return f"Told({float(self)})"
+
+
+class Number(int):
+    def __repr__(self) -> str:
+        return "a number"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1.0, b"1.0"),
+        (0.1, b"0.1"),
+        (1e22, b"1e+22"),
+        (Told(2.5), b"2.5"),
+        (-3, b"-3"),
+        (2**70, b"%d" % 2**70),
+        (Number(7), b"7"),
+    ],
+)
+def test_numbers(client: Client, value: float, text: bytes) -> None:
+    assert client.command("ECHO", value) == text
+
+
+@pytest.mark.parametrize("name", ["", "ECHO a", b"ECHO a", "ECHO\r\n", 1, 1.5])
+def test_a_name_is_one_text(client: Client, name: object) -> None:
+    with pytest.raises(ResponseError, match="^ERR unknown command"):
+        client.command(name, "b")
+
+
 def test_user_text_is_never_a_command(client: Client) -> None:
     hostile = "x\r\nFLUSHALL\r\n*1\r\n$8\r\nFLUSHALL\r\n"
     client.command("SET", "keep", 1)
