@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from urllib.parse import unquote
 
 import pytest
 
 httpx = pytest.importorskip("httpx", reason="the HTTP tests need httpx")
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis needs Python 3.10 or newer")
-from hypothesis import HealthCheck, given, settings  # noqa: E402
+from hypothesis import HealthCheck, assume, given, settings  # noqa: E402
 from schemathesis.checks import not_a_server_error  # noqa: E402
 from schemathesis.specs.openapi.checks import (  # noqa: E402
     content_type_conformance,
@@ -57,14 +58,18 @@ def api(service: Server):
 def test_answers_are_as_documented(api) -> None:
     """No 500 but KATO's own, no status, type or body that the document does not have."""
     found = [result.ok() for result in api.get_all_operations()]
+    fixed = {operation.path for operation in found if "{" not in operation.path}
     for operation in found:
-        ask(operation, max(2, REQUESTS // len(found)))
+        ask(operation, max(2, REQUESTS // len(found)), fixed - {operation.path})
 
 
-def ask(operation, examples: int) -> None:
+def ask(operation, examples: int, others: set[str]) -> None:
+    """others: paths that a chosen name may make of this one's, such as a session that is called count."""
+
     @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(case=operation.as_strategy())
     def asked(case) -> None:
+        assume(unquote(case.formatted_path) not in others)
         response = case.call(timeout=30)
         defect = response.status_code == 500 and DEFECTS.search(response.content)
         case.validate_response(response, checks=CHECKS[1:] if defect else CHECKS)
