@@ -22,5 +22,10 @@ def _main(
     """--version is answered before this module is imported."""
 
 
+def _first_sentence(text: str) -> str:
+    """Whole: what typer makes of a help text for the list of commands is cut off in the middle."""
+    return " ".join(text.split("\n\n")[0].split()).partition(". ")[0].rstrip(".") + "."
+
+
 for name, text, function in COMMANDS:
-    app.command(name, help=text)(function)
+    app.command(name, help=text, short_help=_first_sentence(text))(function)

@@ -89,6 +89,10 @@ def _print(fields: dict[str, Any], indent: str = "") -> None:
         if isinstance(value, dict):
             print(f"{indent}{name}")
             _print(value, indent + "  ")
+        elif isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
+            for number, one in enumerate(value, 1):
+                print(f"{indent}{name} {number} of {len(value)}")
+                _print(one, indent + "  ")
         else:
             shown = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else value
             print(f"{indent}{name:<{max(28 - len(indent), 1)}} {shown}")

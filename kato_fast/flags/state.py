@@ -101,7 +101,8 @@ def put_kill(source: str, detail: Optional[str]) -> list[Change]:
             _kills[source] = detail
         if before == _kills:
             return []
-        log.warning("kill switch: %s", kill_text() or "released")
+        if not before or not _kills:  # and not once more for each source that says the same
+            log.warning("kill switch: %s", kill_text() or "released")
         return _resolve()
 
 

@@ -65,6 +65,29 @@ def test_first_paint(opened: Opened) -> None:
 # ---- curves ----
 
 
+DRAWN = """
+window.drawn = [];
+const fillText = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (text, x, ...more) {
+  const left = this.textAlign === "right" ? x - this.measureText(text).width : x;
+  window.drawn.push([text, left]);
+  return fillText.call(this, text, x, ...more);
+};
+"""
+
+
+def test_axes_are_read_whole_and_in_round_figures(opened: Opened) -> None:
+    opened.page.add_init_script(DRAWN)
+    opened.go()
+    opened.page.wait_for_function("window.drawn.length > 20")
+    drawn = opened.page.evaluate("window.drawn")
+    assert {text for text, left in drawn if left < 0} == set()
+    texts = {text for text, _ in drawn}
+    assert "0" in texts and not [text for text in texts if re.search(r"\.0+ |^0\.0+$", text)]
+    sizes = [text for text in texts if text.endswith(" MiB")]
+    assert sizes and all(float(text.split()[0]).is_integer() for text in sizes), sizes
+
+
 def test_curves_follow_their_controls(opened: Opened) -> None:
     page = opened.go()
     page.locator("#quantile").select_option("p50")

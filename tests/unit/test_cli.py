@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,7 @@ class TestAll:
         done = run("--help")
         assert done.stdout == run().stdout and done.returncode == 0
         assert all(f"\n  {command} " in done.stdout for command in COMMANDS)
+        assert not re.search(r"[a-z,;:]\.\.\.", done.stdout), "a sentence is cut off"
 
     @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
     def test_completion(self, shell: str) -> None:
@@ -522,6 +524,11 @@ class TestServe:
             wait_for(url)
             found = answer(run("status", "--url", url, "--json"), "status")
             assert found["health"]["service_name"]
+            with urllib.request.urlopen(f"{url}/stm", timeout=30):
+                pass  # which opens a processor
+            assert re.search(
+                r"\n    processors 1 of 1\n      processor_id  +\S+_kato\n", run("status", "--url", url).stdout
+            )
             assert re.search("ok +port .*already answers", run("doctor", "--port", url.rsplit(":", 1)[1]).stdout)
             server.send_signal(signal.SIGINT)
             assert server.wait(timeout=20) == 130

@@ -128,7 +128,7 @@ class Watch:
             "resident_mb": (resident() or 0) / 2**20,
             "engine": processors.memory(),
             "patterns": processors.patterns(),
-            "late": late,
+            "late": max(0.0, late),  # a sleep may end a little early
             **self._rates(),
             **self._sessions(),
             **self._servers(),
@@ -162,7 +162,7 @@ class Watch:
         PATTERNS.labels().set(values["patterns"])
         ENGINE.labels().set(values["engine"])
         UNDER_WAY.labels().set(self._service.requests.under_way)
-        LATE.labels().record(max(0.0, values["late"]))
+        LATE.labels().record(values["late"])
 
     def _sessions(self) -> dict[str, Figure]:
         """Of this worker, since its start. Operations are requests that name a session in their path."""

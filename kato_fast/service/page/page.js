@@ -60,6 +60,10 @@ const UNITS = {
   "": (n) => Math.abs(n) >= 1000 ? whole(n) : String(Math.round(n * 100) / 100),
 };
 
+// Beside an axis: without zeros that say nothing, and bytes where their units are round.
+const tick = (n, format) => n === 0 ? "0" : format(n).replace(/\.0+(?= )/, "");
+const POWERS = Array.from({ length: 50 }, (_, i) => 2 ** i);
+
 // ---- theme ----
 const dark = matchMedia("(prefers-color-scheme: dark)");
 function theme() {
@@ -94,7 +98,7 @@ function options(spec, width) {
     width, height: 210, legend: { show: false }, cursor: { y: false, drag: { x: true, y: false } },
     hooks: { draw: [markLines], setSelect: [dragged], setCursor: [pointed] },
     scales: { x: { time: true }, y: { range: (u, low, high) => [Math.min(0, low || 0), high > 0 ? high * 1.08 : 1] } },
-    axes: [axis, { ...axis, size: 68, values: (u, ticks) => ticks.map(format) }],
+    axes: [axis, { ...axis, size: 68, values: (u, ticks) => ticks.map((n) => tick(n, format)), incrs: spec.unit === "bytes" ? POWERS : undefined }],
     series: [{}, ...spec.series.map((series, i) => ({
       label: series.name, stroke: colour("--c" + (i % 6 + 1)), dash: DASHES[i % 6], width: 1.75, spanGaps: false,
       points: { show: false }, show: !hidden(spec.id, series.name),
