@@ -108,9 +108,10 @@ def _opened(address: Address, checked: Options, implementation: Optional[str]) -
     if implementation == "c" and why_not:
         raise ImportError(f"implementation='c' asks for the C client of Redis, which cannot serve: {why_not}")
     if implementation == "python" or why_not or _python_is_forced(implementation):
+        client = _python_client(address, checked, why_not)
         if implementation is None and why_not:
             _tell_once(why_not)
-        return _python_client(address, checked, why_not)
+        return client
     module = native.wire("redis")
     assert module is not None
     return module.Client(address, checked, errors)

@@ -357,7 +357,7 @@ def _pymongo() -> Any:
     try:
         pymongo = importlib.import_module("pymongo")
     except ImportError:
-        reason = native.libraries()["mongo"]["reason"]
+        reason = (native.libraries()["mongo"]["reason"] or "not asked for").partition(";")[0]
         raise ImportError(f"MongoDB needs libmongoc ({reason}) or pymongo: pip install kato_fast[mongo]") from None
     if not PymongoDatabase._told and native.wire("mongo") is None:  # else somebody chose it
         PymongoDatabase._told = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from pathlib import Path
 
@@ -259,3 +260,14 @@ def test_the_settings_of_the_service_are_known() -> None:
 
     ours = {spec.metadata["variable"] for spec in fields(Settings)}
     assert {name for name in ours if name.startswith("KATO_FAST_")} <= OTHER_VARIABLES
+
+
+def test_what_sources_and_docs_name_is_known() -> None:
+    """A setting that somebody follows the documentation to must not be called none."""
+    from kato_fast.flags.names import OTHER_VARIABLES, VARIABLES
+
+    root = Path(__file__).parents[2]
+    texts = [root / "README.md", root / "Makefile", root / "setup.py", *root.glob("docs/**/*.md")]
+    texts += root.glob("kato_fast/**/*.py")
+    named = {name for path in texts for name in re.findall(r"\bKATO_FAST_[A-Z0-9_]+\b", path.read_text("utf-8"))}
+    assert named - {*VARIABLES, *OTHER_VARIABLES} == set()

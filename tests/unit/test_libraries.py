@@ -102,3 +102,25 @@ def test_the_driver_of_mongodb_leaves_no_counters_behind(taken: str, printed: st
     """A process that is killed would leave a file, and another of its number would warn of it on stderr."""
     done = python(LOADED, TAKEN=taken)
     assert (done.stdout, done.stderr) == (printed, "")
+
+
+NEITHER = """
+import sys
+sys.modules["pymongo"] = sys.modules["redis"] = None
+from kato_fast import KnowledgeBase
+from kato_fast.redis_client import open_client
+for made in (lambda: KnowledgeBase("mongodb://127.0.0.1/x"), lambda: open_client("redis://127.0.0.1")):
+    try:
+        made()
+    except ImportError as error:
+        print(error)
+"""
+
+
+def test_without_any_driver_nothing_is_said_to_serve() -> None:
+    done = python(NEITHER, KATO_FAST_WITHOUT="mongo,redis")
+    assert "serve" not in done.stdout + done.stderr
+    assert done.stdout.splitlines()[0] == (
+        "MongoDB needs libmongoc (left out by KATO_FAST_WITHOUT) or pymongo: pip install kato_fast[mongo]"
+    )
+    assert done.stdout.splitlines()[1].startswith("no client of Redis is there: pip install kato_fast[redis]")
