@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Optional
 
 import kato_fast_door
+from kato_fast import native
+from kato_fast.flags.sources import from_environment
 
 FOLDER = Path(__file__).with_name("sitecustomize")
 
@@ -32,6 +34,10 @@ def run(arguments: Sequence[str]) -> Optional[int]:
     if not command or command[0] in ("-h", "--help"):
         print(USAGE, file=sys.stderr if not command else sys.stdout)
         return 0 if command else 2
+    wrong = _wrong_settings()
+    if wrong:
+        print(f"kato-fast run: {wrong}", file=sys.stderr)
+        return 2
     if command[0].endswith(".py"):
         command.insert(0, sys.executable)
     program = shutil.which(command[0]) or _beside(command[0])
@@ -45,6 +51,18 @@ def run(arguments: Sequence[str]) -> Optional[int]:
     except OSError as error:
         print(f"kato-fast run: {program}: {error.strerror}", file=sys.stderr)
         return 126
+
+
+def _wrong_settings() -> str:
+    """What would end the host's start while it imports its modules; an engine that is missing does not."""
+    try:
+        from_environment(os.environ)
+        native.load()
+    except ValueError as error:
+        return str(error)
+    except ImportError:
+        pass
+    return ""
 
 
 def _beside(name: str) -> Optional[str]:

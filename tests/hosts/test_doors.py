@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +63,21 @@ def test_the_command_opens_the_door_and_its_children_too(environment) -> None:
     run = (sys.executable, "-m", "kato_fast", "run", "--", sys.executable)
     done = python({**environment, "CODE": SEEN}, "-c", child, command=run)
     check(attached(done))
+
+
+@pytest.mark.parametrize(
+    "variable, said",
+    [("KATO_FAST_IMPL", "KATO_FAST_IMPL must be one of"), ("KATO_FAST_BATCH", "KATO_FAST_BATCH must be")],
+)
+def test_a_setting_that_cannot_be_used_stops_the_start(environment, variable: str, said: str) -> None:
+    """By the door, by code, and by the command, which says it in one line."""
+    environment[variable] = "x"
+    run = (sys.executable, "-m", "kato_fast", "run", "--", sys.executable)
+    done = python(environment, "-c", SEEN, command=run)
+    assert done.returncode == 2 and re.fullmatch(f"kato-fast run: {said}.*\n", done.stderr)
+    for code, opens in ((SEEN, "1"), (INSTALLED, "0")):
+        done = python({**environment, "KATO_FAST": opens}, "-c", code)
+        assert done.returncode == 1 and said in done.stderr.splitlines()[-1]
 
 
 def test_install_before_the_host(environment) -> None:
