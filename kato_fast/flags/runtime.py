@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import stat
 import tempfile
@@ -15,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Optional
+
+log = logging.getLogger("kato_fast.flags")
 
 VARIABLE = "KATO_FAST_RUNTIME_DIR"
 
@@ -74,12 +77,27 @@ def replace_json(name: str, value: object) -> Path:
     return replace(name, json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
 
 
-def read_json(name: str, default):
-    """What is in a JSON file of the folder; the default where it is missing or damaged."""
+def read_json(name: str, default: Optional[dict]) -> Optional[dict]:
+    """The object in a JSON file of the folder; the default where it is missing, or damaged, which is logged once."""
     try:
-        return json.loads((directory() / name).read_text("utf-8"))
-    except (OSError, ValueError):
+        found = json.loads((directory() / name).read_text("utf-8"))
+    except FileNotFoundError:
         return default
+    except (OSError, ValueError, RecursionError) as error:
+        return _damaged(name, str(error), default)
+    return found if isinstance(found, dict) else _damaged(name, "it holds no JSON object", default)
+
+
+def _damaged(name: str, why: str, default: Optional[dict]) -> Optional[dict]:
+    seen = stamp(name)
+    if _told.get(name) != seen:
+        _told[name] = seen
+        log.warning("%s is damaged and counts as empty: %s", directory() / name, why)
+    return default
+
+
+#: Damaged files, as they were when that was logged.
+_told: dict[str, Optional[tuple[int, int, int]]] = {}
 
 
 @contextmanager

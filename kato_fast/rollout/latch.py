@@ -87,4 +87,5 @@ def latches() -> dict[str, dict]:
     """Flag → latch, of all processes of the runtime directory."""
     now = time.time()
     kept = runtime.read_json(runtime.LATCHES, {})
-    return {flag: one for flag, one in kept.items() if one.get("until") is None or one["until"] > now}
+    whole = {flag: one for flag, one in kept.items() if isinstance(one, dict)}
+    return {flag: one for flag, one in whole.items() if one.get("until") is None or one["until"] > now}

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from kato_fast import flags
-from kato_fast.flags import audit, state, watch
+from kato_fast.flags import audit, runtime, state, watch
+from kato_fast.rollout import latches
 
 
 @pytest.mark.parametrize(
@@ -135,6 +136,18 @@ def test_a_damaged_runtime_file(folder: Path, text: str, caplog: pytest.LogCaptu
     watch._seen.clear()
     with pytest.raises(flags.FlagError, match=r"flags\.json"):
         flags.start()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "[" * 100000, '{"batch": 3}'])
+def test_damaged_latches_count_as_none_and_are_told_once(folder: Path, text: str, caplog) -> None:
+    flags.start()
+    folder.mkdir(exist_ok=True)
+    (folder / runtime.LATCHES).write_text(text)
+    with caplog.at_level(logging.WARNING, logger="kato_fast.flags"):
+        watch.look()
+        assert latches() == latches() == {}
+    told = [record.message for record in caplog.records if runtime.LATCHES in record.message]
+    assert len(told) == (text != '{"batch": 3}')
 
 
 def test_unknown_names_warn(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
