@@ -399,6 +399,7 @@ kf_mongo_walk(kf_mongo_walker *walker, const uint8_t *document, size_t size,
     }
     while ((more = kf_bson_next(&inside, &field)) > 0) {
         kf_status status = take_field(walker, &field, &found, err);
+        out->name = found.name;
         if (status != KF_OK) {
             return status;
         }

@@ -68,7 +68,8 @@ void kf_mongo_walker_empty(kf_mongo_walker *walker);
 /* Behind the document KF_MONGO_BEHIND bytes can be read, which mean nothing.
  * out points into the document and the walker: its events until the walker is
  * emptied, or walks over a document that does not fit; its emotives until the
- * next call. */
+ * next call. Where the document is refused, out has its name if that came
+ * before what is wrong. */
 KF_MUST_USE kf_status kf_mongo_walk(kf_mongo_walker *walker,
                                     const uint8_t *document, size_t size,
                                     kf_mongo_pattern *out, kf_error *err);
