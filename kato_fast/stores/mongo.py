@@ -248,8 +248,8 @@ class MongoStore:
         for collection in UNIQUE:
             index = {"key": {"name": 1}, "name": "name_1", "unique": True, "background": True}
             reply = self._patient.run([{"createIndexes": collection, "indexes": [index]}])[0]
-            if isinstance(reply, Refused) and reply.code not in (85, 86):  # there under another name or option
-                raise reply
+            if not (isinstance(reply, Refused) and reply.code in (85, 86)):  # there under another name or option
+                raised(reply)
         start = {"_id": "totals", **dict.fromkeys(writes.TOTAL_NAMES, 0)}
         statements = [
             {"q": writes.TOTALS, "u": {"$setOnInsert": start}, "upsert": True},

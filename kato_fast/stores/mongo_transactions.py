@@ -60,9 +60,13 @@ class Ability:
 
 
 def ability(database: Any) -> Ability:
-    """Asked of the server: by its new word, and by the old one for those that lack it."""
-    found = [reply for reply in database.run([{"hello": 1}, {"isMaster": 1}], False) if isinstance(reply, dict)]
+    """Asked of the server: by its new word, and by the old one for those that lack it. Raises Unreachable."""
+    replies = database.run([{"hello": 1}, {"isMaster": 1}], False)
+    found = [reply for reply in replies if isinstance(reply, dict)]
     if not found:
+        for reply in replies:
+            if isinstance(reply, Unreachable):
+                raise reply
         return Ability()
     says = found[0]
     version = int(says.get("maxWireVersion", 0))

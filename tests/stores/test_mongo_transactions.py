@@ -10,7 +10,9 @@ import pytest
 
 from kato_fast import EmotivesConflict, KnowledgeBase
 from kato_fast.stores import mongo as mongo_store
+from kato_fast.stores.mongo import UNIQUE
 from kato_fast.stores.mongo_driver import Refused, Unreachable
+from kato_fast.stores.mongo_transactions import ability
 from tests.servers.mongo import MongoServer, real_url
 from tests.servers.replica import BEFORE_BULKS, WITH_BULKS, Lost, Replica, error
 from tests.stores.test_mongo import LEARNS, contents, learn_as_kato
@@ -46,6 +48,31 @@ def fail(code: int, *labels: str):
 
 def word(replica: Replica) -> str:
     return "bulkWrite" if replica._version == WITH_BULKS else "update"
+
+
+@pytest.mark.parametrize("nth", range(len(UNIQUE)))
+def test_unique_names_are_made_sure_of_where_the_answer_was_lost(replica, client, name, nth) -> None:
+    """Without them two learns at once could make a pattern twice."""
+
+    def pass_on(command: dict) -> None:
+        return None
+
+    replica.before.extend([("createIndexes", pass_on)] * nth + [("createIndexes", lose)])
+    with pytest.raises(Unreachable):
+        KnowledgeBase(f"{replica.url}/{name}").close()
+    with KnowledgeBase(f"{replica.url}/{name}") as kb:
+        kb.learn([["a", "b"]])
+        for collection in UNIQUE:
+            assert client[name][collection].index_information()["name_1"]["unique"], collection
+
+
+def test_what_a_server_can_do_is_not_guessed_where_it_does_not_say() -> None:
+    class Silent:
+        def run(self, commands: list, writes: bool) -> list:
+            return [Unreachable("gone") for _ in commands]
+
+    with pytest.raises(Unreachable):
+        ability(Silent())
 
 
 def test_documents_are_those_of_kato(replica: Replica, client: pymongo.MongoClient, name: str) -> None:
