@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -98,35 +96,38 @@ def detached(service) -> Iterator[None]:
     as_started()
 
 
-users = itertools.count()
+class Asking:
+    """Who asks the host in this process: a user, or a session of a node. Told apart by a name that is new each time."""
 
+    numbers = itertools.count()
 
-class User:
-    """One user, new for each test."""
+    def __init__(self, client: Client, service: ModuleType, kind: str) -> None:
+        self.client, self.service, self.name = client, service, f"{kind}{next(self.numbers)}"
 
-    def __init__(self, client: Client, service: ModuleType) -> None:
-        self.client, self.name = client, f"user{next(users)}"
-        self.service = service
-
-    def call(self, method: str, path: str, body: Any = None) -> Any:
-        answer = self.client.request(method, path, json=body, headers={"x-user-id": self.name})
+    def sent(self, method: str, path: str, body: Any, header: str) -> Any:
+        answer = self.client.request(method, path, json=body, headers={header: self.name})
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def observe(self, *symbols: str, **emotives: float) -> None:
-        self.call("POST", "/observe", {"strings": list(symbols), "emotives": emotives})
+    def here(self, method: str, path: str, body: Any = None) -> Any:
+        """A request about one's own memory and knowledge; path: its last part."""
+        raise NotImplementedError
 
-    def learn(self, *events: str, **emotives: float) -> str:
-        self.call("POST", "/clear-stm")
+    def observe(self, *symbols: str, metadata: Any = None, **emotives: float) -> None:
+        more = {} if metadata is None else {"metadata": metadata}
+        self.here("POST", "observe", {"strings": list(symbols), "emotives": emotives, **more})
+
+    def learn(self, *events: str, metadata: Any = None, **emotives: float) -> str:
+        self.here("POST", "clear-stm")
         for event in events:
-            self.observe(*event, **emotives)
-        return self.call("POST", "/learn")["pattern_name"]
+            self.observe(*event, metadata=metadata, **emotives)
+        return self.here("POST", "learn")["pattern_name"]
 
     def predict(self, *events: str) -> dict:
-        self.call("POST", "/clear-stm")
+        self.here("POST", "clear-stm")
         for event in events:
             self.observe(*event)
-        return self.call("GET", "/predictions")
+        return self.here("GET", "predictions")
 
     @property
     def processor(self) -> Any:
@@ -135,12 +136,23 @@ class User:
     def documents(self) -> dict:
         database = self.processor.pattern_processor.superkb.knowledge
         shared.WRITER.flush()
-        found = {
-            name: sorted(database[name].find({}, {"_id": 0}), key=str)
-            for name in ("patterns_kb", "symbols_kb", "metadata")
-        }
+        names = ("patterns_kb", "symbols_kb", "metadata")
+        found = {name: sorted(database[name].find({}, {"_id": 0}), key=str) for name in names}
         found["stored"] = [{"predictions": i["predictions"]} for i in database.predictions_kb.find({}).sort("_id")]
         return found
+
+
+class User(Asking):
+    """One user, new for each test."""
+
+    def __init__(self, client: Client, service: ModuleType) -> None:
+        super().__init__(client, service, "user")
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        return self.sent(method, path, body, "x-user-id")
+
+    def here(self, method: str, path: str, body: Any = None) -> Any:
+        return self.call(method, f"/{path}", body)
 
 
 @pytest.fixture
@@ -184,46 +196,6 @@ def check(user: User, expected: list) -> None:
     name = lambda item: str(item).replace(user.name, "") if isinstance(item, str) else item  # noqa: E731
     wrong = differences([strip(item) for item in expected], [strip(name(item)) for item in found])
     assert not wrong, "\n".join(wrong[:5])
-
-
-class Other:
-    """The same service in a process of its own, with nothing attached: it writes to the same databases.
-
-    environment: of host_environment(). What it does, it does as a user, or a node, of that name.
-    """
-
-    CODE = """
-import asyncio, json, operator, sys
-from kato.processors.processor_manager import ProcessorManager
-from kato.representations.pattern import Pattern
-manager = ProcessorManager("kato")
-for line in sys.stdin:
-    user, what, *rest = json.loads(line)
-    processor = asyncio.run(manager.get_processor(user)).pattern_processor
-    if what == "learn":
-        processor.superkb.learnPattern(Pattern(rest[0]), rest[1])
-    else:
-        operator.attrgetter(what)(processor)(*rest)
-    print("done", flush=True)
-"""
-
-    def __init__(self, environment: dict) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", self.CODE],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def does(self, user: Any, *what: Any) -> None:
-        self._process.stdin.write(json.dumps([user.name, *what]) + "\n")
-        self._process.stdin.flush()
-        assert self._process.stdout.readline() == "done\n"
-
-    def close(self) -> None:
-        with self._process:
-            self._process.stdin.close()
 
 
 class Broken(RuntimeError):

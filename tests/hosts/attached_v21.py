@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import itertools
 import json
 import os
 import sys
@@ -14,12 +13,12 @@ from typing import Any
 import pytest
 
 from kato_fast import hosts, rollout
-from kato_fast.hosts import kato_v21, seams, shared
-from tests.hosts.attached import Client, forget_host, strip
+from kato_fast.hosts import kato_v21, seams
+from tests.hosts.attached import ALL, Asking, Client, forget_host, strip
 from tests.hosts.conftest import STANDIN, host_environment
 from tests.hosts.differential import differences
 
-__all__ = ["expected", "node", "service"]
+__all__ = ["expected", "learned", "node", "service"]
 
 HERE = STANDIN.with_name("standin_v21")
 
@@ -65,55 +64,34 @@ def service(mongo_url, redis_url, tmp_path_factory) -> Iterator[ModuleType]:
         forget_host()
 
 
-nodes = itertools.count()
-
-
-class Node:
+class Node(Asking):
     """One node, new for each test, and a session of it."""
 
     def __init__(self, client: Client, service: ModuleType) -> None:
-        self.client, self.service, self.name = client, service, f"node{next(nodes)}"
+        super().__init__(client, service, "node")
         self.session = self.new_session()
 
     def new_session(self) -> str:
         return self.call("POST", "/sessions", {"node_id": self.name})["session_id"]
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        answer = self.client.request(method, path, json=body, headers={"x-node-id": self.name})
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+        return self.sent(method, path, body, "x-node-id")
 
     def here(self, method: str, path: str, body: Any = None) -> Any:
         return self.call(method, f"/sessions/{self.session}/{path}", body)
-
-    def learn(self, *events: str, metadata: Any = None, **emotives: float) -> str:
-        self.here("POST", "clear-stm")
-        for event in events:
-            self.here("POST", "observe", {"strings": list(event), "emotives": emotives, "metadata": metadata})
-        return self.here("POST", "learn")["pattern_name"]
-
-    def predict(self, *events: str) -> dict:
-        self.here("POST", "clear-stm")
-        for event in events:
-            self.here("POST", "observe", {"strings": list(event)})
-        return self.here("GET", "predictions")
-
-    @property
-    def processor(self) -> Any:
-        return self.service.app_state.processor_manager.processors[f"{self.name}_kato"]["processor"]
-
-    def documents(self) -> dict:
-        database = self.processor.pattern_processor.superkb.knowledge
-        shared.WRITER.flush()
-        names = ("patterns_kb", "symbols_kb", "metadata")
-        found = {name: sorted(database[name].find({}, {"_id": 0}), key=str) for name in names}
-        found["stored"] = [{"predictions": i["predictions"]} for i in database.predictions_kb.find({}).sort("_id")]
-        return found
 
 
 @pytest.fixture
 def node(client, service) -> Node:
     return Node(client, service)
+
+
+@pytest.fixture
+def learned(node) -> Node:
+    hosts.install(**ALL)
+    node.learn("ab", "c")
+    node.learn("ab", "d")
+    return node
 
 
 def scenario(node: Node) -> list:

@@ -10,7 +10,7 @@ import json
 import random
 import re
 from itertools import zip_longest
-from typing import Any
+from typing import Any, Callable
 
 from tests.hosts.services import Connection, Service
 
@@ -179,6 +179,20 @@ def documents(database: Any, *, stored: bool = True) -> dict:
     return found
 
 
+def asked(source: Requests, pairs: dict[str, Pair], number: int, seen: Callable[[Any], Any] = lambda a: a) -> list[str]:
+    """One generated request more, to both; which it was and how the answers differ, as seen, or nothing."""
+    user = source.draw.choice(USERS)
+    method, path, body = source.next()
+    (status, one), (other_status, other) = pairs[user].ask(method, path, body)
+    found = [] if status == other_status else [f"status {status} and {other_status}: {one} and {other}"]
+    found = found or differences(seen(one), seen(other))
+    if found:
+        return [f"request {number} of {user}: {method} {path} {json.dumps(body)}", *found[:20]]
+    if isinstance(one, dict) and one.get("pattern_name"):
+        source.learned.append(one["pattern_name"])
+    return []
+
+
 def run(
     plain: Service,
     fast: Service,
@@ -199,15 +213,9 @@ def run(
     pairs = {user: kinds[1](plain, fast, user) for user in USERS}
     try:
         for number in range(requests):
-            user = source.draw.choice(USERS)
-            method, path, body = source.next()
-            (status, one), (other_status, other) = pairs[user].ask(method, path, body)
-            found = [] if status == other_status else [f"status {status} and {other_status}: {one} and {other}"]
-            found = found or differences(one, other)
+            found = asked(source, pairs, number)
             if found:
-                return [f"request {number} of {user}: {method} {path} {json.dumps(body)}", *found[:20]]
-            if isinstance(one, dict) and one.get("pattern_name"):
-                source.learned.append(one["pattern_name"])
+                return found
             if number % every == every - 1:
                 found = compare_databases(mongo, plain, fast, stored)
                 if found:

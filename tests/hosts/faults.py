@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import itertools
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,9 +14,9 @@ from typing import Any, Callable
 
 import pytest
 
-from kato_fast import flags, rollout
-from kato_fast.rollout import Choice, choice, judge, pairs, shares
-from tests.hosts.attached import Broken
+from kato_fast import flags, hosts, rollout
+from kato_fast.rollout import Choice, choice, crash, judge, pairs, shares
+from tests.hosts.attached import Asking, Broken
 from tests.hosts.differential import differences
 
 #: Requests, at most; the judge needs far fewer.
@@ -154,6 +156,62 @@ def drilled(drill: Drill, fault: str, wanted: Any) -> None:
     drill.simulate_time()
     {"errors": drill.fails, "slower": drill.is_slower, "wrong": drill.is_wrong}[fault]()
     drill.run(wanted, {"errors": "errors", "slower": "latency tail tail99", "wrong": "answers"}[fault])
+
+
+def cases(places: dict) -> list[tuple[str, str]]:
+    """Each place with each fault that is found there."""
+    return [(name, fault) for name, (_, more) in places.items() for fault in f"errors slower {more}".split()]
+
+
+# requests that reach places of either generation
+
+BATCH = {"observations": [{"strings": ["a"]}, {"strings": ["b"]}]}
+
+#: They have no session to be drawn by, so canary leaves them to the host and says no_key.
+WITHOUT_KEY = {"get_all_symbols_optimized", "get_active_session_count_async"}
+
+
+def clear(asking: Asking) -> Any:
+    return asking.here("POST", "clear-stm")
+
+
+def observed(asking: Asking) -> list:
+    clear(asking)
+    asking.observe("a", "b")
+    return asking.processor.predictions
+
+
+def learn(asking: Asking) -> str:
+    asking.observe("a", "b")
+    return asking.here("POST", "learn")["pattern_name"]
+
+
+def batch(asking: Asking) -> Any:
+    clear(asking)
+    return asking.here("POST", "observe-sequence", BATCH)
+
+
+def load_again(asking: Asking) -> list:
+    searcher = asking.processor.pattern_processor.patterns_searcher
+    searcher.getPatterns()
+    return sorted(searcher.patterns_cache.values())
+
+
+def plain(asking: Asking) -> Any:
+    """The same, which the host alone has taught."""
+    hosts.uninstall()
+    asking.learn("ab", "c")
+    asking.learn("ab", "d")
+    return asking
+
+
+def dies_in_a_place(generation: str, name: str, environment: dict) -> None:
+    """A process of that environment dies in the place's candidate, and the next one, this, finds out."""
+    command = [sys.executable, "-c", CRASH, generation, name]
+    done = subprocess.run(command, env=environment, capture_output=True, timeout=60)
+    assert done.returncode < 0, done.stderr.decode()
+    ((flag, why),) = crash.find()
+    assert flag == {"predictPattern": "native_matching"}.get(name, "host_repairs") and "died in its candidate" in why
 
 
 #: Runs the stand-in, attached, until one place's candidate takes the process down.

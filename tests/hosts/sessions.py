@@ -11,9 +11,9 @@ import re
 from typing import Any
 
 from tests.hosts import differential
+from tests.hosts.differential import USERS
 from tests.hosts.services import Service
 
-USERS = ("ann", "bob", "cy-d")
 UNKNOWN = "session-of-nobody"
 
 PATHS = {
@@ -202,16 +202,10 @@ def run(plain: Service, other: Service, requests: int, seed: int) -> list[str]:
     pairs = {user: Pair(plain, other, user, sessions) for user in USERS}
     try:
         for number in range(requests):
-            user = source.draw.choice(USERS)
-            method, path, body = source.next()
-            (status, one), (other_status, other) = pairs[user].ask(method, path, body)
-            found = [] if status == other_status else [f"status {status} and {other_status}: {one} and {other}"]
-            found = found or differential.differences(cleaned(one), cleaned(other))
+            found = differential.asked(source, pairs, number, cleaned)
             if found:
-                return [f"request {number} of {user}: {method} {path} {json.dumps(body)}", *found[:20]]
+                return found
             source.sessions = len(sessions[0])
-            if isinstance(one, dict) and one.get("pattern_name"):
-                source.learned.append(one["pattern_name"])
         return []
     finally:
         for pair in pairs.values():

@@ -17,12 +17,29 @@ import kato_fast
 from kato_fast import flags, hosts, observe, rollout
 from kato_fast.hosts import learning, predicting, shared
 from kato_fast.rollout import replay
-from tests.hosts.attached import ALL, Other, User, check, client, detached, expected, scenario, service, strip, user
+from tests.hosts.attached import ALL, User, check, client, detached, expected, scenario, service, strip, user
 from tests.hosts.conftest import host_environment
 from tests.hosts.cycles import changed, shape
 from tests.hosts.differential import differences
+from tests.hosts.foreign import (
+    Other,
+    answers_as_the_host,
+    by_future,
+    test_another_process_learns_what_is_new,
+    test_another_process_moves_the_window_of_emotives,
+    test_both_learn_in_turn,
+)
 
-__all__ = ["client", "detached", "expected", "service", "user"]
+__all__ = [
+    "client",
+    "detached",
+    "expected",
+    "service",
+    "user",
+    "test_another_process_learns_what_is_new",
+    "test_another_process_moves_the_window_of_emotives",
+    "test_both_learn_in_turn",
+]
 
 #: Raised for the long run.
 CYCLES = int(os.environ.get("KATO_FAST_CYCLES", "60"))
@@ -333,50 +350,11 @@ def other(mongo_url, redis_url) -> Iterator[Other]:
     other.close()
 
 
-def by_future(user: User) -> dict:
-    """What is predicted after ab: the one symbol of its future to the prediction."""
-    return {item["future"][0][0]: item for item in user.predict("ab")["predictions"]}
-
-
-def answers_as_the_host(user: User) -> None:
-    """The attached service's answer is the one that the host computes from the same database."""
-    found = user.predict("ab")
-    hosts.uninstall()
-    wrong = differences(user.predict("ab"), found)
-    hosts.install(**ALL)
-    assert not wrong, wrong[:5]
-
-
-def test_another_process_learns_what_is_new(learned, other) -> None:
-    other.does(learned, "learn", [["a", "b"], ["z"]], {"joy": 2.0})
-    found = by_future(learned)
-    assert set(found) == {"c", "d", "z"} and found["z"]["emotives"] == {"joy": 2.0}
-    answers_as_the_host(learned)
-
-
 def test_another_process_learns_what_is_known(learned, other) -> None:
     for _ in range(3):
         other.does(learned, "learn", [["a", "b"], ["c"]], {})
     found = by_future(learned)
     assert (found["c"]["frequency"], found["d"]["frequency"]) == (4, 1)
-    answers_as_the_host(learned)
-
-
-def test_another_process_moves_the_window_of_emotives(learned, other) -> None:
-    learned.learn("ab", "z", joy=1.0)
-    for joy in range(2, 9):
-        other.does(learned, "learn", [["a", "b"], ["z"]], {"joy": float(joy)})
-    assert by_future(learned)["z"]["emotives"] == {"joy": 6.0}
-    answers_as_the_host(learned)
-
-
-def test_both_learn_in_turn(learned, other) -> None:
-    for _ in range(3):
-        other.does(learned, "learn", [["a", "b"], ["c"]], {})
-        learned.learn("ab", "c")
-        other.does(learned, "learn", [["a", "b"], ["d"]], {})
-    found = by_future(learned)
-    assert (found["c"]["frequency"], found["d"]["frequency"]) == (7, 4)
     answers_as_the_host(learned)
 
 

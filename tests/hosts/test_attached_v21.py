@@ -16,11 +16,11 @@ from kato_fast import flags, hosts, observe, rollout
 from kato_fast.hosts import kato_v21, learning, shared
 from kato_fast.rollout import replay
 from tests.hosts.attached import ALL, choices, client, detached, strip
-from tests.hosts.attached_v21 import Node, check, expected, node, service
+from tests.hosts.attached_v21 import Node, check, expected, learned, node, service
 from tests.hosts.cycles import changed, shape
 from tests.hosts.differential import differences
 
-__all__ = ["choices", "client", "detached", "expected", "node", "service"]
+__all__ = ["choices", "client", "detached", "expected", "learned", "node", "service"]
 
 
 @pytest.mark.parametrize("mode", ["on", "shadow", "canary:50", "off"])
@@ -119,14 +119,6 @@ def reasons() -> Counter:
         if item["flag"] == "native_matching":
             found[item["name"], item["reason"]] += item["count"]
     return found
-
-
-@pytest.fixture
-def learned(node) -> Node:
-    hosts.install(**ALL)
-    node.learn("ab", "c")
-    node.learn("ab", "d")
-    return node
 
 
 def answered(node: Node, names: int) -> None:

@@ -12,11 +12,27 @@ import pytest
 
 from kato_fast import hosts
 from kato_fast.hosts import kato_v21, seams
-from tests.hosts.attached import ALL, Other, client, detached
-from tests.hosts.attached_v21 import Node, environment_of, node, service
+from tests.hosts.attached import ALL, client, detached
+from tests.hosts.attached_v21 import Node, environment_of, learned, node, service
 from tests.hosts.differential import differences
+from tests.hosts.foreign import (
+    Other,
+    by_future,
+    test_another_process_learns_what_is_new,
+    test_another_process_moves_the_window_of_emotives,
+    test_both_learn_in_turn,
+)
 
-__all__ = ["client", "detached", "node", "service"]
+__all__ = [
+    "client",
+    "detached",
+    "learned",
+    "node",
+    "service",
+    "test_another_process_learns_what_is_new",
+    "test_another_process_moves_the_window_of_emotives",
+    "test_both_learn_in_turn",
+]
 
 CHECKED = [seam for seam in kato_v21.SEAMS if not (seam.adds or seam.wraps)]
 PRINTED = sorted({name for seam in CHECKED for name in (seam.name, *seam.relies)})
@@ -70,53 +86,6 @@ def other(mongo_url, redis_url) -> Iterator[Other]:
     other = Other(environment_of(mongo_url, redis_url))
     yield other
     other.close()
-
-
-@pytest.fixture
-def learned(node) -> Node:
-    hosts.install(**ALL)
-    node.learn("ab", "c")
-    node.learn("ab", "d")
-    return node
-
-
-def by_future(node: Node) -> dict:
-    """What is predicted after ab: the one symbol of its future to the prediction."""
-    return {item["future"][0][0]: item for item in node.predict("ab")["predictions"]}
-
-
-def answers_as_the_host(node: Node) -> None:
-    """The attached service's answer is the one that the host computes from the same database."""
-    found = node.predict("ab")
-    hosts.uninstall()
-    wrong = differences(node.predict("ab"), found)
-    hosts.install(**ALL)
-    assert not wrong, wrong[:5]
-
-
-def test_another_process_learns_what_is_new(learned, other) -> None:
-    other.does(learned, "learn", [["a", "b"], ["z"]], {"joy": 2.0})
-    found = by_future(learned)
-    assert set(found) == {"c", "d", "z"} and found["z"]["emotives"] == {"joy": 2.0}
-    answers_as_the_host(learned)
-
-
-def test_another_process_learns_what_is_known_and_both_learn_in_turn(learned, other) -> None:
-    for _ in range(3):
-        other.does(learned, "learn", [["a", "b"], ["c"]], {})
-        learned.learn("ab", "c")
-        other.does(learned, "learn", [["a", "b"], ["d"]], {})
-    found = by_future(learned)
-    assert (found["c"]["frequency"], found["d"]["frequency"]) == (7, 4)
-    answers_as_the_host(learned)
-
-
-def test_another_process_moves_the_window_of_emotives(learned, other) -> None:
-    learned.learn("ab", "z", joy=1.0)
-    for joy in range(2, 9):
-        other.does(learned, "learn", [["a", "b"], ["z"]], {"joy": float(joy)})
-    assert by_future(learned)["z"]["emotives"] == {"joy": 6.0}
-    answers_as_the_host(learned)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,6 @@ import asyncio
 import os
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import pytest
 from kato_fast import flags, rollout
 from kato_fast.rollout import Choice, crash, explain, fallbacks, pairs
 from kato_fast.rollout.judge import SESSION_CALLS
+from tests.rollout.hanging import Hanging
 from tests.rollout.simulated import Traffic
 
 ROOT = Path(__file__).parents[2]
@@ -123,24 +122,16 @@ def test_what_shadow_cannot_compare_is_said() -> None:
 
 def test_a_hang_before_anything_is_awaited(monkeypatch) -> None:
     """The engine answers a prediction of KATO 2.1 in the event loop's thread."""
-    monkeypatch.setattr(pairs, "HANG_SECONDS_ON", 0.1)
-    inside, release = threading.Event(), threading.Event()
+    hanging = Hanging(monkeypatch)
 
     def candidate(session: str, value: int) -> int:
-        inside.set()
-        release.wait(30)
+        hanging.wait()
         return value + 1
 
     flags.set_mode(FLAG, "on", by="test")
     choice = Choice(FLAG, "drill", awaited(plus_one), candidate)
-    thread = threading.Thread(target=lambda: asyncio.run(choice("one", 1)))
-    thread.start()
-    assert inside.wait(30)
-    time.sleep(0.2)
-    pairs.look_for_hangs()
-    release.set()
-    thread.join()
-    assert metric() == "hang" and not pairs.under_way
+    hanging.is_looked_for(lambda: asyncio.run(choice("one", 1)))
+    assert metric() == "hang"
 
 
 def test_one_inside_of_another_is_still_looked_at() -> None:

@@ -22,6 +22,7 @@ from kato_fast.rollout import Choice, Rules, fallbacks, pairs, replay
 from kato_fast.rollout.compare import differences
 from kato_fast.rollout.judge import ERROR_RATE, RARE, TOLERANCE, Bets, Judge
 from tests.rollout import functions
+from tests.rollout.hanging import Hanging
 from tests.rollout.simulated import Traffic
 from tests.stalls import Stalls, stalled
 
@@ -198,24 +199,17 @@ def test_a_rollback_of_each_flag_reaches_the_other_workers(folder: Path) -> None
 @pytest.mark.parametrize("how, found", [("working", "hang"), ("waiting", "")])
 def test_a_hang_of_a_flag_that_is_on(monkeypatch, how: str, found: str) -> None:
     """Loading much from a database that is slow is none."""
-    monkeypatch.setattr(pairs, "HANG_SECONDS_ON", 0.1)
-    inside, release = threading.Event(), threading.Event()
+    hanging = Hanging(monkeypatch)
 
     def candidate(value):
         with rollout.waiting() if how == "waiting" else nullcontext():
-            inside.set()
-            release.wait(30)
+            hanging.wait()
         return value + 1
 
     flags.set_mode("batch", "on", by="test")
-    thread = threading.Thread(target=Choice("batch", "drill", original, candidate), args=(1,))
-    thread.start()
-    assert inside.wait(30)
-    time.sleep(0.2)
-    pairs.look_for_hangs()
-    release.set()
-    thread.join()
-    assert metric("batch") == found and not pairs.under_way
+    choice = Choice("batch", "drill", original, candidate)
+    hanging.is_looked_for(lambda: choice(1))
+    assert metric("batch") == found
 
 
 def test_a_real_leak() -> None:
